@@ -1,0 +1,93 @@
+"""What every recommender must be compared with: chance, popularity, and the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mmtutorial.datasets.dataset import Truth
+from mmtutorial.evaluation.splits import Interactions
+from mmtutorial.recommender import Recommender
+
+
+class Random(Recommender):
+    """Scores drawn uniformly, the floor: the same seed and user row give the same scores.
+
+    >>> train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
+    >>> Random(seed=3).fit(train).score([0]).shape
+    (1, 2)
+    """
+
+    name = "random"
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def _learn(
+        self,
+        train: Interactions,
+        features: Mapping[str, np.ndarray],
+        validation: Interactions | None,
+    ) -> None:
+        self._n_items = train.n_items
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [
+                np.random.default_rng([self.seed, user]).random(self._n_items, dtype=np.float32)
+                for user in users
+            ]
+        ).reshape(len(users), self._n_items)
+
+
+class Popularity(Recommender):
+    """Scores each item by how many users took it in training; the same for everyone.
+
+    >>> train = Interactions.of([("ann", "tea", 1), ("bob", "tea", 2), ("bob", "cup", 3)])
+    >>> Popularity().fit(train).score([0])  # cup, tea
+    array([[1., 2.]], dtype=float32)
+    """
+
+    name = "popularity"
+
+    def _learn(
+        self,
+        train: Interactions,
+        features: Mapping[str, np.ndarray],
+        validation: Interactions | None,
+    ) -> None:
+        self._counts = np.asarray(train.matrix.sum(axis=0), dtype=np.float32).ravel()
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(self._counts, (len(users), len(self._counts)))
+
+
+class Oracle(Recommender):
+    """Ranks by the true utility of a simulated data set: the limit, not a competitor.
+
+    >>> from mmtutorial.datasets import shop
+    >>> data = shop(n_items=40, n_users=30)
+    >>> train = Interactions.of(data.interactions, items=data.items["item"])
+    >>> Oracle(data.truth).fit(train).recommend([0], k=3).shape
+    (1, 3)
+    """
+
+    name = "oracle"
+
+    def __init__(self, truth: Truth) -> None:
+        if truth is None:
+            raise ValueError("this data set has no known utilities (it is not simulated): no oracle")
+        self.truth = truth
+
+    def _learn(
+        self,
+        train: Interactions,
+        features: Mapping[str, np.ndarray],
+        validation: Interactions | None,
+    ) -> None:
+        self._users = self.truth.user_factors.loc[train.users].to_numpy()
+        self._items = self.truth.item_factors.loc[train.items].to_numpy()
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return self._users[users] @ self._items.T

@@ -1,0 +1,293 @@
+"""Shoppers with known tastes, who choose from what they are shown.
+
+A shopper u gives item i the *taste*
+
+    taste[u, i] = w_image · a[u, image attribute of i]  + w_audio · b[u, audio attribute of i]
+                + w_text  · s[u] · liking of i          + w_pair  · 1[i shows u's favourite pair]
+
+where every term has unit variance over the catalogue before it is weighted. At each visit the
+shopper is shown a random assortment, drawn with probability proportional to exp(popularity[i])
+from what has been launched and is not owned yet, and chooses by a multinomial logit (McFadden
+1974): taste / noise plus a standard Gumbel draw, the largest wins. So, for assortments that are
+not tiny, the probability of a purchase grows with
+
+    utility[u, i] = taste[u, i] / noise + popularity[i]                               (truth)
+
+and ranking by it is the limit that no recommender can pass in expectation: the oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mmtutorial.datasets.dataset import Truth
+
+START = 1_704_067_200  # 2024-01-01 00:00 UTC, seconds since 1970
+DAY = 86_400  # seconds
+WEIGHTS = {"image": 1.0, "audio": 1.0, "text": 1.0, "pair": 1.0}
+_BLOCK = 4096  # shoppers simulated together: bounds memory, and is part of what a seed means
+
+
+def simulate(
+    items: pd.DataFrame,
+    seed: int = 0,
+    n_users: int = 1600,
+    *,
+    mean_interactions: float = 24.0,
+    weights: Mapping[str, float] = WEIGHTS,
+    noise: float = 0.5,
+    popularity: float = 0.7,
+    shown: int = 120,
+    launched_late: float = 0.3,
+    days: int = 365,
+) -> tuple[pd.DataFrame, Truth]:
+    """Simulate what shoppers buy, and return it with the tastes that made them buy it.
+
+    Parameters
+    ----------
+    items : DataFrame
+        Columns ``item`` (str, unique), ``image_attribute`` and ``audio_attribute`` (str
+        categories), ``text_attribute`` (float, how much reviewers liked the item).
+    seed : int
+        The same seed, items and knobs give the same purchases.
+    n_users : int
+        How many shoppers.
+    mean_interactions : float
+        Purchases a shopper makes on average (log-normal, at least 5): the sparsity knob.
+    weights : mapping
+        How much "image", "audio", "text" and the cross-modal "pair" count in a taste.
+    noise : float
+        Scale of what tastes do not explain; 0.1 is decided, 2 nearly random.
+    popularity : float
+        Standard deviation of the log-odds with which items are shown.
+    shown : int
+        Items drawn for the assortment of one visit.
+    launched_late : float
+        Share of items launched during the first 85 % of the period instead of at its start;
+        the last of them are cold when a recommender is tested.
+    days : int
+        Length of the period.
+
+    Returns
+    -------
+    interactions : DataFrame
+        ``user`` (str), ``item`` (str), ``timestamp`` (int64, seconds UTC), ``rating`` (float 1–5),
+        sorted by (timestamp, user, item).
+    truth : Truth
+        Factors whose product is the utility above, in logits.
+
+    Raises
+    ------
+    ValueError
+        For a missing column, an unknown weight, or a knob outside its range.
+
+    References
+    ----------
+    McFadden (1974), Conditional logit analysis of qualitative choice behavior.
+
+    Examples
+    --------
+    >>> items = pd.DataFrame({"item": list("abcd"), "image_attribute": ["hat", "hat", "bag", "bag"],
+    ...     "audio_attribute": ["bell", "drum", "bell", "drum"], "text_attribute": [1., 0., 0., -1.]})
+    >>> bought, truth = simulate(items, seed=1, n_users=3, mean_interactions=5)
+    >>> truth.utility().shape
+    (3, 4)
+    """
+    _check(items, n_users, weights, mean_interactions, noise, popularity, shown, launched_late)
+    world = np.random.default_rng(seed)
+    image, image_names = pd.factorize(items["image_attribute"], sort=True)
+    audio, audio_names = pd.factorize(items["audio_attribute"], sort=True)
+    liking = _standardised(items["text_attribute"].to_numpy(np.float64))
+    n_items, n_audio = len(items), len(audio_names)
+    pair, pair_codes = pd.factorize(image * n_audio + audio, sort=True)
+    appeal = popularity * world.standard_normal(n_items)
+    launch = np.where(
+        world.random(n_items) < launched_late, world.uniform(0.0, 0.85, n_items), 0.0
+    )
+
+    scale = {name: weights.get(name, 0.0) / noise for name in WEIGHTS}
+    image_taste = _tastes(world, n_users, image, len(image_names), scale["image"])
+    audio_taste = _tastes(world, n_users, audio, n_audio, scale["audio"])
+    text_taste = scale["text"] * (0.6 + 0.8 * world.standard_normal(n_users))
+    favourite = world.integers(len(pair_codes), size=n_users)
+    pair_taste = scale["pair"] * 2.0
+
+    joined = world.uniform(0.0, 0.6, n_users)
+    spread = 0.6
+    counts = np.exp(world.normal(np.log(mean_interactions) - spread**2 / 2, spread, n_users))
+    counts = np.minimum(np.maximum(np.rint(counts), 5), n_items).astype(np.int64)
+    shelf = np.cumsum(np.exp(appeal))
+    shelf /= shelf[-1]
+
+    def taste(users: np.ndarray, shelf_items: np.ndarray) -> np.ndarray:
+        rows = users[:, None]
+        return (
+            image_taste[rows, image[shelf_items]]
+            + audio_taste[rows, audio[shelf_items]]
+            + text_taste[rows] * liking[shelf_items]
+            + pair_taste * (pair[shelf_items] == favourite[rows])
+        )
+
+    bought = []
+    for block, generator in zip(
+        np.array_split(np.arange(n_users), -(-n_users // _BLOCK)),
+        np.random.default_rng(seed).spawn(-(-n_users // _BLOCK)),
+        strict=True,
+    ):
+        bought.append(_choices(block, generator, counts, joined, launch, shelf, shown, taste))
+    users, rows, times, strengths = (np.concatenate(parts) for parts in zip(*bought, strict=True))
+
+    opinion = 0.6 * _standardised(strengths) + 0.6 * liking[rows] + 0.6 * world.standard_normal(
+        len(rows)
+    )
+    user_ids = np.array([f"u{number:0{len(str(n_users - 1))}d}" for number in range(n_users)])
+    interactions = pd.DataFrame(
+        {
+            "user": user_ids[users],
+            "item": items["item"].to_numpy()[rows],
+            "timestamp": START + np.floor(times * days * DAY).astype(np.int64),
+            "rating": np.clip(np.rint(3.7 + opinion), 1.0, 5.0),
+        }
+    ).sort_values(["timestamp", "user", "item"], ignore_index=True)
+
+    pair_names = [
+        f"{image_names[code // n_audio]} × {audio_names[code % n_audio]}" for code in pair_codes
+    ]
+    columns = (
+        [f"image: {name}" for name in image_names]
+        + [f"audio: {name}" for name in audio_names]
+        + ["text: liking"]
+        + [f"pair: {name}" for name in pair_names]
+        + ["popularity"]
+    )
+    item_factors = np.column_stack(
+        [
+            np.eye(len(image_names))[image],
+            np.eye(n_audio)[audio],
+            liking,
+            np.eye(len(pair_codes))[pair],
+            appeal,
+        ]
+    )
+    user_factors = np.column_stack(
+        [
+            image_taste,
+            audio_taste,
+            text_taste,
+            pair_taste * np.eye(len(pair_codes))[favourite],
+            np.ones(n_users),
+        ]
+    )
+    truth = Truth(
+        item_factors=pd.DataFrame(
+            item_factors, columns=columns, index=pd.Index(items["item"], name="item")
+        ),
+        user_factors=pd.DataFrame(
+            user_factors, columns=columns, index=pd.Index(user_ids, name="user")
+        ),
+    )
+    return interactions, truth
+
+
+def _choices(block, generator, counts, joined, launch, shelf, shown, taste):  # type: ignore[no-untyped-def]
+    """Let the shoppers of one block visit and choose; one pass of the loop is everyone's next visit.
+
+    Returns user rows, item rows, times (share of the period) and tastes, one entry a purchase.
+    """
+    n_items = len(shelf)
+    visits = counts[block]
+    times = np.sort(
+        np.where(
+            np.arange(visits.max()) < visits[:, None],
+            generator.uniform(joined[block, None], 1.0, (len(block), visits.max())),
+            np.inf,
+        ),
+        axis=1,
+    )
+    owned = np.zeros((len(block), n_items), dtype=bool)
+    users, rows, when, strengths = [], [], [], []
+    for visit in range(visits.max()):
+        active = np.flatnonzero(visits > visit)
+        drawn = np.searchsorted(shelf, generator.random((len(active), shown)), side="right")
+        assortment = np.sort(np.minimum(drawn, n_items - 1), axis=1)
+        unavailable = owned[active[:, None], assortment]
+        unavailable |= launch[assortment] > times[active, visit][:, None]
+        unavailable[:, 1:] |= assortment[:, 1:] == assortment[:, :-1]
+        strength = taste(block[active], assortment)
+        draw = np.where(unavailable, -np.inf, strength + generator.gumbel(size=strength.shape))
+        best = draw.argmax(axis=1)
+        line = np.arange(len(active))
+        bought = ~unavailable[line, best]
+        item, line = assortment[line, best][bought], line[bought]
+        owned[active[line], item] = True
+        users.append(block[active[line]])
+        rows.append(item)
+        when.append(times[active[line], visit])
+        strengths.append(strength[line, best[bought]])
+    return tuple(np.concatenate(part) for part in (users, rows, when, strengths))
+
+
+def _tastes(
+    generator: np.random.Generator, n_users: int, codes: np.ndarray, n_kinds: int, weight: float
+) -> np.ndarray:
+    """Draw tastes (n_users, n_kinds), with mean 0 and variance weight² over each user's catalogue."""
+    share = np.bincount(codes, minlength=n_kinds) / len(codes)
+    raw = generator.standard_normal((n_users, n_kinds))
+    raw -= raw @ share[:, None]
+    spread = np.sqrt(raw**2 @ share)[:, None]
+    return weight * raw / np.where(spread > 0, spread, 1.0)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Shift and scale to mean 0 and variance 1; a constant becomes zeros."""
+    spread = values.std()
+    return (values - values.mean()) / (spread if spread > 0 else 1.0)
+
+
+def _check(items, n_users, weights, mean_interactions, noise, popularity, shown, launched_late):  # type: ignore[no-untyped-def]
+    needed = ["item", "image_attribute", "audio_attribute", "text_attribute"]
+    missing = [name for name in needed if name not in items.columns]
+    if missing:
+        raise ValueError(f"items lacks the columns {missing}; a simulation needs {needed}")
+    if items.empty or not items["item"].is_unique:
+        raise ValueError("items must have at least one row, and each id in column item once")
+    if not np.isfinite(items["text_attribute"].to_numpy(np.float64)).all():
+        raise ValueError("items has a text_attribute that is not a finite number")
+    unknown = sorted(set(weights) - set(WEIGHTS))
+    if unknown:
+        raise ValueError(f"weights names {unknown}; the modalities are {list(WEIGHTS)}")
+    for name, value, low, high in (
+        ("n_users", n_users, 1, np.inf),
+        ("mean_interactions", mean_interactions, 1, np.inf),
+        ("noise", noise, 1e-6, np.inf),
+        ("popularity", popularity, 0, np.inf),
+        ("shown", shown, 1, np.inf),
+        ("launched_late", launched_late, 0, 1),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value}; it must lie between {low} and {high}")
+
+
+def withhold(
+    items: pd.DataFrame, missing: Mapping[str, float], generator: np.random.Generator
+) -> pd.DataFrame:
+    """Take away a share of each modality, so that some items lack a text, an image or a sound.
+
+    ``missing`` maps "text", "image" or "audio" to the share of items that lose it, each modality
+    drawn on its own. Returns a copy of ``items`` with empty strings there.
+
+    >>> items = pd.DataFrame({"item": ["a", "b"], "image": ["a.png", "b.png"]})
+    >>> withhold(items, {"image": 1.0}, np.random.default_rng(0))["image"].tolist()
+    ['', '']
+    """
+    items = items.copy()
+    for modality in ("text", "image", "audio"):
+        share = missing.get(modality, 0.0)
+        if not 0 <= share <= 1:
+            raise ValueError(f"missing[{modality!r}] is {share}; it must lie between 0 and 1")
+        if share > 0:
+            items.loc[generator.random(len(items)) < share, modality] = ""
+    return items

@@ -1,0 +1,121 @@
+"""Interactions as a recommender reads them: rows of users and items, in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Who took what, and when, over a fixed list of users and a fixed catalogue.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Columns ``user`` and ``item`` (int64 rows of ``users`` and ``items``) and ``timestamp``
+        (int64, seconds UTC), sorted by time, then user, then item.
+    users, items : ndarray of str
+        The ids behind the rows. Items without an interaction are part of the catalogue too.
+    """
+
+    log: pd.DataFrame
+    users: np.ndarray
+    items: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        interactions: pd.DataFrame | Iterable[tuple[str, str, int]],
+        users: Sequence[str] | None = None,
+        items: Sequence[str] | None = None,
+    ) -> Self:
+        """Build from a table (or tuples) of user id, item id and timestamp.
+
+        ``users`` and ``items`` fix the ids and their order; without them, the ids that occur,
+        sorted. Raises ValueError that names the first unknown id and its row.
+
+        >>> taken = Interactions.of([("bob", "tea", 7), ("ann", "cup", 5)])
+        >>> taken.users.tolist(), taken.items.tolist()
+        (['ann', 'bob'], ['cup', 'tea'])
+        >>> taken.matrix.toarray()
+        array([[1., 0.],
+               [0., 1.]], dtype=float32)
+        """
+        if not isinstance(interactions, pd.DataFrame):
+            interactions = pd.DataFrame(interactions, columns=["user", "item", "timestamp"])
+        rows, ids = {}, {}
+        for kind, given in (("user", users), ("item", items)):
+            known = interactions[kind].unique() if given is None else given
+            index = pd.Index(np.sort(np.asarray(known, dtype=object)) if given is None else known)
+            if not index.is_unique:
+                raise ValueError(f"{kind}s names {index[index.duplicated()][0]!r} twice")
+            rows[kind] = index.get_indexer(interactions[kind])
+            if (rows[kind] < 0).any():
+                first = int(np.argmin(rows[kind]))
+                raise ValueError(
+                    f"interaction {first} has the unknown {kind} {interactions[kind].iloc[first]!r}"
+                )
+            ids[kind] = index.to_numpy(dtype=str)
+        log = pd.DataFrame(
+            {
+                "user": rows["user"].astype(np.int64),
+                "item": rows["item"].astype(np.int64),
+                "timestamp": interactions["timestamp"].to_numpy(np.int64),
+            }
+        ).sort_values(["timestamp", "user", "item"], ignore_index=True)
+        return cls(log, ids["user"], ids["item"])
+
+    def where(self, chosen: np.ndarray) -> Self:
+        """Keep the interactions that a bool array (one entry a row of the log) chooses."""
+        return type(self)(self.log[chosen].reset_index(drop=True), self.users, self.items)
+
+    @property
+    def n_users(self) -> int:
+        """How many users there are, with or without an interaction."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """How many items the catalogue has."""
+        return len(self.items)
+
+    def __len__(self) -> int:
+        """How many interactions there are."""
+        return len(self.log)
+
+    @cached_property
+    def matrix(self) -> sparse.csr_array:
+        """The interactions as a matrix: float32 (n_users, n_items), 1 where there is one."""
+        taken = sparse.coo_array(
+            (np.ones(len(self.log), np.float32), (self.log["user"], self.log["item"])),
+            shape=(self.n_users, self.n_items),
+        ).tocsr()
+        taken.data[:] = 1.0
+        return taken
+
+    def last_items(self) -> np.ndarray:
+        """Return the item each user took last: int64 (n_users,), −1 for a user without any."""
+        last = np.full(self.n_users, -1, dtype=np.int64)
+        last[self.log["user"]] = self.log["item"]
+        return last
+
+    def next_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return each interaction's item and the item the same user took next: int64 (n_pairs,).
+
+        Pairs are ordered by user and, within a user, by time.
+
+        >>> Interactions.of([("a", "x", 1), ("b", "y", 2), ("a", "z", 3), ("a", "y", 4)]).next_pairs()
+        (array([0, 2]), array([2, 1]))
+        """
+        order = np.argsort(self.log["user"].to_numpy(), kind="stable")
+        users = self.log["user"].to_numpy()[order]
+        items = self.log["item"].to_numpy()[order]
+        same = users[1:] == users[:-1]
+        return items[:-1][same], items[1:][same]
