@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mmtutorial.datasets.dataset import Truth
-from mmtutorial.evaluation.splits import Interactions
+from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.recommender import Recommender
 
 

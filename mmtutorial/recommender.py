@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from mmtutorial.evaluation.metrics import top_k
-from mmtutorial.evaluation.splits import Interactions
+from mmtutorial.preprocessing.interactions import Interactions
 
 
 class Recommender(ABC):

@@ -1,0 +1,5 @@
+"""Let `python -m mmtutorial` do what the command `mmtutorial` does."""
+
+from mmtutorial.cli import app
+
+app()

@@ -1,0 +1,56 @@
+"""The command line: `mmtutorial data NAME --out DIR` and `mmtutorial check FOLDER`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+
+@app.callback()
+def main() -> None:
+    """Multimodal recommendation: learn it, run it, check it."""
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="shop or garments")],
+    out: Annotated[Path, typer.Option(help="the folder to write; made if it does not exist")],
+    seed: Annotated[int, typer.Option(help="one seed in, the same data out")] = 0,
+) -> None:
+    """Write a data set as a folder to look at: tables, pictures and sounds."""
+    from mmtutorial import datasets
+
+    try:
+        with console.status(f"Making {name}"):
+            made = datasets.load(name, seed=seed)
+        with console.status(f"Writing {out}"):
+            made.save(out)
+    except (datasets.DatasetError, ValueError, OSError) as fault:
+        console.print(f"[red]{fault}")
+        raise typer.Exit(1) from fault
+    console.print(
+        f"{out}: {made.n_items} items, {made.n_users} users, {len(made.interactions)} interactions"
+    )
+
+
+@app.command()
+def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.json")]) -> None:
+    """Print everything that is wrong with a data set's folder, and what to do about it."""
+    from mmtutorial.datasets import validate_folder
+
+    with console.status(f"Reading {folder}"):
+        faults = validate_folder(folder)
+    for fault in faults:
+        console.print(str(fault), soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{folder}: {len(faults)} faults" if faults else f"{folder}: no fault found")
+    raise typer.Exit(bool(faults))
+
+
+if __name__ == "__main__":
+    app()
