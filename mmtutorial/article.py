@@ -161,7 +161,9 @@ class ArticleNetwork(Recommender):
         """Return the arguments of `build_network` for these features."""
         missing = [name for name in ("text", "image", "audio") if name not in features]
         if missing:
-            raise ValueError(f"the article's network reads text, image and audio; {missing} missing")
+            raise ValueError(
+                f"the article's network reads text, image and audio; {missing} missing"
+            )
         _, height, width, channels = features["image"].shape
         n_items, timesteps, audio_features = features["audio"].shape
         return {
@@ -211,7 +213,9 @@ class ArticleNetwork(Recommender):
         if shuffle:
             examples = examples.shuffle(len(pairs[0]), seed=self.seed)
 
-        def gather(last: tf.Tensor, following: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        def gather(
+            last: tf.Tensor, following: tf.Tensor
+        ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
             content = tuple(tf.gather(array, last) for array in self._content)
             return content, tf.one_hot(following, n_items)
 

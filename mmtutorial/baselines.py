@@ -77,7 +77,9 @@ class Oracle(Recommender):
 
     def __init__(self, truth: Truth) -> None:
         if truth is None:
-            raise ValueError("this data set has no known utilities (it is not simulated): no oracle")
+            raise ValueError(
+                "this data set has no known utilities (it is not simulated): no oracle"
+            )
         self.truth = truth
 
     def _learn(

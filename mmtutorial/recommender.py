@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
+from scipy import sparse
 
-from mmtutorial.evaluation.metrics import top_k
 from mmtutorial.preprocessing.interactions import Interactions
 
 
@@ -99,6 +99,67 @@ class Recommender(ABC):
         if self._train is None:
             raise RuntimeError(f"{type(self).__name__} has not been fitted: call fit(train) first")
         return self._train
+
+
+def top_k(scores: np.ndarray, k: int, exclude: sparse.csr_array | None = None) -> np.ndarray:
+    """Cut the k best items out of each user's scores.
+
+    Parameters
+    ----------
+    scores : ndarray
+        (n_users, n_items), larger is better; −inf is never recommended.
+    k : int
+        Length of the list.
+    exclude : csr_array, optional
+        (n_users, n_items); an item with a nonzero entry is left out.
+
+    Returns
+    -------
+    ndarray
+        int64 (n_users, k), best first; ties go to the smaller item row, and a row with fewer than
+        k items to recommend ends in −1.
+
+    Raises
+    ------
+    ValueError
+        If k is below 1, a score is NaN, or the shapes differ.
+
+    Examples
+    --------
+    >>> top_k(np.array([[0.2, 0.9, 0.9], [1.0, 0.0, -np.inf]]), k=3)
+    array([[ 1,  2,  0],
+           [ 0,  1, -1]])
+    """
+    if k < 1:
+        raise ValueError(f"k is {k}; a list has at least one place")
+    scores = np.array(scores)
+    if np.isnan(scores).any():
+        user, item = np.argwhere(np.isnan(scores))[0]
+        raise ValueError(f"the score of item row {item} for user row {user} of the block is NaN")
+    if exclude is not None:
+        if exclude.shape != scores.shape:
+            raise ValueError(f"exclude has shape {exclude.shape}, the scores have {scores.shape}")
+        excluded = exclude.tocoo()
+        scores[excluded.row[excluded.data != 0], excluded.col[excluded.data != 0]] = -np.inf
+    n_users, n_items = scores.shape
+    ranked = np.full((n_users, k), -1, dtype=np.int64)
+    kept = min(k, n_items)
+    if kept == 0:
+        return ranked
+    if kept < n_items:
+        threshold = np.partition(scores, n_items - kept, axis=1)[:, n_items - kept, None]
+        above, level = scores > threshold, scores == threshold
+        room = kept - above.sum(axis=1, keepdims=True)
+        chosen = above | (level & (np.cumsum(level, axis=1) <= room))
+        candidates = np.nonzero(chosen)[1].reshape(n_users, kept)
+    else:
+        candidates = np.broadcast_to(np.arange(n_items), scores.shape)
+    strengths = np.take_along_axis(scores, candidates, axis=1)
+    order = np.argsort(-strengths, axis=1, kind="stable")
+    best = np.take_along_axis(candidates, order, axis=1)
+    worth = np.take_along_axis(strengths, order, axis=1) > -np.inf
+    ranked[:, :kept] = np.where(worth, best, -1)
+    return ranked
 
 
 def _rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:

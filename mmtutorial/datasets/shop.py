@@ -89,10 +89,17 @@ def shop(
     for name, share in (("overlap", overlap), ("media_noise", media_noise)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is {share}; it must lie between 0 and 1")
-    options = dict(
-        seed=seed, n_items=n_items, n_users=n_users, language=language, overlap=overlap,
-        media_noise=media_noise, missing=dict(missing), mean_interactions=mean_interactions, **knobs,
-    )  # fmt: skip
+    options = {
+        "seed": seed,
+        "n_items": n_items,
+        "n_users": n_users,
+        "language": language,
+        "overlap": overlap,
+        "media_noise": media_noise,
+        "missing": dict(missing),
+        "mean_interactions": mean_interactions,
+        **knobs,
+    }
     place = cache_folder() / "shop" / _key(options)
     if (place / "dataset.json").exists():
         return Dataset.open(place)
@@ -102,7 +109,9 @@ def shop(
     interactions, truth = simulate(
         items, seed, n_users, mean_interactions=mean_interactions, **knobs
     )
-    interactions["review"] = _purchase_reviews(np.random.default_rng([seed, 1]), interactions, language)
+    interactions["review"] = _purchase_reviews(
+        np.random.default_rng([seed, 1]), interactions, language
+    )
     data = Dataset(
         name="shop",
         items=withhold(items, missing, np.random.default_rng([seed, 2])),
@@ -117,7 +126,7 @@ def shop(
     def write_media(folder: Path) -> None:
         _write_media(folder, data.items, seed, media_noise)
 
-    return data.save(place, write_media=write_media)
+    return data.save(place, write_media=write_media, replace=False)
 
 
 def _key(options: Mapping[str, Any]) -> str:
@@ -185,18 +194,16 @@ def _write_media(folder: Path, items: pd.DataFrame, seed: int, noise: float) -> 
     """Draw each picture and play each sound into a folder, one generator an item."""
     for name in ("images", "audio"):
         (folder / name).mkdir()
-    columns = items[["image", "audio", "image_attribute", "audio_attribute", "colour"]]
-    rows = list(columns.itertuples(index=False))
-    for row, item in enumerate(
-        track(rows, description="Drawing and playing the products", transient=True)
+    columns = ["image", "audio", "image_attribute", "colour", "audio_attribute"]
+    products = items[columns].to_numpy(dtype=str).tolist()
+    for row, (image, audio, kind, colour, voice) in enumerate(
+        track(products, description="Drawing and playing the products", transient=True)
     ):
-        if item.image:
+        if image:
             brush = np.random.default_rng([seed, 4, row])
-            picture = draw(item.image_attribute, item.colour, brush, size=PIXELS, noise=noise)
-            Image.fromarray(picture).save(folder / item.image, compress_level=1)
-        if item.audio:
+            picture = draw(kind, colour, brush, size=PIXELS, noise=noise)
+            Image.fromarray(picture).save(folder / image, compress_level=1)
+        if audio:
             hand = np.random.default_rng([seed, 5, row])
-            sound = synthesise(
-                item.audio_attribute, hand, sample_rate=SAMPLE_RATE, seconds=SECONDS, noise=noise
-            )
-            soundfile.write(folder / item.audio, sound, SAMPLE_RATE, subtype="PCM_16")
+            sound = synthesise(voice, hand, SAMPLE_RATE, SECONDS, noise)
+            soundfile.write(folder / audio, sound, SAMPLE_RATE, subtype="PCM_16")

@@ -18,7 +18,7 @@ and ranking by it is the limit that no recommender can pass in expectation: the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -90,13 +90,24 @@ def simulate(
 
     Examples
     --------
-    >>> items = pd.DataFrame({"item": list("abcd"), "image_attribute": ["hat", "hat", "bag", "bag"],
-    ...     "audio_attribute": ["bell", "drum", "bell", "drum"], "text_attribute": [1., 0., 0., -1.]})
+    >>> items = pd.DataFrame({
+    ...     "item": list("abcd"), "image_attribute": ["hat", "hat", "bag", "bag"],
+    ...     "audio_attribute": ["bell", "drum", "bell", "drum"], "text_attribute": [1, 0, 0, -1]})
     >>> bought, truth = simulate(items, seed=1, n_users=3, mean_interactions=5)
     >>> truth.utility().shape
     (3, 4)
     """
-    _check(items, n_users, weights, mean_interactions, noise, popularity, shown, launched_late)
+    _check(
+        items,
+        weights,
+        n_users=n_users,
+        mean_interactions=mean_interactions,
+        noise=noise,
+        popularity=popularity,
+        shown=shown,
+        launched_late=launched_late,
+        days=days,
+    )
     world = np.random.default_rng(seed)
     image, image_names = pd.factorize(items["image_attribute"], sort=True)
     audio, audio_names = pd.factorize(items["audio_attribute"], sort=True)
@@ -104,9 +115,7 @@ def simulate(
     n_items, n_audio = len(items), len(audio_names)
     pair, pair_codes = pd.factorize(image * n_audio + audio, sort=True)
     appeal = popularity * world.standard_normal(n_items)
-    launch = np.where(
-        world.random(n_items) < launched_late, world.uniform(0.0, 0.85, n_items), 0.0
-    )
+    launch = np.where(world.random(n_items) < launched_late, world.uniform(0.0, 0.85, n_items), 0.0)
 
     scale = {name: weights.get(name, 0.0) / noise for name in WEIGHTS}
     image_taste = _tastes(world, n_users, image, len(image_names), scale["image"])
@@ -140,8 +149,8 @@ def simulate(
         bought.append(_choices(block, generator, counts, joined, launch, shelf, shown, taste))
     users, rows, times, strengths = (np.concatenate(parts) for parts in zip(*bought, strict=True))
 
-    opinion = 0.6 * _standardised(strengths) + 0.6 * liking[rows] + 0.6 * world.standard_normal(
-        len(rows)
+    opinion = (
+        0.6 * _standardised(strengths) + 0.6 * liking[rows] + 0.6 * world.standard_normal(len(rows))
     )
     user_ids = np.array([f"u{number:0{len(str(n_users - 1))}d}" for number in range(n_users)])
     interactions = pd.DataFrame(
@@ -154,7 +163,8 @@ def simulate(
     ).sort_values(["timestamp", "user", "item"], ignore_index=True)
 
     pair_names = [
-        f"{image_names[code // n_audio]} × {audio_names[code % n_audio]}" for code in pair_codes
+        f"{image_names[int(code) // n_audio]} × {audio_names[int(code) % n_audio]}"
+        for code in pair_codes
     ]
     columns = (
         [f"image: {name}" for name in image_names]
@@ -192,8 +202,17 @@ def simulate(
     return interactions, truth
 
 
-def _choices(block, generator, counts, joined, launch, shelf, shown, taste):  # type: ignore[no-untyped-def]
-    """Let the shoppers of one block visit and choose; one pass of the loop is everyone's next visit.
+def _choices(
+    block: np.ndarray,
+    generator: np.random.Generator,
+    counts: np.ndarray,
+    joined: np.ndarray,
+    launch: np.ndarray,
+    shelf: np.ndarray,
+    shown: int,
+    taste: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, ...]:
+    """Let the shoppers of one block visit and choose; each pass of the loop is one visit of all.
 
     Returns user rows, item rows, times (share of the period) and tastes, one entry a purchase.
     """
@@ -233,7 +252,7 @@ def _choices(block, generator, counts, joined, launch, shelf, shown, taste):  # 
 def _tastes(
     generator: np.random.Generator, n_users: int, codes: np.ndarray, n_kinds: int, weight: float
 ) -> np.ndarray:
-    """Draw tastes (n_users, n_kinds), with mean 0 and variance weight² over each user's catalogue."""
+    """Draw tastes (n_users, n_kinds): over the catalogue, mean 0 and variance weight² a user."""
     share = np.bincount(codes, minlength=n_kinds) / len(codes)
     raw = generator.standard_normal((n_users, n_kinds))
     raw -= raw @ share[:, None]
@@ -247,7 +266,8 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / (spread if spread > 0 else 1.0)
 
 
-def _check(items, n_users, weights, mean_interactions, noise, popularity, shown, launched_late):  # type: ignore[no-untyped-def]
+def _check(items: pd.DataFrame, weights: Mapping[str, float], **knobs: float) -> None:
+    """Refuse what cannot be simulated."""
     needed = ["item", "image_attribute", "audio_attribute", "text_attribute"]
     missing = [name for name in needed if name not in items.columns]
     if missing:
@@ -259,14 +279,9 @@ def _check(items, n_users, weights, mean_interactions, noise, popularity, shown,
     unknown = sorted(set(weights) - set(WEIGHTS))
     if unknown:
         raise ValueError(f"weights names {unknown}; the modalities are {list(WEIGHTS)}")
-    for name, value, low, high in (
-        ("n_users", n_users, 1, np.inf),
-        ("mean_interactions", mean_interactions, 1, np.inf),
-        ("noise", noise, 1e-6, np.inf),
-        ("popularity", popularity, 0, np.inf),
-        ("shown", shown, 1, np.inf),
-        ("launched_late", launched_late, 0, 1),
-    ):
+    lowest = {"noise": 1e-6, "popularity": 0, "launched_late": 0}
+    for name, value in knobs.items():
+        low, high = lowest.get(name, 1), 1 if name == "launched_late" else np.inf
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}; it must lie between {low} and {high}")
 

@@ -56,7 +56,7 @@ class Interactions:
             index = pd.Index(np.sort(np.asarray(known, dtype=object)) if given is None else known)
             if not index.is_unique:
                 raise ValueError(f"{kind}s names {index[index.duplicated()][0]!r} twice")
-            rows[kind] = index.get_indexer(interactions[kind])
+            rows[kind] = index.get_indexer(pd.Index(interactions[kind]))
             if (rows[kind] < 0).any():
                 first = int(np.argmin(rows[kind]))
                 raise ValueError(
@@ -111,7 +111,8 @@ class Interactions:
 
         Pairs are ordered by user and, within a user, by time.
 
-        >>> Interactions.of([("a", "x", 1), ("b", "y", 2), ("a", "z", 3), ("a", "y", 4)]).next_pairs()
+        >>> taken = [("a", "x", 1), ("b", "y", 2), ("a", "z", 3), ("a", "y", 4)]
+        >>> Interactions.of(taken).next_pairs()
         (array([0, 2]), array([2, 1]))
         """
         order = np.argsort(self.log["user"].to_numpy(), kind="stable")
