@@ -199,6 +199,7 @@ class ArticleNetwork(Recommender):
             self._examples(pairs, shuffle=True),
             validation_data=self._examples(_continuations(train, validation)),
             epochs=self.epochs,
+            shuffle=False,  # the examples come shuffled
             verbose=self.verbose,
         ).history
 

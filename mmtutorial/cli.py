@@ -27,12 +27,12 @@ def data(
     from mmtutorial import datasets
 
     try:
-        with console.status(f"Making {name}"):
-            made = datasets.load(name, seed=seed)
-        with console.status(f"Writing {out}"):
-            made.save(out)
+        console.print(f"Making {name}, or taking it from the cache")
+        made = datasets.load(name, seed=seed)
+        console.print(f"Writing {out}")
+        made.save(out)
     except (datasets.DatasetError, ValueError, OSError) as fault:
-        console.print(f"[red]{fault}")
+        console.print(str(fault), style="red", soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(1) from fault
     console.print(
         f"{out}: {made.n_items} items, {made.n_users} users, {len(made.interactions)} interactions"
@@ -44,8 +44,7 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
     """Print everything that is wrong with a data set's folder, and what to do about it."""
     from mmtutorial.datasets import validate_folder
 
-    with console.status(f"Reading {folder}"):
-        faults = validate_folder(folder)
+    faults = validate_folder(folder)
     for fault in faults:
         console.print(str(fault), soft_wrap=True, markup=False, highlight=False)
     console.print(f"{folder}: {len(faults)} faults" if faults else f"{folder}: no fault found")

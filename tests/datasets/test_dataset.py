@@ -28,7 +28,13 @@ ann,tea,1704067200,5,"Good, ""very"" good"
 ann,cup,1704067200,3.5,
 bob,pot,1704067400,1,
 """
-ABOUT = {"name": "kitchen", "version": "2", "licence": "CC0", "seed": 7, "number_columns": ["liking"]}
+ABOUT = {
+    "name": "kitchen",
+    "version": "2",
+    "licence": "CC0",
+    "seed": 7,
+    "number_columns": ["liking"],
+}
 
 
 @pytest.fixture
@@ -79,7 +85,11 @@ def test_open_reads_what_a_person_wrote(folder: Path) -> None:
 
 def test_present_counts_files_text_and_features_that_are_not_zero(folder: Path) -> None:
     data = Dataset.open(folder)
-    assert data.present().tolist() == [[True, True, True], [True, True, False], [True, False, False]]
+    assert data.present().tolist() == [
+        [True, True, True],
+        [True, True, False],
+        [True, False, False],
+    ]
     data.features["text"][1] = 0
     assert data.present()[:, 0].tolist() == [True, False, True]
 
@@ -223,7 +233,9 @@ def huge_png(folder: Path) -> None:
         )  # fmt: skip
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+    content = (
+        chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+    )
     (folder / "images" / "tea.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
 
 
@@ -250,7 +262,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         remove("interactions.csv"),
         "interactions.csv: the file is missing; write it, with a header such as user,item,timestamp",
     ),
-    "empty table": (write("items.csv", b"\n \n"), "items.csv: the file is empty; its first row names"),
+    "empty table": (
+        write("items.csv", b"\n \n"),
+        "items.csv: the file is empty; its first row names",
+    ),
     "header alone": (
         write("items.csv", b"item,title\n"),
         "items.csv: has a header and no rows; add at least one",
@@ -442,7 +457,9 @@ def test_every_kind_of_fault_is_named_with_a_remedy(folder: Path, kind: str) -> 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "data.zip").write_bytes(b"")
-    assert "is a file, not a folder; check the path" in str(validate_folder(tmp_path / "data.zip")[0])
+    assert "is a file, not a folder; check the path" in str(
+        validate_folder(tmp_path / "data.zip")[0]
+    )
 
 
 def test_all_faults_are_told_at_once_with_file_and_row(folder: Path) -> None:

@@ -1,0 +1,38 @@
+"""What all tests share: a cache of their own, and quiet TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what the tests make out of the reader's cache; parallel workers share one."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["MMTUTORIAL_CACHE"] = str(shared / "cache")
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Callable[..., pd.DataFrame]:
+    """Make items with the attributes that a simulation needs."""
+
+    def make(n_items: int = 200, seed: int = 0) -> pd.DataFrame:
+        generator = np.random.default_rng(seed)
+        return pd.DataFrame(
+            {
+                "item": [f"i{row}" for row in range(n_items)],
+                "image_attribute": generator.choice(list("abcd"), n_items),
+                "audio_attribute": generator.choice(list("xyz"), n_items),
+                "text_attribute": generator.standard_normal(n_items),
+            }
+        )
+
+    return make

@@ -1,0 +1,146 @@
+"""The article's network: its layers, its parameters by formula, its recommendations."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmtutorial.article import ArticleNetwork, build_network, count_parameters
+from mmtutorial.preprocessing.interactions import Interactions
+
+SIZES = {
+    "vocab_size": 50,
+    "embedding_size": 4,
+    "lstm_units": 5,
+    "height": 9,
+    "width": 8,
+    "channels": 3,
+    "timesteps": 6,
+    "features": 7,
+    "num_classes": 11,
+}
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    return build_network(**SIZES)
+
+
+def test_the_layers_are_those_of_the_listing(network: keras.Model) -> None:
+    kinds = sorted(type(layer).__name__ for layer in network.layers)
+    assert kinds == sorted(
+        ["InputLayer"] * 3
+        + ["Embedding", "LSTM", "Conv2D", "MaxPooling2D", "Flatten", "LSTM", "Concatenate"]
+        + ["Dense", "Dense"]
+    )
+    convolution = network.get_layer(
+        next(layer.name for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
+    )
+    assert (convolution.filters, convolution.kernel_size) == (32, (3, 3))
+    assert convolution.activation is keras.activations.relu
+    hidden, softmax = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    assert (hidden.units, hidden.activation) == (128, keras.activations.relu)
+    assert (softmax.units, softmax.activation) == (11, keras.activations.softmax)
+    assert isinstance(network.optimizer, keras.optimizers.Adam)
+    assert network.loss == "categorical_crossentropy"
+
+
+def test_the_shapes_and_the_order_of_the_inputs(network: keras.Model) -> None:
+    assert [each.name for each in network.inputs] == ["text", "image", "audio"]
+    assert [each.shape for each in network.inputs] == [(None, None), (None, 9, 8, 3), (None, 6, 7)]
+    (joined,) = [each for each in network.layers if isinstance(each, keras.layers.Concatenate)]
+    assert joined.output.shape == (None, 5 + 32 * 3 * 3 + 5)
+    output = network.predict(
+        [np.ones((2, 4), "int32"), np.zeros((2, 9, 8, 3)), np.zeros((2, 6, 7))], verbose=0
+    )
+    assert output.shape == (2, 11)
+    np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {name: st.integers(4 if name in ("height", "width") else 1, 13) for name in SIZES}
+    )
+)
+def test_the_number_of_parameters_follows_the_formula(sizes: dict[str, int]) -> None:
+    keras.utils.clear_session()
+    assert build_network(**sizes).count_params() == count_parameters(**sizes)
+
+
+def test_by_hand_the_parameters_of_the_article_at_a_familiar_size() -> None:
+    sizes = {
+        **dict.fromkeys(("embedding_size", "lstm_units"), 32),
+        **{"vocab_size": 1000, "height": 32, "width": 32, "channels": 3},
+        **{"timesteps": 32, "features": 20, "num_classes": 640},
+    }
+    embedding, text, convolution, audio = 32_000, 8_320, 896, 6_784
+    dense, softmax = (32 + 32 + 15 * 15 * 32) * 128 + 128, 640 * 129
+    assert count_parameters(**sizes) == embedding + text + convolution + audio + dense + softmax
+
+
+def content(n_items: int, seed: int = 0) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return {
+        "text": generator.integers(1, 30, (n_items, 5), dtype=np.int32),
+        "image": generator.random((n_items, 8, 8, 3), dtype=np.float32),
+        "audio": generator.standard_normal((n_items, 6, 4), dtype=np.float32),
+    }
+
+
+def rounds(n_items: int, n_users: int, length: int) -> Interactions:
+    """Shoppers who walk through the catalogue in a circle: what comes next is certain."""
+    return Interactions.of(
+        [
+            (f"u{user:02d}", f"i{(user + step) % n_items:02d}", step)
+            for user in range(n_users)
+            for step in range(length)
+        ],
+        items=[f"i{row:02d}" for row in range(n_items)],
+    )
+
+
+def test_it_learns_what_comes_next_and_recommends_it() -> None:
+    train = rounds(n_items=12, n_users=36, length=8)
+    network = ArticleNetwork(epochs=30, lstm_units=8, embedding_size=8, verbose=0)
+    network.fit(train, content(12), validation=train)
+    losses = network.history["loss"]
+    assert losses[-1] < losses[0] / 2
+    assert len(network.history["val_loss"]) == 30
+    users = np.arange(train.n_users)
+    following = (train.last_items() + 1) % 12
+    assert (network.recommend(users, k=1, exclude_seen=False)[:, 0] == following).mean() > 0.9
+    seen = train.matrix.toarray()
+    best = network.recommend(users, k=4)
+    assert not np.take_along_axis(seen, best, axis=1).any()
+
+
+def test_the_same_seed_gives_the_same_scores() -> None:
+    train = rounds(n_items=6, n_users=8, length=4)
+    scores = [
+        ArticleNetwork(epochs=2, seed=seed, verbose=0).fit(train, content(6)).score([0, 5])
+        for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[0], scores[2])
+
+
+def test_a_user_without_history_is_served() -> None:
+    train = rounds(n_items=6, n_users=4, length=3)
+    with_stranger = Interactions(train.log, np.append(train.users, "zoe"), train.items)
+    network = ArticleNetwork(epochs=1, verbose=0).fit(with_stranger, content(6))
+    assert (network.recommend([4], k=6) >= 0).all()
+    assert np.isfinite(network.score([4])).all()
+
+
+def test_what_it_cannot_learn_from_is_said() -> None:
+    train = rounds(n_items=6, n_users=4, length=3)
+    features = content(6)
+    del features["audio"]
+    with pytest.raises(ValueError, match=r"reads text, image and audio; \['audio'\] missing"):
+        ArticleNetwork().fit(train, features)
+    with pytest.raises(ValueError, match="no user took two items"):
+        ArticleNetwork().fit(rounds(n_items=6, n_users=4, length=1), content(6))
