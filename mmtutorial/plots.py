@@ -136,3 +136,52 @@ def measures_with_intervals(table: pd.DataFrame, axis: Axes, label: str) -> None
 def close() -> None:
     """Close all figures, so that a long notebook does not keep them in memory."""
     plt.close("all")
+
+
+def flow_chart(rows: Sequence[Sequence[str]], axis: Axes) -> None:
+    """Draw the article's flow chart (section 2.4) from top to bottom.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The boxes of each row; every box points to the one below it, a row of one box to all of
+        the next row, and a row of several boxes to a row of one.
+    axis : Axes
+        Where to draw; its frame is taken away.
+    """
+    widest = max(len(row) for row in rows)
+    colours = sns.color_palette("colorblind", desat=0.6)
+    centres = [
+        [(np.arange(len(row)) + 0.5)[place] * widest / len(row) for place in range(len(row))]
+        for row in rows
+    ]
+    for level, row in enumerate(rows):
+        for place, words in enumerate(row):
+            axis.text(
+                centres[level][place],
+                -level,
+                words,
+                ha="center",
+                va="center",
+                fontsize=9,
+                bbox={
+                    "boxstyle": "round,pad=0.4",
+                    "facecolor": (*colours[place if len(row) > 1 else 7], 0.25),
+                    "edgecolor": "0.4",
+                },
+            )
+        if level == 0:
+            continue
+        above = centres[level - 1]
+        ends = zip(above, centres[level], strict=True) if len(above) == len(row) else (
+            (start, end) for start in above for end in centres[level]
+        )  # fmt: skip
+        for start, end in ends:
+            axis.annotate(
+                "",
+                xy=(end, -level + 0.3),
+                xytext=(start, -level + 0.7),
+                arrowprops={"arrowstyle": "->", "color": "0.4"},
+            )
+    axis.set(xlim=(0, widest), ylim=(0.5 - len(rows), 0.5))
+    axis.axis("off")
