@@ -62,5 +62,7 @@ def load(name: str | Path, **options: Any) -> Dataset:
             "check the spelling, or give the path of a folder that holds a dataset.json"
         )
     if options:
-        raise DatasetError(f"the folder {folder} takes no options, and {sorted(options)} were given")
+        raise DatasetError(
+            f"the folder {folder} takes no options, and {sorted(options)} were given"
+        )
     return Dataset.open(folder)

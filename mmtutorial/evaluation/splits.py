@@ -1,0 +1,244 @@
+"""Which interactions a recommender may learn from, and which it is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmtutorial.preprocessing.interactions import Interactions
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Three parts of the interactions, over the same users and the same catalogue.
+
+    Parameters
+    ----------
+    name : str
+        How it was split.
+    train, validation, test : Interactions
+        To learn from, to choose by, to report. No user–item pair is in two of them.
+
+    Raises
+    ------
+    ValueError
+        If the parts have other users or items, or share a user–item pair.
+
+    Examples
+    --------
+    A test on new items alone:
+
+    >>> from dataclasses import replace
+    >>> taken = Interactions.of([("a", item, time) for time, item in enumerate("vwxyz")])
+    >>> split = global_time_split(taken, validation=0.2, test=0.2)
+    >>> new = split.test.where(cold_items(split)[split.test.log["item"]])
+    >>> len(replace(split, name="new items", test=new).test)
+    1
+    """
+
+    name: str
+    train: Interactions
+    validation: Interactions
+    test: Interactions
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not belong together."""
+        taken = self.train.matrix
+        for part in ("validation", "test"):
+            other: Interactions = getattr(self, part)
+            if not (
+                np.array_equal(other.users, self.train.users)
+                and np.array_equal(other.items, self.train.items)
+            ):
+                raise ValueError(f"the {part} part has other users or items than the training part")
+            user, item = (taken * other.matrix).nonzero()
+            if len(user):
+                raise ValueError(
+                    f"user '{other.users[user[0]]}' and item '{other.items[item[0]]}' are in the "
+                    f"{part} part and in an earlier one"
+                )
+            taken = taken + other.matrix
+
+    @property
+    def validation_users(self) -> np.ndarray:
+        """Users with at least one validation item and one training item: sorted int rows."""
+        return self._users(self.validation)
+
+    @property
+    def test_users(self) -> np.ndarray:
+        """Users with at least one test item and one training item: sorted int rows.
+
+        Of a user without a training item nothing is known to recommend by; new users are another
+        question than how good the recommendations are.
+        """
+        return self._users(self.test)
+
+    def _users(self, part: Interactions) -> np.ndarray:
+        return np.intersect1d(part.log["user"], self.train.log["user"])
+
+
+def global_time_split(
+    interactions: Interactions, validation: float = 0.1, test: float = 0.1
+) -> Split:
+    """Cut at two moments: learn from the past, be tested on the future.
+
+    All that happened before the first moment trains, what happened from the second moment on
+    tests, for every user alike, so that nothing of the future leaks (Meng et al. 2020; Ji et al.
+    2023). Interactions with the same timestamp stay together, in the later part. What a user takes
+    again counts in training, but validation and test keep only the first time a user takes an item.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        All of them.
+    validation, test : float
+        Shares of the interactions, before repeats are left out; ties in time can enlarge them.
+
+    Raises
+    ------
+    ValueError
+        If a share is not between 0 and 1, the shares leave nothing to learn from, all timestamps
+        are equal, or a part would be empty.
+
+    Examples
+    --------
+    >>> taken = Interactions.of([("a", item, time) for time, item in enumerate("vwxyz")])
+    >>> split = global_time_split(taken, validation=0.2, test=0.2)
+    >>> len(split.train), len(split.validation), len(split.test)
+    (3, 1, 1)
+    """
+    _check_shares(validation, test)
+    _check_times(interactions)
+    log = interactions.log
+    times = log["timestamp"].to_numpy()
+    start = np.searchsorted(times, times[len(log) - max(1, round(test * len(log)))])
+    middle = max(start - max(1, round(validation * len(log))), 0)
+    trains, tests = times < times[middle], np.arange(len(log)) >= start
+    first_time = ~log.duplicated(["user", "item"]).to_numpy()
+    chosen = {
+        "train": trains,
+        "validation": ~trains & ~tests & first_time,
+        "test": tests & first_time,
+    }
+    return _split("global time", interactions, chosen)
+
+
+def leave_last_out(interactions: Interactions) -> Split:
+    """Test on the last item each user took, validate on the one before, learn from the rest.
+
+    "Last" is the last item taken for the first time; where a user took several at the same second,
+    the one with the larger item row. Users with fewer than three different items only train.
+    Nobody's own future leaks, but other users' does: what is popular after a test item was taken
+    can be learnt (Meng et al. 2020). Prefer `global_time_split`.
+
+    Raises
+    ------
+    ValueError
+        If all timestamps are equal, or no user has three different items.
+
+    Examples
+    --------
+    >>> split = leave_last_out(Interactions.of([("a", "x", 1), ("a", "z", 2), ("a", "y", 3)]))
+    >>> split.test.items[split.test.log["item"]].tolist()
+    ['y']
+    """
+    _check_times(interactions)
+    log = interactions.log
+    firsts = log[~log.duplicated(["user", "item"])]
+    from_end = firsts.groupby("user").cumcount(ascending=False)
+    enough = firsts.groupby("user")["item"].transform("size") >= 3
+    if not enough.any():
+        raise ValueError(
+            "no user took three different items: one each to learn from, validate, test"
+        )
+    place = {
+        part: firsts.index[enough & (from_end == number)].to_numpy()
+        for part, number in (("validation", 1), ("test", 0))
+    }
+    end = np.full(interactions.n_users, len(log))  # where each user's training ends
+    end[log["user"].to_numpy()[place["validation"]]] = place["validation"]
+    rows = np.arange(len(log))
+    chosen = {"train": rows < end[log["user"]]}
+    chosen |= {part: np.isin(rows, places) for part, places in place.items()}
+    return _split("leave last out", interactions, chosen)
+
+
+def cold_items_split(
+    interactions: Interactions, validation: float = 0.1, test: float = 0.1, seed: int = 0
+) -> Split:
+    """Hold whole items back: every interaction with them validates or tests, none trains.
+
+    It asks how well items are recommended that nobody has taken yet. Timestamps play no part, and
+    the future of the other items is learnt from.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        All of them.
+    validation, test : float
+        Shares of the items that occur, drawn at random.
+    seed : int
+        The same seed draws the same items.
+
+    Raises
+    ------
+    ValueError
+        If a share is not between 0 and 1, or the items do not suffice for three parts.
+
+    Examples
+    --------
+    >>> taken = Interactions.of([("a", item, 0) for item in "vwxyz"])
+    >>> split = cold_items_split(taken, validation=0.2, test=0.2)
+    >>> int(cold_items(split).sum())
+    2
+    """
+    _check_shares(validation, test)
+    items = interactions.log["item"].to_numpy()
+    occurring = np.random.default_rng(seed).permutation(np.unique(items))
+    n_test = max(1, round(test * len(occurring)))
+    n_validation = max(1, round(validation * len(occurring)))
+    tests = np.isin(items, occurring[:n_test])
+    validates = np.isin(items, occurring[n_test : n_test + n_validation])
+    chosen = {"train": ~tests & ~validates, "validation": validates, "test": tests}
+    return _split("cold items", interactions, chosen)
+
+
+def cold_items(split: Split) -> np.ndarray:
+    """Say which items have no training interaction: bool (n_items,).
+
+    >>> taken = Interactions.of([("a", item, time) for time, item in enumerate("vwxyz")])
+    >>> cold_items(global_time_split(taken, validation=0.2, test=0.2))
+    array([False, False, False,  True,  True])
+    """
+    return ~np.isin(np.arange(split.train.n_items), split.train.log["item"])
+
+
+def _split(name: str, interactions: Interactions, chosen: Mapping[str, np.ndarray]) -> Split:
+    """Cut the parts out, and refuse empty ones."""
+    for part, rows in chosen.items():
+        if not rows.any():
+            raise ValueError(
+                f"the {part} part would be empty ({len(interactions)} interactions, split by "
+                f"{name}): change the shares, or bring more data"
+            )
+    return Split(name, **{part: interactions.where(rows) for part, rows in chosen.items()})
+
+
+def _check_shares(validation: float, test: float) -> None:
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name} is {share}; it is a share, between 0 and 1")
+    if validation + test >= 1:
+        raise ValueError(f"validation and test take {validation + test}: nothing is left to train")
+
+
+def _check_times(interactions: Interactions) -> None:
+    times = interactions.log["timestamp"]
+    if times.nunique() < 2:
+        found = f"all {len(times)} have the timestamp {times.iloc[0]}" if len(times) else "none"
+        raise ValueError(
+            f"a split by time needs interactions at different times, and there are: {found}; "
+            "fill in the column timestamp, or use cold_items_split"
+        )

@@ -1,0 +1,318 @@
+"""Sound, step by step: read, denoise, trim, into frames (article, sections 3.2.1 and 3.2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache as remember
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+
+from mmtutorial.datasets.dataset import Fault
+from mmtutorial.preprocessing.cache import MediaError, encode_files
+from mmtutorial.preprocessing.reduce import standardise
+
+SAMPLE_RATE = 8000  # Hz: enough for speech and signals, and what telephones carry
+HOP = 256  # samples from frame to frame: 32 ms; a frame's window is twice as long
+BANDS = 40
+MAX_SECONDS = 600
+SILENCE = 1e-4  # of full scale, −80 dB: below it there is nothing but rounding
+KINDS = ("mfcc", "log-mel")
+
+
+def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Read a recording: channels averaged, resampled.
+
+    Parameters
+    ----------
+    path : path
+        WAV, FLAC, Ogg, MP3 and whatever else libsndfile reads.
+    sample_rate : int
+        Of the result, in Hz.
+
+    Returns
+    -------
+    ndarray
+        float32 (n_samples,), full scale is −1…1.
+
+    Raises
+    ------
+    MediaError
+        Names the file: if it is empty, unreadable, silent, longer than `MAX_SECONDS`, or holds NaN.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/hum.wav", np.full((441, 2), 0.5), 44100)
+    ...     wave = load_audio(f"{folder}/hum.wav")
+    >>> wave.shape, wave.dtype
+    ((80,), dtype('float32'))
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            wave = file.read(MAX_SECONDS * rate + 1, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        if Path(path).is_file() and not Path(path).stat().st_size:
+            raise MediaError(path, "the file is empty", "fetch or export it again") from error
+        raise MediaError(
+            path, f"the sound cannot be read ({error})", "save it again as WAV or FLAC"
+        ) from error
+    if not len(wave):
+        raise MediaError(path, "the recording has no samples", "record or export it again")
+    if len(wave) > MAX_SECONDS * rate:
+        raise MediaError(
+            path,
+            f"the recording is longer than {MAX_SECONDS} seconds",
+            "cut out the part that matters",
+        )
+    wave = wave.mean(axis=1)
+    if not np.isfinite(wave).all():
+        raise MediaError(path, "the recording holds NaN or infinity", "export it again")
+    if np.abs(wave).max() < SILENCE:
+        raise MediaError(
+            path, "the recording is silent", "record it again, or leave the item without sound"
+        )
+    return librosa.resample(wave, orig_sr=rate, target_sr=sample_rate)
+
+
+def trim(wave: np.ndarray, top_db: float = 30.0) -> np.ndarray:
+    """Cut off silence before and after: what is ``top_db`` dB below the loudest moment.
+
+    >>> beep = np.sin(np.arange(4000, dtype="float32"))
+    >>> len(trim(np.concatenate([np.zeros(8000, "float32"), beep])))
+    4192
+    """
+    return librosa.effects.trim(wave, top_db=top_db, frame_length=2 * HOP, hop_length=HOP // 2)[0]
+
+
+def denoise(wave: np.ndarray, excess: float = 2.0, floor: float = 0.1) -> np.ndarray:
+    """Subtract the spectrum of steady noise, as heard in the quietest tenth of the recording.
+
+    Spectral subtraction (Boll, IEEE Trans. ASSP 27(2), 1979), with the excess and the floor of
+    Berouti, Schwartz & Makhoul (ICASSP 1979) against "musical" remains. It needs a pause, in which
+    the noise is heard alone: a sound that never pauses is itself taken for noise.
+
+    Parameters
+    ----------
+    wave : ndarray
+        float32 (n_samples,).
+    excess : float
+        How many times the mean noise is subtracted.
+    floor : float
+        Share of each frequency that always stays.
+
+    Returns
+    -------
+    ndarray
+        float32 (n_samples,).
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 0.05, 8000).astype("float32")
+    >>> bool(denoise(noise).std() < 0.5 * noise.std())
+    True
+    """
+    long_enough = _at_least(wave, 2 * HOP)
+    spectrum = librosa.stft(long_enough, n_fft=2 * HOP, hop_length=HOP // 2, pad_mode="reflect")
+    loudness = np.abs(spectrum)
+    of_frame = loudness.sum(axis=0)
+    noise = loudness[:, of_frame <= np.quantile(of_frame, 0.1)].mean(axis=1, keepdims=True)
+    gain = np.maximum(1 - excess * noise / np.maximum(loudness, 1e-10), floor)
+    return librosa.istft(
+        spectrum * gain, n_fft=2 * HOP, hop_length=HOP // 2, length=len(wave), dtype=np.float32
+    )
+
+
+def log_mel(
+    wave: np.ndarray, sample_rate: int = SAMPLE_RATE, bands: int = BANDS, hop: int = HOP
+) -> np.ndarray:
+    """Return how loud each band of pitch is in each frame: float32 (frames, bands), in dB.
+
+    The bands are as wide as the ear's (the mel scale: narrow for low tones, wide for high ones),
+    and the logarithm is as the ear hears loudness. A frame's window is ``2 * hop`` samples. Equals
+    ``librosa.power_to_db(librosa.feature.melspectrogram(...)).T``.
+
+    >>> log_mel(np.sin(np.arange(8000, dtype="float32"))).shape
+    (32, 40)
+    """
+    spectrum = librosa.stft(_at_least(wave, 2 * hop), n_fft=2 * hop, hop_length=hop)
+    power = np.square(np.abs(spectrum))
+    return librosa.power_to_db(_mel_filters(sample_rate, 2 * hop, bands) @ power).T
+
+
+@remember
+def _mel_filters(sample_rate: int, n_fft: int, bands: int) -> np.ndarray:
+    """Make the bands once: it takes longer than to encode a short sound."""
+    return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=bands)
+
+
+def mfcc(
+    wave: np.ndarray, sample_rate: int = SAMPLE_RATE, coefficients: int = 20, hop: int = HOP
+) -> np.ndarray:
+    """Return each frame's mel-frequency cepstral coefficients: float32 (frames, coefficients).
+
+    The cosine transform of `log_mel`: the first coefficient is loudness, the next few are the
+    coarse shape of the spectrum, which tells a vowel or an instrument, and they hardly correlate
+    (Davis & Mermelstein, IEEE Trans. ASSP 28(4), 1980). Equals ``librosa.feature.mfcc(...).T``.
+    Raises ValueError for more coefficients than `BANDS`.
+
+    >>> mfcc(np.sin(np.arange(8000, dtype="float32"))).shape
+    (32, 20)
+    """
+    if not 1 <= coefficients <= BANDS:
+        raise ValueError(f"coefficients is {coefficients}; {BANDS} bands give 1 to {BANDS}")
+    return librosa.feature.mfcc(S=log_mel(wave, sample_rate, hop=hop).T, n_mfcc=coefficients).T
+
+
+def with_deltas(frames: np.ndarray) -> np.ndarray:
+    """Put each coefficient's slope and curvature over time beside it.
+
+    float32 (frames, c) becomes (frames, 3 · c): the values, their first and second differences
+    over nine frames (Furui, IEEE Trans. ASSP 34(1), 1986), the ends held.
+
+    >>> with_deltas(np.ones((4, 20), "float32")).shape
+    (4, 60)
+    """
+    slopes = [librosa.feature.delta(frames, order=n, axis=0, mode="nearest") for n in (1, 2)]
+    return np.concatenate([frames, *slopes], axis=1).astype(np.float32)
+
+
+def fit_length(frames: np.ndarray, length: int, filling: float = 0.0) -> np.ndarray:
+    """Give a sound (frames, c) exactly ``length`` frames.
+
+    A longer one loses its end: the beginning of a sound tells most about its source. A shorter one
+    is filled at the front, because the article's LSTM hands on its state after the last frame,
+    and is not told what is filling: so it hears the sound last.
+
+    >>> fit_length(np.array([[1.0], [2.0]]), 3).ravel().tolist()
+    [0.0, 1.0, 2.0]
+    >>> fit_length(np.array([[1.0], [2.0]]), 1).ravel().tolist()
+    [1.0]
+    """
+    front = max(length - len(frames), 0)
+    return np.pad(frames[:length], ((front, 0), (0, 0)), constant_values=filling)
+
+
+def encode_sound(
+    path: str | Path,
+    sample_rate: int,
+    hop: int,
+    length: int,
+    coefficients: int,
+    kind: str,
+    deltas: bool,
+    trimmed: bool,
+    denoised: bool,
+) -> np.ndarray:
+    """Take one file through the steps: float32 (length, width), NaN in the filling.
+
+    Raises `MediaError`. See `encode_audio`.
+    """
+    wave = load_audio(path, sample_rate)
+    wave = denoise(wave) if denoised else wave
+    wave = trim(wave) if trimmed else wave
+    if kind == "mfcc":
+        frames = mfcc(wave, sample_rate, coefficients, hop)
+    else:
+        frames = log_mel(wave, sample_rate, coefficients, hop)
+    return fit_length(with_deltas(frames) if deltas else frames, length, filling=np.nan)
+
+
+def encode_audio(
+    paths: Sequence[str | Path | None],
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    seconds: float = 1.024,
+    length: int = 32,
+    coefficients: int = 20,
+    kind: str = "mfcc",
+    deltas: bool = False,
+    trim: bool = True,
+    denoise: bool = False,
+    jobs: int | None = None,
+    cache: str | Path | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[Fault]]:
+    """Encode a catalogue's recordings: read, denoise, trim, into frames. Kept by content.
+
+    Parameters
+    ----------
+    paths : sequence
+        One an item, None or "" where it has no sound.
+    sample_rate : int
+        Hz, after resampling.
+    seconds : float
+        How much of a recording is heard, from its beginning.
+    length : int
+        How many frames these seconds are cut into; each frame's window reaches into the next.
+    coefficients : int
+        Numbers a frame; for "log-mel", bands.
+    kind : {"mfcc", "log-mel"}
+        What they are.
+    deltas : bool
+        Whether to add slopes and curvatures: three times as many numbers.
+    trim, denoise : bool
+        Whether to take these steps.
+    jobs, cache
+        As in `mmtutorial.preprocessing.cache.encode_files`.
+
+    Returns
+    -------
+    frames : ndarray
+        float32 (n, length, coefficients), or three times the coefficients with ``deltas``;
+        standardised per coefficient over the frames of the catalogue that are heard. Filling and
+        absent sounds are zeros.
+    present : ndarray
+        bool (n,).
+    faults : list of Fault
+        One a recording that cannot be used; it counts as absent.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or numbers that leave no frame.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/beep.wav", np.sin(np.arange(4000.0)), 8000)
+    ...     frames, present, faults = encode_audio([f"{folder}/beep.wav", None], cache=folder)
+    >>> frames.shape, present.tolist(), faults
+    ((2, 32, 20), [True, False], [])
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; we make {' and '.join(KINDS)}")
+    hop = round(sample_rate * seconds / length)
+    if hop < 1:
+        raise ValueError(f"{seconds} s at {sample_rate} Hz cannot be cut into {length} frames")
+    frames, present, faults = encode_files(
+        encode_sound,
+        paths,
+        (length, coefficients * (3 if deltas else 1)),
+        np.float32,
+        {
+            "sample_rate": sample_rate,
+            "hop": hop,
+            "length": length,
+            "coefficients": coefficients,
+            "kind": kind,
+            "deltas": deltas,
+            "trimmed": trim,
+            "denoised": denoise,
+        },
+        libraries=["librosa", "soundfile", "soxr"],
+        processes=True,
+        jobs=jobs,
+        cache=cache,
+        description="Listening to the recordings",
+    )
+    return standardise(frames, present), present, faults
+
+
+def _at_least(wave: np.ndarray, samples: int) -> np.ndarray:
+    """Follow a wave that is too short for one window by silence."""
+    return librosa.util.fix_length(wave, size=max(len(wave), samples))

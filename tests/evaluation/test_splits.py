@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from mmtutorial.evaluation.splits import (
+    Split,
+    cold_items,
+    cold_items_split,
+    global_time_split,
+    leave_last_out,
+)
+from mmtutorial.preprocessing.interactions import Interactions
+
+PARTS = ("train", "validation", "test")
+LOGS = st.builds(
+    dict, seed=st.integers(0, 2**32 - 1), length=st.integers(10, 300), days=st.integers(2, 400)
+)
+SHARES = st.floats(0.02, 0.45)
+
+
+def made(seed, length, days):
+    """A log with repeated pairs and, for few days, many ties in time."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "user": rng.integers(0, 12, length).astype(str),
+            "item": rng.integers(0, 25, length).astype(str),
+            "timestamp": rng.integers(0, days, length),
+        }
+    )
+    return Interactions.of(
+        table, users=[str(row) for row in range(13)], items=[str(row) for row in range(26)]
+    )
+
+
+def split_or_skip(split, *arguments, **options):
+    try:
+        return split(*arguments, **options)
+    except ValueError as error:
+        assume("would be empty" not in str(error) and "three different" not in str(error))
+        raise
+
+
+def pairs(part):
+    return set(zip(part.log["user"], part.log["item"], strict=True))
+
+
+def check_parts(split, interactions):
+    """Disjoint, nothing invented, and every pair in exactly one part where ``whole``."""
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        assert not pairs(getattr(split, one)) & pairs(getattr(split, other))
+    assert set().union(*(pairs(getattr(split, part)) for part in PARTS)) == pairs(interactions)
+    for part in PARTS:
+        cut = getattr(split, part)
+        assert len(cut) and (cut.n_users, cut.n_items) == (13, 26)
+        assert cut.log.equals(cut.log.sort_values(["timestamp", "user", "item"], ignore_index=True))
+    for part, users in (("validation", split.validation_users), ("test", split.test_users)):
+        rows = set(getattr(split, part).log["user"]) & set(split.train.log["user"])
+        assert users.tolist() == sorted(rows)
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOGS, SHARES, SHARES)
+def test_global_time_never_shows_the_future(log, validation, test):
+    interactions = made(**log)
+    split = split_or_skip(global_time_split, interactions, validation, test)
+    check_parts(split, interactions)
+    times = {part: getattr(split, part).log["timestamp"] for part in PARTS}
+    assert times["train"].max() < times["validation"].min()
+    assert times["validation"].max() < times["test"].min()
+    whole = interactions.log["timestamp"]
+    assert len(split.train) == (whole <= times["train"].max()).sum()  # repeats included
+    assert (whole > times["train"].max()).sum() >= validation * len(whole) - 1
+    for part in ("validation", "test"):
+        assert not getattr(split, part).log.duplicated(["user", "item"]).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOGS)
+def test_leave_last_out_keeps_each_users_order(log):
+    interactions = made(**log)
+    split = split_or_skip(leave_last_out, interactions)
+    check_parts(split, interactions)
+    firsts = interactions.log.drop_duplicates(["user", "item"])
+    for user, items in firsts.groupby("user")["item"]:
+        logs = [getattr(split, part).log for part in PARTS]
+        train, validation, test = (log[log["user"] == user] for log in logs)
+        if len(items) < 3:
+            assert validation.empty and test.empty
+        else:
+            assert test["item"].tolist() == [items.iloc[-1]]
+            assert validation["item"].tolist() == [items.iloc[-2]]
+            assert train["item"].unique().tolist() == items.iloc[:-2].tolist()
+            assert train["timestamp"].max() <= validation["timestamp"].min()
+            assert validation["timestamp"].min() <= test["timestamp"].min()
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOGS, SHARES, SHARES, st.integers(0, 5))
+def test_cold_items_are_held_back_whole(log, validation, test, seed):
+    interactions = made(**log)
+    split = split_or_skip(cold_items_split, interactions, validation, test, seed=seed)
+    check_parts(split, interactions)
+    assert sum(len(getattr(split, part)) for part in PARTS) == len(interactions)
+    sets = [set(getattr(split, part).log["item"]) for part in PARTS]
+    assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
+    assert set(np.flatnonzero(~cold_items(split))) == sets[0]
+    again = cold_items_split(interactions, validation, test, seed=seed)
+    assert again.test.log.equals(split.test.log)
+
+
+def test_shares_are_kept_where_times_differ():
+    taken = Interactions.of([("a", f"{number:03}", number) for number in range(200)])
+    split = global_time_split(taken, validation=0.1, test=0.2)
+    assert [len(getattr(split, part)) for part in PARTS] == [140, 20, 40]
+
+
+def test_ties_in_time_stay_together_in_the_later_part():
+    taken = [("a", item, time) for item, time in zip("tuvwxyz", [1, 1, 2, 2, 2, 3, 3], strict=True)]
+    split = global_time_split(Interactions.of(taken), validation=0.2, test=0.2)
+    assert [len(getattr(split, part)) for part in PARTS] == [2, 3, 2]
+
+
+def test_a_repeated_item_is_not_tested_again():
+    taken = [("a", "x", 1), ("a", "x", 2), ("b", "z", 2), ("a", "y", 3), ("a", "x", 4)]
+    taken += [("a", "y", 5), ("a", "z", 6)]
+    split = global_time_split(Interactions.of(taken), validation=0.2, test=0.4)
+    assert split.train.log["item"].tolist() == [0, 0, 2]  # x twice: training keeps repeats
+    assert pairs(split.validation) == {(0, 1)}
+    assert pairs(split.test) == {(0, 2)}
+
+
+def test_users_without_training_are_not_tested():
+    taken = [("old", "x", 1), ("old", "y", 3), ("new", "y", 3), ("old", "z", 5), ("new", "z", 5)]
+    split = global_time_split(Interactions.of(taken), validation=0.4, test=0.4)
+    assert split.test.users[split.test_users].tolist() == ["old"]
+    assert split.validation.users[split.validation_users].tolist() == ["old"]
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("split", [global_time_split, cold_items_split])
+def test_refuses_what_is_no_share(split, share):
+    taken = Interactions.of([("a", item, time) for time, item in enumerate("vwxyz")])
+    with pytest.raises(ValueError, match=r"test is .* it is a share, between 0 and 1"):
+        split(taken, test=share)
+    with pytest.raises(ValueError, match="validation is"):
+        split(taken, validation=share)
+    with pytest.raises(ValueError, match="nothing is left to train"):
+        split(taken, validation=0.5, test=0.5)
+
+
+@pytest.mark.parametrize("split", [global_time_split, leave_last_out])
+def test_refuses_logs_without_time(split):
+    with pytest.raises(ValueError, match=r"all 3 have the timestamp 0; .* cold_items_split"):
+        split(Interactions.of([("a", item, 0) for item in "xyz"]))
+    with pytest.raises(ValueError, match="there are: none"):
+        split(Interactions.of([], users=["a"], items=["x"]))
+
+
+def test_refuses_empty_parts():
+    for first in ("w", "wxy"):
+        times = [(item, 1 if item in first else 2) for item in "wxyz"]
+        with pytest.raises(ValueError, match="the train part would be empty"):
+            global_time_split(Interactions.of([("a", *each) for each in times]))
+    again = [("a", "x", 1), ("a", "x", 2), ("a", "y", 3)]
+    with pytest.raises(ValueError, match="the validation part would be empty"):
+        global_time_split(Interactions.of(again))
+    with pytest.raises(ValueError, match="no user took three different items"):
+        leave_last_out(Interactions.of([("a", "x", 1), ("a", "y", 2), ("a", "y", 3)]))
+    with pytest.raises(ValueError, match="would be empty"):
+        cold_items_split(Interactions.of([("a", "x", 1), ("a", "y", 2)]))
+    with pytest.raises(ValueError, match="would be empty"):
+        cold_items_split(Interactions.of([], users=["a"], items=["x"]))
+
+
+def test_refuses_parts_that_do_not_belong_together():
+    taken = Interactions.of([("a", item, time) for time, item in enumerate("vwxyz")])
+    split = leave_last_out(taken)
+    with pytest.raises(ValueError, match="user 'a' and item 'y' are in the test part"):
+        replace(split, test=split.validation)
+    other = Interactions.of([("a", "v", 1)])
+    with pytest.raises(ValueError, match="the validation part has other users or items"):
+        Split("mine", split.train, other, split.test)

@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmtutorial.preprocessing import cache as module
+from mmtutorial.preprocessing import image
+from mmtutorial.preprocessing.cache import MediaError, encode_files, recipe
+
+decoded = []
+
+
+def shade(path, factor=1):
+    """Encode a file of one number as that number; the stand-in for a slow decoder."""
+    decoded.append(str(path))
+    with open(path, encoding="utf-8") as file:
+        words = file.read()
+    if not words.isdigit():
+        raise MediaError(path, f"{words!r} is no number", "write a number")
+    return np.full(2, int(words) * factor, dtype=np.float32)
+
+
+@pytest.fixture
+def files(tmp_path):
+    decoded.clear()
+    (tmp_path / "media").mkdir()
+    paths = [tmp_path / "media" / f"{number}.txt" for number in range(100)]
+    for number, path in enumerate(paths):
+        path.write_text(str(number))
+    return paths
+
+
+def encode(paths, tmp_path, jobs=1, function=shade, **options):
+    return encode_files(
+        function, paths, (2,), np.float32, options, jobs=jobs, cache=tmp_path / "cache"
+    )
+
+
+def shards(tmp_path):
+    return sorted((tmp_path / "cache").rglob("*.npz"))
+
+
+def test_a_second_run_decodes_nothing_and_gives_the_same(files, tmp_path):
+    files[7].write_text("seven")
+    first = encode([*files, None], tmp_path)
+    assert len(decoded) == 100
+    second = encode([*files, None], tmp_path)
+    assert len(decoded) == 100
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+    assert first[2] == second[2]
+    assert first[0][:, 0].tolist() == [*range(7), 0, *range(8, 100), 0]
+    assert np.flatnonzero(~first[1]).tolist() == [7, 100]
+    assert str(first[2][0]) == f"{files[7]}: 'seven' is no number; write a number"
+
+
+def test_a_changed_file_alone_is_decoded_again(files, tmp_path):
+    encode(files, tmp_path)
+    decoded.clear()
+    files[3].write_text("1003")
+    rows, _, _ = encode(files, tmp_path)
+    assert decoded == [str(files[3])]
+    assert rows[3].tolist() == [1003, 1003]
+
+
+def test_names_and_dates_do_not_matter_and_equal_files_are_decoded_once(files, tmp_path):
+    encode(files, tmp_path)
+    decoded.clear()
+    moved = files[5].rename(files[5].with_name("another.txt"))
+    copy = files[0].with_name("copy.txt")
+    copy.write_text("6")
+    rows, _, _ = encode([copy, moved], tmp_path)
+    assert decoded == []
+    assert rows[:, 0].tolist() == [6, 5]
+    for name in ("a", "b"):
+        files[0].with_name(name).write_text("777")
+    encode([files[0].with_name(name) for name in ("a", "b")], tmp_path)
+    assert len(decoded) == 1
+
+
+def test_other_options_are_another_recipe(files, tmp_path):
+    encode(files, tmp_path)
+    rows, _, _ = encode(files, tmp_path, factor=3)
+    assert len(decoded) == 200
+    assert rows[5].tolist() == [15, 15]
+
+
+def test_whatever_changes_the_result_changes_the_recipe(tmp_path, monkeypatch):
+    base = recipe(shade, (2,), np.float32, {"factor": 1})
+    assert recipe(shade, (2,), "float32", {"factor": 1}) == base
+    assert recipe(shade, (3,), np.float32, {"factor": 1}) != base
+    assert recipe(shade, (2,), np.float64, {"factor": 1}) != base
+    assert recipe(shade, (2,), np.float32, {"factor": 2}) != base
+    assert recipe(shade, (2,), np.float32, {"factor": 1}, ["Pillow"]) != base
+    changed = tmp_path / "changed.py"
+    changed.write_text("# another source")
+    monkeypatch.setattr(module.sys.modules[__name__], "__file__", str(changed))
+    assert recipe(shade, (2,), np.float32, {"factor": 1}) != base
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other"])
+def test_a_damaged_entry_is_made_again(files, tmp_path, damage):
+    first = encode(files, tmp_path)[0]
+    (shard,) = shards(tmp_path)
+    whole = shard.read_bytes()
+    if damage == "other":
+        np.savez(shard, digests=np.zeros((1, 32), np.uint8), rows=np.zeros((1, 5)))
+    else:
+        flipped = bytearray(whole)
+        flipped[whole.index(b"rows.npy") + 300] ^= 255
+        shard.write_bytes({"empty": b"", "cut": whole[:-200], "flipped": bytes(flipped)}[damage])
+    decoded.clear()
+    assert np.array_equal(encode(files, tmp_path)[0], first)
+    assert len(decoded) == 100
+    decoded.clear()
+    encode(files, tmp_path)
+    assert decoded == []
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(files, tmp_path):
+    def stop(path):
+        if path == str(files[50]):
+            raise KeyboardInterrupt
+        return shade(path)
+
+    stop.__qualname__ = stop.__name__ = "shade"  # the same recipe, with someone at the keyboard
+    with pytest.raises(KeyboardInterrupt):
+        encode(files, tmp_path, function=stop)
+    assert len(shards(tmp_path)) == 1
+    assert not list((tmp_path / "cache").rglob("*.part"))
+    decoded.clear()
+    assert encode(files, tmp_path)[0][:, 0].tolist() == list(range(100))
+    assert len(decoded) == 100 - module.BATCH
+
+
+def test_a_large_catalogue_is_written_in_parts(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHARD", 40)
+    first = encode(files, tmp_path)[0]
+    assert len(shards(tmp_path)) == 2
+    decoded.clear()
+    assert np.array_equal(encode(files, tmp_path)[0], first)
+    assert decoded == []
+
+
+def test_a_failed_write_leaves_nothing_behind(files, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(module.np, "savez", full)
+    with pytest.raises(OSError, match="the disk is full"):
+        encode(files, tmp_path)
+    assert not [each for each in (tmp_path / "cache").rglob("*") if each.is_file()]
+
+
+def test_threads_give_the_same_as_one_after_the_other(tmp_path):
+    dice = np.random.default_rng(0)
+    paths = [tmp_path / f"{number}.png" for number in range(80)]
+    for path in paths:
+        Image.fromarray(dice.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(path)
+    one = image.encode_images(paths, 8, jobs=1, cache=tmp_path / "one")
+    many = image.encode_images(paths, 8, jobs=4, cache=tmp_path / "many")
+    assert np.array_equal(one[0], many[0])
+    assert one[1].all()
+    assert many[1].all()
+
+
+def test_files_that_are_not_there_are_not_remembered(tmp_path):
+    decoded.clear()
+    path = tmp_path / "later.txt"
+    _, present, faults = encode([path], tmp_path)
+    assert not present.any()
+    assert "cannot be opened" in faults[0].message
+    path.write_text("5")
+    rows, present, faults = encode([path], tmp_path)
+    assert present.all()
+    assert not faults
+    assert rows.tolist() == [[5, 5]]
+
+
+def test_without_a_folder_the_cache_is_the_librarys(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("MMTUTORIAL_CACHE", str(tmp_path / "ours"))
+    encode_files(shade, files[:2], (2,), np.float32, {})
+    assert len(list((tmp_path / "ours" / "preprocessing").rglob("*.npz"))) == 1
+
+
+def test_an_error_in_our_code_is_not_taken_for_a_bad_file(files, tmp_path):
+    with pytest.raises(TypeError):
+        encode(files[:1], tmp_path, unknown=1)
+
+
+def test_no_file_at_all(tmp_path):
+    rows, present, faults = encode([None, ""], tmp_path)
+    assert rows.shape == (2, 2)
+    assert not present.any()
+    assert not faults
+
+
+def test_progress_is_shown_when_it_takes_long(files, tmp_path, monkeypatch, capfd):
+    encode(files[:50], tmp_path)
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(module, "PATIENCE", -1.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    encode(files, tmp_path)
+    assert "Encoding the files" in capfd.readouterr().err
