@@ -7,7 +7,6 @@ overlap, some reviews also name the kind or the voice.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,8 @@ import soundfile
 from PIL import Image
 from rich.progress import track
 
-from mmtutorial import __version__
 from mmtutorial.datasets.dataset import Dataset
-from mmtutorial.datasets.download import cache_folder
+from mmtutorial.datasets.download import cached_place
 from mmtutorial.datasets.shop_pictures import COLOURS, KINDS, draw
 from mmtutorial.datasets.shop_reviews import write_review, write_title
 from mmtutorial.datasets.shop_sounds import VOICES, synthesise
@@ -100,7 +98,9 @@ def shop(
         "mean_interactions": mean_interactions,
         **knobs,
     }
-    place = cache_folder() / "shop" / _key(options)
+    here = Path(__file__).parent
+    sources = [*here.glob("shop*.py"), here / "simulate.py", here / "dataset.py"]
+    place = cached_place("shop", options, sources)
     if (place / "dataset.json").exists():
         return Dataset.open(place)
 
@@ -127,16 +127,6 @@ def shop(
         _write_media(folder, data.items, seed, media_noise)
 
     return data.save(place, write_media=write_media, replace=False)
-
-
-def _key(options: Mapping[str, Any]) -> str:
-    """Name the cached folder by the options and by the code that makes the shop."""
-    digest = hashlib.sha256(repr(sorted(options.items())).encode())
-    digest.update(__version__.encode())
-    here = Path(__file__).parent
-    for source in sorted([*here.glob("shop*.py"), here / "simulate.py", here / "dataset.py"]):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _catalogue(
