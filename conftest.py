@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, and quiet TensorFlow."""
+"""What all tests share: a cache of their own, and small catalogues."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @pytest.fixture(scope="session", autouse=True)

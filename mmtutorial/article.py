@@ -53,7 +53,8 @@ def build_network(
     keras.Model
         Inputs text int32 (batch, words), image float32 (batch, height, width, channels), audio
         float32 (batch, timesteps, features); output float32 (batch, num_classes), rows sum to 1.
-        Compiled with Adam, categorical cross-entropy and accuracy.
+        Compiled with Adam, categorical cross-entropy and accuracy. The layers are named after the
+        variables of the listing.
 
     Examples
     --------
@@ -63,20 +64,24 @@ def build_network(
     True
     """
     text_input = layers.Input(shape=(None,), dtype="int32", name="text")
-    embedded_text = layers.Embedding(vocab_size, embedding_size)(text_input)
-    lstm_output = layers.LSTM(lstm_units)(embedded_text)
+    embedded_text = layers.Embedding(vocab_size, embedding_size, name="embedded_text")(text_input)
+    lstm_output = layers.LSTM(lstm_units, name="lstm_output")(embedded_text)
 
     image_input = layers.Input(shape=(height, width, channels), name="image")
-    conv_output = layers.Conv2D(FILTERS, (KERNEL, KERNEL), activation="relu")(image_input)
-    max_pool_output = layers.MaxPooling2D((POOL, POOL))(conv_output)
-    flat_output = layers.Flatten()(max_pool_output)
+    conv_output = layers.Conv2D(FILTERS, (KERNEL, KERNEL), activation="relu", name="conv_output")(
+        image_input
+    )
+    max_pool_output = layers.MaxPooling2D((POOL, POOL), name="max_pool_output")(conv_output)
+    flat_output = layers.Flatten(name="flat_output")(max_pool_output)
 
     audio_input = layers.Input(shape=(timesteps, features), name="audio")
-    rnn_output = layers.LSTM(lstm_units)(audio_input)
+    rnn_output = layers.LSTM(lstm_units, name="rnn_output")(audio_input)
 
-    combined_output = layers.concatenate([lstm_output, flat_output, rnn_output])
-    dense_output = layers.Dense(DENSE, activation="relu")(combined_output)
-    output = layers.Dense(num_classes, activation="softmax")(dense_output)
+    combined_output = layers.concatenate(
+        [lstm_output, flat_output, rnn_output], name="combined_output"
+    )
+    dense_output = layers.Dense(DENSE, activation="relu", name="dense_output")(combined_output)
+    output = layers.Dense(num_classes, activation="softmax", name="output")(dense_output)
 
     model = keras.Model(inputs=[text_input, image_input, audio_input], outputs=output)
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])

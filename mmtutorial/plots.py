@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import base64
 import html
+import importlib
 import io
+import os
+import sys
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import soundfile
-from IPython.display import HTML
+from IPython.display import HTML, display
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image, ImageOps
 
 from mmtutorial.datasets.dataset import Dataset
@@ -25,6 +32,7 @@ MODALITY_COLOURS = dict(
     zip(("text", "image", "audio"), sns.color_palette("colorblind"), strict=False)
 )
 THUMBNAIL = 160  # pixels, the longer side
+PLAYER = 220  # pixels, the width of a player that stands alone
 
 
 def use_style() -> None:
@@ -38,6 +46,101 @@ def use_style() -> None:
         palette="colorblind",
         rc={"figure.figsize": (7, 4), "figure.dpi": 110, "savefig.bbox": "tight"},
     )
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure with words for those who cannot see it, and close it.
+
+    Jupyter's own display of a figure carries no alternative text. This one is an HTML image that
+    does, is never wider than the page, and needs no other file.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn; it is closed afterwards and does not stay in memory.
+    alt : str
+        What there is to see: the kind of figure, its axes, and what it shows.
+
+    Raises
+    ------
+    ValueError
+        If ``alt`` is empty.
+
+    Examples
+    --------
+    >>> figure, axis = plt.subplots()
+    >>> show(figure, alt="An empty pair of axes.")
+    <IPython.core.display.HTML object>
+    """
+    if not alt.strip():
+        raise ValueError("alt is empty; say in words what the figure shows")
+    memory = io.BytesIO()
+    figure.savefig(memory, format="png", bbox_inches="tight", pil_kwargs={"optimize": True})
+    plt.close(figure)
+    display(
+        HTML(
+            f'<img alt="{html.escape(alt)}" style="max-width:100%" '
+            f'src="data:image/png;base64,{base64.b64encode(memory.getvalue()).decode()}">'
+        )
+    )
+
+
+def players(sounds: Mapping[str, np.ndarray], sample_rate: int) -> HTML:
+    """Offer sounds side by side, to compare by ear: none is made louder or softer.
+
+    Parameters
+    ----------
+    sounds : mapping of str to ndarray
+        What to write above each player, and its samples: float (n_samples,), full scale −1…1;
+        what is beyond is cut off.
+    sample_rate : int
+        Of all of them, in Hz.
+
+    Examples
+    --------
+    >>> players({"a hum": np.sin(np.arange(800) / 8)}, 8000)
+    <IPython.core.display.HTML object>
+    """
+    cards = [
+        f'<div style="width:{PLAYER}px;max-width:100%"><div>{html.escape(label)}</div>'
+        f"{_player(wave, sample_rate, label)}</div>"
+        for label, wave in sounds.items()
+    ]
+    return _row(cards)
+
+
+def resources(started: float) -> dict[str, float]:
+    """Say what a notebook has used so far: seconds, peak memory in MB, and the cores it could use.
+
+    ``started`` is what ``time.perf_counter()`` said at its beginning. Memory is that of this
+    process alone, without helpers on other cores; NaN where the system does not tell.
+
+    >>> sorted(resources(time.perf_counter()))
+    ['cores', 'peak_mb', 'seconds']
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "seconds": time.perf_counter() - started,
+        "peak_mb": _peak_memory() / 1e6,
+        "cores": float(cores or 1),
+    }
+
+
+def _peak_memory() -> float:
+    """Return the most bytes of memory that this process has held at once."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux; getrusage would count the parent's memory too
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024.0 * int(line.split()[1])
+    if sys.platform == "darwin":
+        import resource
+
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    try:  # Windows; psutil comes with Jupyter
+        return float(importlib.import_module("psutil").Process().memory_info().peak_wset)
+    except (ImportError, AttributeError):
+        return float("nan")
 
 
 def gallery(data: Dataset, item_rows: Sequence[int], captions: Sequence[str] | None = None) -> HTML:
@@ -58,6 +161,11 @@ def gallery(data: Dataset, item_rows: Sequence[int], captions: Sequence[str] | N
         for row, caption in zip(item_rows, captions, strict=True)
         if row >= 0
     ]
+    return _row(cards)
+
+
+def _row(cards: Sequence[str]) -> HTML:
+    """Put cards side by side, in as many lines as the page needs."""
     return HTML(
         '<div style="display:flex;flex-wrap:wrap;gap:.8rem;margin:.5rem 0">'
         + "".join(cards)
@@ -85,10 +193,8 @@ def _card(data: Dataset, row: int, caption: str) -> str:
     if sound is None:
         parts.append("<div>(no sound)</div>")
     else:
-        parts.append(
-            f'<audio controls preload="none" style="width:100%" aria-label="Sound of {title}" '
-            f'src="data:audio/wav;base64,{_recoded(sound)}"></audio>'
-        )
+        samples, rate = soundfile.read(sound, dtype="float32")
+        parts.append(_player(samples, rate, f"Sound of {item['title']}"))
     parts.append(
         f'<div style="font-size:.8em;max-height:6.5em;overflow:auto">{text or "(no text)"}</div>'
     )
@@ -101,11 +207,100 @@ def _encoded(picture: Image.Image) -> str:
     return base64.b64encode(memory.getvalue()).decode()
 
 
-def _recoded(path) -> str:  # type: ignore[no-untyped-def]
-    samples, rate = soundfile.read(path, dtype="float32")
+def _player(samples: np.ndarray, sample_rate: int, label: str) -> str:
+    """Write a player that carries its sound within it, as 16-bit WAV."""
     memory = io.BytesIO()
-    soundfile.write(memory, samples, rate, format="WAV", subtype="PCM_16")
-    return base64.b64encode(memory.getvalue()).decode()
+    soundfile.write(memory, samples, sample_rate, format="WAV", subtype="PCM_16")
+    return (
+        f'<audio controls preload="none" style="width:100%" aria-label="{html.escape(label)}" '
+        f'src="data:audio/wav;base64,{base64.b64encode(memory.getvalue()).decode()}"></audio>'
+    )
+
+
+def recommendation_sheet(
+    data: Dataset,
+    histories: Sequence[Sequence[int]],
+    lists: Sequence[Sequence[int]],
+    labels: Sequence[str],
+) -> Figure:
+    """Draw what users took beside what is recommended to them, as pictures with titles.
+
+    Parameters
+    ----------
+    data : Dataset
+        Where the items' pictures lie; an item without one is an empty frame.
+    histories, lists : sequences of int sequences
+        One a user: item rows taken, the newest last, and item rows recommended, best first (−1 is
+        left out).
+    labels : sequence of str
+        One a user.
+
+    Returns
+    -------
+    Figure
+        One row of pictures a user; a line parts history and recommendations.
+
+    Raises
+    ------
+    ValueError
+        If the three have different lengths, or there is no user.
+
+    Examples
+    --------
+    >>> from mmtutorial.datasets import shop
+    >>> sheet = recommendation_sheet(shop(n_items=40, n_users=30), [[1, 2]], [[3, 4, 5]], ["ann"])
+    >>> len(sheet.axes)
+    5
+    >>> plt.close(sheet)
+    """
+    if not len(histories) == len(lists) == len(labels) > 0:
+        raise ValueError(
+            f"{len(histories)} histories, {len(lists)} lists and {len(labels)} labels: "
+            "one of each a user, and at least one user"
+        )
+    before = max(len(history) for history in histories)
+    after = max(len(recommended) for recommended in lists)
+    figure = plt.figure(figsize=(1.25 * (before + after) + 0.6, 1.6 * len(labels) + 0.3))
+    grid = figure.add_gridspec(
+        len(labels),
+        before + after + 1,
+        width_ratios=[1] * before + [0.15] + [1] * after,
+        hspace=0.35,
+        wspace=0.08,
+    )
+    for line, (history, recommended, label) in enumerate(
+        zip(histories, lists, labels, strict=True)
+    ):
+        places = range(before - len(history), before)
+        shown = [*zip(places, history, strict=True), *enumerate(recommended, start=before + 1)]
+        for column, row in shown:
+            if row >= 0:
+                axis = figure.add_subplot(grid[line, column])
+                _draw_item(axis, data, int(row))
+                if column == before - len(history):
+                    axis.set_ylabel(label, fontsize=9)
+    box = grid[0, before].get_position(figure)
+    middle = (box.x0 + box.x1) / 2
+    figure.add_artist(Line2D([middle, middle], [0.08, 0.9], color="0.4", linewidth=1.5))
+    for columns, words in ((slice(0, before), "took"), (slice(before + 1, None), "recommended")):
+        box = grid[0, columns].get_position(figure)
+        figure.text((box.x0 + box.x1) / 2, 0.93, words, ha="center", fontsize=11, weight="bold")
+    return figure
+
+
+def _draw_item(axis: Axes, data: Dataset, row: int) -> None:
+    """Draw one item's picture with its title below."""
+    picture = data.path(row, "image")
+    if picture is not None:
+        with Image.open(picture) as opened:
+            small = ImageOps.exif_transpose(opened).convert("RGB")
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+        axis.imshow(ImageOps.pad(small, (THUMBNAIL, THUMBNAIL), color="white"))
+    else:
+        axis.set(xlim=(0, 1), ylim=(0, 1), aspect=1)
+        axis.text(0.5, 0.5, "no picture", ha="center", va="center", fontsize=8)
+    axis.set(xticks=[], yticks=[])
+    axis.set_xlabel(str(data.items["title"].iloc[row]), fontsize=8)
 
 
 def training_curve(history: Mapping[str, Sequence[float]], axes: Sequence[Axes]) -> None:

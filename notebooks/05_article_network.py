@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -45,41 +46,70 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import psutil
+import seaborn as sns
 from IPython.display import Markdown, display
 from myst_nb import glue
+from scipy.stats import bootstrap
 
 from mmtutorial import datasets, plots
-from mmtutorial.article import ArticleNetwork, count_parameters
+from mmtutorial.article import ArticleNetwork, build_network, count_parameters
 from mmtutorial.baselines import Oracle, Popularity, Random
-from mmtutorial.evaluation.evaluate import compare, evaluate
-from mmtutorial.evaluation.splits import cold_items, global_time_split
+from mmtutorial.evaluation import cold_items, compare, evaluate, global_time_split
 from mmtutorial.preprocessing.audio import encode_audio
-from mmtutorial.preprocessing.behaviour import deduplicate, k_core
+from mmtutorial.preprocessing.behaviour import deduplicate
 from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.preprocessing.text import Vocabulary, clean, sequences, tokenise
+from mmtutorial.recommender import Recommender
 
+if profile not in ("quick", "full"):
+    raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
 plots.use_style()
 started = time.perf_counter()
 
 # %% [markdown]
-# ## The data, cut in two by time
+# ## The flow chart
+#
+# The article's section 2.4 draws the way from behaviour to a fused representation. Every box has a
+# chapter of this book; today we walk the whole way once.
+
+# %% tags=["hide-input"]
+figure, axis = plt.subplots(figsize=(7, 4.6))
+plots.flow_chart(
+    [
+        ["behaviour: who took what, and when"],
+        ["text processing", "image processing", "audio processing"],
+        ["language model\n(here: LSTM)", "CNN\n(here: one convolution)", "RNN\n(here: LSTM)"],
+        ["fused representation (here: concatenation, dense layer)"],
+        ["recommendations (here: softmax over the catalogue)"],
+    ],
+    axis,
+)
+plots.show(
+    figure,
+    alt="Flow chart in five rows. Behaviour leads to text, image and audio processing; these lead "
+    "to a language model, a CNN and an RNN; all three lead to one fused representation, and that "
+    "leads to recommendations.",
+)
+
+# %% [markdown]
+# ## The data, cut in two places by time
 #
 # {doc}`01_data` introduces the data and every step of preprocessing. Here we call them. A shopper's
-# first purchase of an item counts, and shoppers and items with hardly any purchase are left out of
-# the *history* (a 2-core); every item stays in the *catalogue*, because a new item without a history
-# must be recommendable too.
+# *first* purchase of an item counts. Nothing else is filtered: to keep only items that were bought
+# often enough, as many papers do, one would have to look into the test period. And every item stays
+# in the *catalogue*, because a new item without a history must be recommendable too.
 #
-# The log is then cut at two moments in time, the same for everyone: the network learns from what
-# lies before the first, its progress is watched between the two, and it is measured on what
-# comes after the second. Nobody can learn from the future this way.
+# The log is then cut at two moments, the same for everyone: the network learns from what lies
+# before the first, its progress is watched between the two, and it is measured on what comes after
+# the second. Nobody can learn from the future this way.
 
 # %%
-data = datasets.load(dataset) if dataset not in datasets.MAKERS else datasets.load(dataset, seed=seed)
-bought = k_core(deduplicate(data.interactions), k_users=2, k_items=2)
+data = datasets.load(dataset, seed=seed) if dataset in datasets.MAKERS else datasets.load(dataset)
+bought = deduplicate(data.interactions)
 interactions = Interactions.of(bought, items=data.items["item"])
 split = global_time_split(interactions)
+cold = cold_items(split)  # bool (n_items,): without a purchase in training
 
 pd.DataFrame(
     {
@@ -87,8 +117,9 @@ pd.DataFrame(
             "interactions": len(part),
             "users": part.log["user"].nunique(),
             "items": part.log["item"].nunique(),
-            "from": pd.to_datetime(part.log["timestamp"].min(), unit="s"),
-            "to": pd.to_datetime(part.log["timestamp"].max(), unit="s"),
+            "of them cold": int(cold[part.log["item"].unique()].sum()),
+            "from": f"{pd.to_datetime(part.log['timestamp'].min(), unit='s'):%Y-%m-%d}",
+            "to": f"{pd.to_datetime(part.log['timestamp'].max(), unit='s'):%Y-%m-%d}",
         }
         for name, part in [
             ("train", split.train),
@@ -99,15 +130,17 @@ pd.DataFrame(
 ).T
 
 # %% tags=["remove-cell"]
-glue("dataset-name", data.name, display=False)
-glue("n-items", data.n_items, display=False)
-glue("n-users", interactions.n_users, display=False)
-glue("n-cold", int(cold_items(split).sum()), display=False)
+cold_in_test = cold[split.test.log["item"]].mean()
+glue("network-dataset", data.name, display=False)
+glue("network-n-items", data.n_items, display=False)
+glue("network-n-cold", int(cold.sum()), display=False)
+glue("network-cold-in-test", f"{cold_in_test:.1%}", display=False)
 
 # %% [markdown]
-# The catalogue of {glue:text}`dataset-name` holds {glue:text}`n-items` items;
-# {glue:text}`n-cold` of them have no purchase before the first cut. To a recommender that only
-# counts purchases they do not exist. To one that reads, looks and listens they are items like others.
+# The catalogue of {glue:text}`network-dataset` holds {glue:text}`network-n-items` items;
+# {glue:text}`network-n-cold` of them have no purchase in training: they are *cold*. To a
+# recommender that only counts purchases they do not exist. To one that reads, looks and listens they
+# are items like others, and {glue:text}`network-cold-in-test` of the test purchases are theirs.
 #
 # ## From raw media to arrays
 #
@@ -120,33 +153,40 @@ glue("n-cold", int(cold_items(split).sum()), display=False)
 # | image | shape undefined | 32 × 32 pixels, RGB, between 0 and 1 |
 # | audio | shape undefined | 32 frames of 20 MFCCs, standardised |
 #
-# An item without a picture gets a black one, an item without a sound gets silence, an item without
-# a text gets padding. The listing knows no other way, and it matters: see {doc}`../chapters/06_fusion`.
+# The vocabulary is counted on items that were bought in training, since the words of items to come
+# are not known yet. An item without a picture gets a black one, an item without a sound gets the
+# mean of all sounds, an item without a text gets padding. The listing knows no other way, and it
+# matters: see {doc}`../chapters/06_fusion`.
 
 # %%
 WORDS, PIXELS, FRAMES, COEFFICIENTS = 32, 32, 32, 20
 
 tokens = [tokenise(clean(text)) for text in data.items["text"]]
-vocabulary = Vocabulary.build(tokens, max_size=2000)
-pictures = encode_images([data.path(row, "image") for row in range(data.n_items)], size=PIXELS)
-sounds = encode_audio(
-    [data.path(row, "audio") for row in range(data.n_items)],
-    length=FRAMES,
-    coefficients=COEFFICIENTS,
+vocabulary = Vocabulary.of((tokens[row] for row in np.flatnonzero(~cold)), max_size=2000)
+rows = range(data.n_items)
+pictures, has_picture, faulty_pictures = encode_images(
+    [data.path(row, "image") for row in rows], size=PIXELS
+)
+sounds, has_sound, faulty_sounds = encode_audio(
+    [data.path(row, "audio") for row in rows], length=FRAMES, coefficients=COEFFICIENTS
 )
 content = {
-    "text": sequences(tokens, vocabulary, WORDS, padding="pre"),
-    "image": pictures.values,
-    "audio": sounds.values,
+    "text": sequences(tokens, vocabulary, WORDS),  # int32 (n_items, 32)
+    "image": pictures,  # float32 (n_items, 32, 32, 3)
+    "audio": sounds,  # float32 (n_items, 32, 20)
 }
-for fault in [*pictures.faults, *sounds.faults]:
+for fault in [*faulty_pictures, *faulty_sounds]:
     print(fault)
+
+has = {"text": content["text"].any(axis=1), "image": has_picture, "audio": has_sound}
 pd.DataFrame(
     {
-        name: {"shape": array.shape, "dtype": array.dtype, "items that have it": share}
-        for (name, array), share in zip(
-            content.items(), data.present().mean(axis=0).round(3), strict=True
-        )
+        name: {
+            "shape": array.shape,
+            "dtype": array.dtype,
+            "items that have it": f"{has[name].mean():.1%}",
+        }
+        for name, array in content.items()
     }
 ).T
 
@@ -187,7 +227,7 @@ examples
 #
 # **Text.** An embedding $E \in \mathbb{R}^{V \times d}$ holds a row of $d$ numbers for each of the
 # $V$ words, so the text becomes $x_t = E_{w_t}$. An LSTM reads the $x_t$ in order
-# {cite}`hochreiter1997lstm`. With $L$ units, kernel $U \in \mathbb{R}^{d \times 4L}$, recurrent
+# {cite}`hochreiter1997`. With $L$ units, kernel $U \in \mathbb{R}^{d \times 4L}$, recurrent
 # kernel $R \in \mathbb{R}^{L \times 4L}$ and bias $b \in \mathbb{R}^{4L}$, starting from
 # $h_0 = c_0 = 0$:
 #
@@ -282,21 +322,418 @@ def forward(text, image, audio, weights):  # -> (B, n)
 # %% [markdown]
 # ### The same in Keras
 #
-# `mmtutorial.article` holds the listing: the same layers in the same order, its undefined names as
-# arguments. We build it for our sizes, and ask both for the probabilities of four items' successors.
+# `mmtutorial.article` holds the listing: the same layers in the same order, each named after the
+# listing's variable, its undefined names as arguments. We build it for our sizes, and give both
+# implementations the same four items.
 
 # %%
-network = ArticleNetwork(seed=seed)
-sizes = network.sizes(content)
-keras_network = network.build(sizes)
-keras_network.summary(line_length=100)
+sizes = ArticleNetwork(seed=seed).sizes(content)
+keras_network = build_network(**sizes)
 
-# %%
-named = {weight.path: weight.numpy().astype(np.float64) for weight in keras_network.weights}
-order = ["embedding", "conv2d/kernel", "conv2d/bias"]
-first_four = [content[name][:4] for name in ("text", "image", "audio")]
-ours = forward(*first_four, article_weights(keras_network))
-theirs = keras_network.predict(first_four, verbose=0)
+layers = ["embedded_text", "conv_output", "lstm_output", "rnn_output", "dense_output", "output"]
+weights = [array for name in layers for array in keras_network.get_layer(name).get_weights()]
+four = [content[name][:4] for name in ("text", "image", "audio")]
+
+ours = forward(*four, [array.astype(np.float64) for array in weights])
+theirs = keras_network.predict(four, verbose=0)
 difference = np.abs(ours - theirs).max()
 print(f"largest difference of a probability: {difference:.1e}")
 assert difference < 1e-6
+
+# %% [markdown]
+# Twelve layers, and the shape of what each hands on:
+
+# %% tags=["hide-input"]
+pd.DataFrame(
+    [
+        {
+            "layer": layer.name,
+            "kind": type(layer).__name__,
+            "hands on": " × ".join(
+                "…" if size is None else str(size) for size in layer.output.shape[1:]
+            ),
+            "parameters": f"{layer.count_params():,}",
+        }
+        for layer in keras_network.layers
+    ]
+).set_index("layer")
+
+# %% [markdown]
+# ### Counting with a pencil
+#
+# An embedding has $V d$ parameters. An LSTM has four gates, each with a kernel, a recurrent kernel
+# and a bias: $4L(d + L + 1)$. A convolution has $32\,(9C + 1)$, whatever the size of the image.
+# The first dense layer has $128$ for each entry of $z$ and $128$ biases, and the last $129$ for each
+# item. None of them depends on the number of *frames* or *words*: a recurrence uses the same weights
+# at every step.
+
+# %%
+assert count_parameters(**sizes) == keras_network.count_params()
+
+joined = {  # entries of z that each modality supplies: the rows of W1 that serve it alone
+    "text": sizes["lstm_units"],
+    "image": keras_network.get_layer("flat_output").output.shape[1],
+    "audio": sizes["lstm_units"],
+}
+own = {
+    "text": keras_network.get_layer("embedded_text").count_params()
+    + keras_network.get_layer("lstm_output").count_params(),
+    "image": keras_network.get_layer("conv_output").count_params(),
+    "audio": keras_network.get_layer("rnn_output").count_params(),
+}
+parts = pd.DataFrame(
+    {"encoder": own, "its rows of the first dense layer": {m: 128 * n for m, n in joined.items()}}
+)
+parts.loc["all (output)", "its rows of the first dense layer"] = 128
+parts.loc["all (output)", "encoder"] = keras_network.get_layer("output").count_params()
+assert parts.to_numpy().sum() == keras_network.count_params()
+
+# %% tags=["hide-input"]
+figure, axis = plt.subplots(figsize=(7, 2.8))
+left = np.zeros(len(parts))
+for column, colour in zip(parts.columns, sns.color_palette("colorblind")[:2], strict=True):
+    axis.barh(parts.index, parts[column] / 1e3, left=left, color=colour, label=column)
+    left += parts[column].to_numpy() / 1e3
+axis.set(xlabel="parameters (thousands)")
+axis.invert_yaxis()
+axis.legend()
+plots.show(
+    figure,
+    alt="Horizontal bars: how many parameters serve the text, the image, the audio and all of them. "
+    "The bar of the image is by far the longest, and nearly all of it is the first dense layer.",
+)
+
+# %% tags=["remove-cell"]
+glue("network-parameters", f"{keras_network.count_params():,}", display=False)
+glue(
+    "network-image-share", f"{parts.loc['image'].sum() / parts.to_numpy().sum():.0%}", display=False
+)
+glue("network-image-entries", f"{joined['image'] / sum(joined.values()):.1%}", display=False)
+glue("network-image-rows", f"{joined['image']:,}", display=False)
+
+# %% [markdown]
+# Of {glue:text}`network-parameters` parameters, {glue:text}`network-image-share` serve the picture,
+# and nearly all of these lie *behind* the convolution: `Flatten` hands {glue:text}`network-image-rows`
+# numbers to the dense layer, {glue:text}`network-image-entries` of all that is fused. Text and sound
+# send 32 numbers each. Concatenation treats entries alike, not modalities; who sends more numbers
+# is heard more at the start. {doc}`../chapters/06_fusion` asks what that does.
+#
+# ## Training, as written
+#
+# Adam {cite}`kingma2015`, categorical cross-entropy, ten epochs, batches of 32: all from the listing.
+# It gives no validation and no early stopping; we watch a validation set and do not act on it.
+
+# %%
+seeds = [seed] if profile == "quick" else list(range(seed, seed + 5))
+networks = []
+for each in seeds:
+    training = time.perf_counter()
+    networks.append(ArticleNetwork(seed=each).fit(split.train, content, split.validation))
+    print(f"seed {each}: trained in {time.perf_counter() - training:.0f} s")
+network = networks[0]
+
+# %% tags=["hide-input"]
+figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
+plots.training_curve(network.history, axes)
+axes[0].axhline(np.log(data.n_items), color="0.4", linestyle=":", label="knows nothing: log n")
+axes[0].legend(loc="center left")
+plots.show(
+    figure,
+    alt="Two panels over ten epochs. Left: cross-entropy in nats of training and validation, with a "
+    "dotted line at log n. Right: accuracy of training and validation.",
+)
+
+# %% tags=["remove-cell"]
+validation_loss = np.array(network.history["val_loss"])
+glue("network-log-n", f"{np.log(data.n_items):.2f}", display=False)
+glue("network-train-loss", f"{network.history['loss'][-1]:.2f}", display=False)
+glue("network-best-epoch", int(validation_loss.argmin()) + 1, display=False)
+glue("network-best-loss", f"{validation_loss.min():.2f}", display=False)
+glue("network-last-loss", f"{validation_loss[-1]:.2f}", display=False)
+
+# %% [markdown]
+# Whoever knows nothing pays $\log n =$ {glue:text}`network-log-n` nats. After ten epochs the network
+# pays {glue:text}`network-train-loss` on what it has trained on. On the validation purchases its loss
+# was smallest, {glue:text}`network-best-loss`, after epoch {glue:text}`network-best-epoch` of ten, and
+# ended at {glue:text}`network-last-loss`. Where the curves part, the network learns its examples by
+# heart {cite}`goodfellow2016`. Stopping at the best epoch would be a decision that the listing does
+# not take; here it stays as it is.
+#
+# ## From a softmax to recommendations
+#
+# To recommend to a shopper, we show the network the item that the shopper took *last* before the
+# test period, take the probabilities, strike out what the shopper already owns, and keep the ten
+# largest. `Recommender.recommend` does this for many shoppers at once. Three of them, drawn by the
+# seed; a tick marks what the shopper really took in the test period:
+
+# %% tags=["hide-input"]
+shoppers = np.sort(np.random.default_rng(seed).choice(split.test_users, 3, replace=False))
+lists = network.recommend(shoppers, k=5)
+chances = network.score(shoppers)
+last_taken = split.train.last_items()
+taken = split.test.matrix.toarray().astype(bool)
+for shopper, recommended, chance in zip(shoppers, lists, chances, strict=True):
+    display(Markdown(f"**Shopper {interactions.users[shopper]}**"))
+    display(
+        plots.gallery(
+            data,
+            [last_taken[shopper], *recommended],
+            ["took last"]
+            + [
+                f"{place}. {chance[item]:.1%}{' ✓' if taken[shopper, item] else ''}"
+                for place, item in enumerate(recommended, start=1)
+            ],
+        )
+    )
+
+# %% [markdown]
+# The same at a glance: the last three items that each shopper took, the newest beside the line, and
+# the five that the network recommends.
+
+# %% tags=["hide-input"]
+log = split.train.log
+histories = [log.loc[log["user"] == shopper, "item"].to_numpy()[-3:] for shopper in shoppers]
+plots.show(
+    plots.recommendation_sheet(
+        data, histories, lists, [f"shopper {interactions.users[shopper]}" for shopper in shoppers]
+    ),
+    alt="Three rows of pictures, one a shopper: left of a line the last three items that the shopper "
+    "took, right of it the five items that the network recommends.",
+)
+
+# %% [markdown]
+# ## How good are they?
+#
+# Every shopper of the test period gets a list of ten out of the *whole* catalogue. We report what the
+# article's section 9.3 names: **accuracy** (it does not say of what; we take the hit rate),
+# **coverage** in two readings (the share of items that occur in some list; the share of users who
+# find something in theirs) and **NDCG** {cite}`jarvelin2002`. {doc}`../chapters/08_evaluation` defines
+# them one by one. Beside the network stand
+#
+# - **random**, the floor;
+# - **popularity**, the same list for everyone, which many published recommenders have failed to beat
+#   {cite}`ferraridacrema2019`;
+# - **the oracle**, which ranks by the shoppers' true utilities. It exists because the shoppers are
+#   simulated, and it is the limit for everyone;
+# - **the one-item oracle**. The network sees of each shopper a single item, and so does this one:
+#   but it knows everything that a single item can tell. If shoppers choose item $i$ with probability
+#   $P(i \mid v)$, and a shopper, unknown to us, has taken $j$, then by Bayes
+#
+# $$
+# P(i \mid j) = \sum_{v=1}^{m} P(v \mid j)\, P(i \mid v), \qquad
+# P(v \mid j) = \frac{P(j \mid v)}{\sum_{u=1}^{m} P(j \mid u)},
+# $$ (one-item-oracle)
+#
+# with $m$ shoppers, each as probable as another, and $P(\cdot \mid v) \in \mathbb{R}^n$ the softmax of
+# the true utilities of shopper $v$ ({doc}`01_data`). It is the limit of the *reading* "from the last
+# item to the next", and in matrices it is one product, $n \times m$ by $m \times n$.
+
+
+# %%
+class OneItemOracle(Recommender):
+    name = "one-item oracle"
+
+    def _learn(self, train, features, validation):
+        utility = data.truth.utility(train.users)  # (m, n), in logits
+        chance = np.exp(utility - utility.max(axis=1, keepdims=True))
+        chance /= chance.sum(axis=1, keepdims=True)  # P(i | v)
+        self.next_item = (chance / chance.sum(axis=0)).T @ chance  # P(i | j), (n, n)
+        self.last = train.last_items()
+
+    def _score(self, users):
+        return self.next_item[self.last[users]]
+
+
+contenders = [
+    Random(seed),
+    Popularity(),
+    *([OneItemOracle(), Oracle(data.truth)] if data.truth else []),
+]
+for contender in contenders:
+    contender.fit(split.train)
+contenders.insert(2, network)
+evaluations = {each.name: evaluate(each, split, k=10, seed=seed) for each in contenders}
+measures = compare(list(evaluations.values()))
+columns = {
+    "hit_rate": "hit rate@10 (= user coverage)",
+    "ndcg": "NDCG@10",
+    "item_coverage": "item coverage@10",
+    "share_of_oracle": "NDCG, share of the oracle's",
+}
+measures[[name for name in columns if name in measures]].rename(columns=columns).round(3)
+
+# %% [markdown]
+# The mean over shoppers, with its 95 % interval (drawing the shoppers anew, a thousand times):
+
+# %% tags=["hide-input"]
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")
+for axis, metric, label in zip(axes, ("hit_rate", "ndcg"), ("hit rate@10", "NDCG@10"), strict=True):
+    table = pd.DataFrame({name: each.summary().loc[metric] for name, each in evaluations.items()}).T
+    plots.measures_with_intervals(table, axis, label)
+plots.show(
+    figure,
+    alt="Two panels, hit rate and NDCG at 10: a point with its 95 % interval for random, popularity, the "
+    "article's network, the one-item oracle and the oracle.",
+)
+
+
+# %% tags=["remove-cell"]
+def versus(name, other, metric="ndcg"):
+    """Say in words how two recommenders differ, by a bootstrap over the same users."""
+    gain = (evaluations[name].per_user[metric] - evaluations[other].per_user[metric]).to_numpy()
+    interval = bootstrap((gain,), np.mean, n_resamples=2000, method="percentile", rng=seed)
+    low, high = interval.confidence_interval
+    words = (
+        "is better than"
+        if low > 0
+        else "is worse than"
+        if high < 0
+        else "cannot be told apart from"
+    )
+    return (
+        f"{words} {other} (difference {gain.mean():+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
+    )
+
+
+ndcg = measures["ndcg"]
+name = network.name
+glue("network-n-test", f"{len(split.test_users):,}", display=False)
+glue("network-versus-popularity", versus(name, "popularity"), display=False)
+glue("network-hit-rate", f"{measures.loc[name, 'hit_rate']:.3f}", display=False)
+glue("network-popularity-hit-rate", f"{measures.loc['popularity', 'hit_rate']:.3f}", display=False)
+glue("network-coverage", f"{measures.loc[name, 'item_coverage']:.0%}", display=False)
+glue(
+    "network-popularity-coverage",
+    f"{measures.loc['popularity', 'item_coverage']:.0%}",
+    display=False,
+)
+known = "oracle" in ndcg
+glue(
+    "network-share",
+    f"{ndcg[name] / ndcg['oracle']:.0%}" if known else "an unknown share",
+    display=False,
+)
+glue(
+    "network-one-item-share",
+    f"{ndcg['one-item oracle'] / ndcg['oracle']:.0%}" if known else "an unknown share",
+    display=False,
+)
+glue(
+    "network-of-one-item",
+    f"{ndcg[name] / ndcg['one-item oracle']:.0%}" if known else "an unknown share",
+    display=False,
+)
+places = {each.recommender: cold[each.ranked].mean() for each in evaluations.values()}
+glue("network-cold-places", f"{places[name]:.2%}", display=False)
+glue("network-random-cold-places", f"{places['random']:.2%}", display=False)
+
+# %% [markdown]
+# Over the {glue:text}`network-n-test` shoppers of the test period:
+#
+# - By NDCG@10, the article's network {glue:text}`network-versus-popularity`. Its hit rate is
+#   {glue:text}`network-hit-rate`, that of popularity {glue:text}`network-popularity-hit-rate`.
+# - Its lists cover {glue:text}`network-coverage` of the catalogue, those of popularity
+#   {glue:text}`network-popularity-coverage`. Much of this is simply that it answers differently to
+#   different shoppers: random lists cover most. Coverage means something only beside accuracy.
+# - It reaches {glue:text}`network-share` of the oracle's NDCG. One item can tell at most
+#   {glue:text}`network-one-item-share`, as the one-item oracle shows, so most of what is lacking is
+#   lost by the *reading*, before any encoder is to blame; of what one item can tell, the network
+#   makes {glue:text}`network-of-one-item`.
+#
+# ### New items
+#
+# The network reads content, so it should be at home with items that nobody has bought yet. Of the
+# places in its lists, {glue:text}`network-cold-places` go to cold items; in random lists it is
+# {glue:text}`network-random-cold-places`. The listing reads content at its *input* only. Its output
+# has a column of weights for each item, which is an item *id* by another name, and the column of an
+# item that was never a label has only ever been pushed down (exercise 3). A cold item can be looked
+# at, and cannot be recommended. The recommender of {doc}`../chapters/07_recommend` computes both sides
+# from content.
+#
+# ### Seeds
+#
+# How much hangs on the random start? The profile `full` trains with five seeds.
+
+# %%
+over_seeds = pd.DataFrame(
+    {each.seed: evaluate(each, split, k=10, seed=seed).per_user.mean() for each in networks}
+).loc[["hit_rate", "ndcg"]]
+over_seeds.assign(
+    mean=over_seeds.mean(axis=1), lowest=over_seeds.min(axis=1), highest=over_seeds.max(axis=1)
+).round(4)
+
+# %% tags=["remove-cell"]
+used = plots.resources(started)
+glue("network-minutes", f"{used['seconds'] / 60:.1f}", display=False)
+glue("network-memory", f"{used['peak_mb'] / 1000:.1f}", display=False)
+glue("network-cores", int(used["cores"]), display=False)
+
+# %% [markdown]
+# ## What the article says, and what we measured
+#
+# | row | the article | here |
+# |---|---|---|
+# | [N1](../claims.md#claim-n1) | a network of twelve layers, ten epochs, batches of 32 | built as listed and equal to its equations to 10⁻⁶; its sizes, classes and labels had to be chosen by us |
+# | [A5](../claims.md#claim-a5) | sound through an RNN | 20 MFCCs a frame through the listing's LSTM |
+# | [A6](../claims.md#claim-a6) | one representation for users, one for items | the listing has neither: no user occurs in it, and items have a column of weights each |
+# | [A7](../claims.md#claim-a7) | recommendations from them | lists of ten without what the shopper owns; new users are served, new items are not |
+# | [M1](../claims.md#claim-m1) | accuracy, coverage, NDCG | hit rate {glue:text}`network-hit-rate`, item coverage {glue:text}`network-coverage`, {glue:text}`network-share` of the oracle's NDCG |
+# | [S1](../claims.md#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`network-minutes` minutes on {glue:text}`network-cores` cores and {glue:text}`network-memory` GB |
+#
+# The claim of ten per cent more accuracy than a single modality ([C1](../claims.md#claim-c1)) needs
+# the same network with one modality, several seeds and a paired test. That is
+# {doc}`../chapters/09_reproduction`; nothing on this page decides it.
+#
+# ## Exercises
+#
+# **1.** With images of 64 × 64 pixels instead of 32 × 32, how many parameters does the first dense
+# layer get, and how many does the convolution get? What would a second `MaxPooling2D((2, 2))` change?
+#
+# ```{dropdown} Solution
+# A side of 64 becomes 62 after the convolution and 31 after pooling, so `Flatten` hands on
+# $31 \cdot 31 \cdot 32 = 30{,}752$ numbers, and the dense layer has
+# $128\,(30{,}752 + 64 + 1) = 3{,}944{,}576$ parameters, four times as many. The convolution keeps
+# its $32\,(27 + 1) = 896$. A second pooling halves each side again, to 15, and leaves
+# $15 \cdot 15 \cdot 32 = 7{,}200$ numbers, as with small pictures.
+# ```
+#
+# **2.** Under reading 1, a class is the kind of an item. Which single line of the listing's *use* (not
+# of the listing) would you change, and why could the trained network still not recommend?
+#
+# ```{dropdown} Solution
+# The labels: `to_categorical(kind of the item)` instead of the next item. The network would then say
+# of an item's content what kind it is. That is the same for every shopper, and no function of a
+# shopper occurs in it; to recommend, one would need the kinds that a shopper likes, from elsewhere.
+# ```
+#
+# **3.** Let $b_j$ be the bias of item $j$ in $b_2$. Show that
+# $\partial \ell / \partial b_j = \hat y_j - 1$ if $j$ is the label and $\hat y_j$ if not. What does
+# plain gradient descent do to the bias of an item that is never a label?
+#
+# ```{dropdown} Solution
+# With logits $a$, $\ell = -a_{j^\star} + \log \sum_k e^{a_k}$, so
+# $\partial \ell / \partial a_j = \hat y_j - [j = j^\star]$, and $b_j$ enters $a_j$ with factor 1. If
+# $j$ is never the label, every step subtracts a multiple of $\hat y_j > 0$: the bias only ever falls,
+# and the same holds for $q^\top w_j$, since its column moves against $q \ge 0$. The item is pushed
+# out of every list, whatever it looks like.
+# ```
+#
+# **4.** The one-item oracle knows all utilities and stays far below the oracle. Which of the two sums in
+# {eq}`one-item-oracle` loses the information, and what would a *two*-item oracle use instead?
+#
+# ```{dropdown} Solution
+# $P(v \mid j)$: one item leaves many shoppers possible, and the average over them blurs their tastes.
+# With two items $j, j'$, chosen independently given the shopper, $P(v \mid j, j') \propto
+# P(j \mid v)\, P(j' \mid v)$: the product is sharper, and with the whole history it closes in on the
+# shopper. That is why chapter 7 pools the history.
+# ```
+#
+# **5.** (Run it.) Set `padding="post"` in the call of `sequences`, and train again. What happens to the
+# text's part, and why does a mask make it right?
+#
+# ```{dropdown} Solution
+# A text of $T < 32$ words is then followed by $32 - T$ steps of word 0. The listing's LSTM reads them
+# like words, and its state after step 32 has partly forgotten the text, the more so the shorter it
+# was. With `mask_zero=True` in the embedding, Keras carries the state over the padded steps
+# unchanged, and both paddings give the same vector. The listing has no mask.
+# ```

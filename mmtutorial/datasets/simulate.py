@@ -66,7 +66,7 @@ def simulate(
     shown : int
         Items drawn for the assortment of one visit.
     launched_late : float
-        Share of items launched during the first 85 % of the period instead of at its start;
+        Share of items launched at some time during the period instead of at its start;
         the last of them are cold when a recommender is tested.
     days : int
         Length of the period.
@@ -115,7 +115,7 @@ def simulate(
     n_items, n_audio = len(items), len(audio_names)
     pair, pair_codes = pd.factorize(image * n_audio + audio, sort=True)
     appeal = popularity * world.standard_normal(n_items)
-    launch = np.where(world.random(n_items) < launched_late, world.uniform(0.0, 0.85, n_items), 0.0)
+    launch = np.where(world.random(n_items) < launched_late, world.uniform(0.0, 1.0, n_items), 0.0)
 
     scale = {name: weights.get(name, 0.0) / noise for name in WEIGHTS}
     image_taste = _tastes(world, n_users, image, len(image_names), scale["image"])

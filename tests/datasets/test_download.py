@@ -20,7 +20,7 @@ from tests.datasets.conftest import Made, Site, manifest_of, zipped
 FILES = {
     "a/one.bin": np.random.default_rng(0).bytes(300_000),
     "a/two.bin": np.random.default_rng(1).bytes(200_000),
-    "three.txt": "drei\n".encode(),
+    "three.txt": b"drei\n",
 }
 
 

@@ -72,7 +72,7 @@ def test_titles_and_colours_tell_nothing_of_what_shoppers_want() -> None:
     expected = np.outer(kinds.sum(axis=1), kinds.sum(axis=0)) / kinds.to_numpy().sum()
     chi2 = ((kinds - expected) ** 2 / expected).to_numpy().sum()
     assert chi2 < 100, "49 degrees of freedom"
-    named = data.items["image_attribute"].unique().tolist() + ["bell", "drum", "siren"]
+    named = [*data.items["image_attribute"].unique().tolist(), "bell", "drum", "siren"]
     assert not data.items["title"].str.lower().str.contains("|".join(named)).any()
 
 

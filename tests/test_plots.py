@@ -1,0 +1,106 @@
+import base64
+import io
+import re
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from IPython.display import HTML
+from PIL import Image
+
+from mmtutorial import plots
+from mmtutorial.datasets.dataset import Dataset
+
+
+def embedded(html, kind):
+    """The bytes of each embedded file of this kind."""
+    found = re.findall(f'src="data:{kind};base64,([^"]*)"', html)
+    return [io.BytesIO(base64.b64decode(each)) for each in found]
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "display", shown.append)
+    return shown
+
+
+def test_show_gives_the_picture_with_its_words_and_closes_the_figure(displayed):
+    figure, axis = plt.subplots(figsize=(2, 1), dpi=50)
+    axis.plot([0, 1])
+    plots.show(figure, alt='A line that rises from 0 to 1, called "steady" & straight.')
+    [shown] = displayed
+    assert isinstance(shown, HTML)
+    assert 'alt="A line that rises from 0 to 1, called &quot;steady&quot; &amp; straight."' in (
+        shown.data
+    )
+    assert "max-width:100%" in shown.data
+    [png] = embedded(shown.data, "image/png")
+    with Image.open(png) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 50
+    assert not plt.fignum_exists(figure.number)
+
+
+@pytest.mark.parametrize("alt", ["", "  \n"])
+def test_show_refuses_a_figure_without_words(displayed, alt):
+    figure = plt.figure()
+    with pytest.raises(ValueError, match="alt is empty; say in words"):
+        plots.show(figure, alt=alt)
+    plt.close(figure)
+    assert not displayed
+
+
+def test_show_gives_the_same_bytes_for_the_same_figure(displayed):
+    for _ in range(2):
+        figure, axis = plt.subplots(figsize=(2, 1))
+        axis.plot([0, 1])
+        plots.show(figure, alt="A line.")
+    assert displayed[0].data == displayed[1].data
+
+
+def test_players_keep_the_loudness_and_escape_the_label():
+    soft = 0.1 * np.sin(np.arange(800) / 5)
+    shown = plots.players({"soft <hum>": soft, "loud": 9 * soft}, sample_rate=8000)
+    assert "soft &lt;hum&gt;" in shown.data
+    assert 'aria-label="soft &lt;hum&gt;"' in shown.data
+    waves = [soundfile.read(each) for each in embedded(shown.data, "audio/wav")]
+    assert [rate for _, rate in waves] == [8000, 8000]
+    np.testing.assert_allclose(waves[0][0], soft, atol=1e-4)
+    np.testing.assert_allclose(waves[1][0], 9 * soft, atol=1e-4)
+
+
+def test_resources_are_plausible():
+    used = plots.resources(time.perf_counter() - 3)
+    assert 3 <= used["seconds"] < 60
+    assert used["cores"] >= 1
+    assert np.isnan(used["peak_mb"]) or 20 < used["peak_mb"] < 1e6
+
+
+def test_gallery_shows_what_there_is_and_names_what_is_lacking(tmp_path):
+    Image.new("RGB", (400, 200), "red").save(tmp_path / "bell.png")
+    soundfile.write(tmp_path / "bell.wav", np.full(80, 0.5), 8000)
+    items = pd.DataFrame(
+        {
+            "item": ["p0", "p1"],
+            "title": ["Bell <b>", "Nothing"],
+            "text": ["Loud & clear.", ""],
+            "image": ["bell.png", ""],
+            "audio": ["bell.wav", ""],
+        }
+    )
+    log = pd.DataFrame({"user": ["ann"], "item": ["p0"], "timestamp": [5]})
+    data = Dataset("tiny", items, log, tmp_path)
+    shown = plots.gallery(data, [0, -1, 1], captions=["first", "padding", "last"]).data
+    assert "Bell &lt;b&gt;" in shown
+    assert "Loud &amp; clear." in shown
+    assert "padding" not in shown
+    for words in ("(no picture)", "(no sound)", "(no text)"):
+        assert shown.count(words) == 1
+    [picture] = embedded(shown, "image/jpeg")
+    assert Image.open(picture).size == (160, 80)
+    [sound] = embedded(shown, "audio/wav")
+    assert len(soundfile.read(sound)[0]) == 80
