@@ -6,6 +6,7 @@ Colours come from seaborn's "colorblind" palette and every axis is labelled by i
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import importlib
 import io
@@ -83,6 +84,57 @@ def show(figure: Figure, alt: str) -> None:
             f'src="data:image/png;base64,{base64.b64encode(memory.getvalue()).decode()}">'
         )
     )
+
+
+def table(
+    frame: pd.DataFrame,
+    *,
+    index: bool = False,
+    digits: int = 3,
+    widest: int | None = None,
+) -> HTML:
+    """Show a table with room between its columns, text on the left and numbers on the right.
+
+    Whatever a cell holds is shown as it is, HTML tags included, line breaks as blanks. Where the
+    page is too narrow, the table scrolls sideways.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What to show, one line a row.
+    index : bool
+        Whether the index is shown too.
+    digits : int
+        Significant digits of numbers that are not whole.
+    widest : int, optional
+        Characters of a cell, longer ones being cut off; without it, all are shown.
+
+    Examples
+    --------
+    >>> table(pd.DataFrame({"drink": ["tea"], "price": [2.5]}))
+    <IPython.core.display.HTML object>
+    """
+    text = frame.map(_in_one_line, widest=widest).to_html(
+        index=index, border=0, float_format=lambda number: f"{number:,.{digits}g}"
+    )
+    numbers = [
+        index * frame.index.nlevels + place + 1
+        for place, kind in enumerate(frame.dtypes)
+        if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+    ]
+    name = f"table-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    right = ",".join(f"#{name} tr>:nth-child({number})" for number in numbers)
+    style = f"#{name} th,#{name} td{{padding:.25em .8em;text-align:left;vertical-align:top}}"
+    style += f"{right}{{text-align:right}}" if right else ""
+    return HTML(f'<div id="{name}" style="overflow-x:auto"><style>{style}</style>{text}</div>')
+
+
+def _in_one_line(cell: object, widest: int | None) -> object:
+    """Write a text without line breaks, and cut it off where it is too long."""
+    if not isinstance(cell, str):
+        return cell
+    line = cell.replace("\n", " ")
+    return line if widest is None or len(line) <= widest else line[: widest - 1] + "…"
 
 
 def players(sounds: Mapping[str, np.ndarray], sample_rate: int) -> HTML:

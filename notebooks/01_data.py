@@ -36,8 +36,8 @@
 # network brings back.
 
 # %% tags=["parameters"]
-profile = "quick"  # "quick" cross-validates once; "full" five times, with a spread
-dataset = "shop"  # "shop", "garments", or a folder that holds a dataset.json
+profile = "quick"  # "quick" cross-validates once, "full" five times
+dataset = "shop"  # or "garments", or a folder that holds a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]
@@ -71,7 +71,6 @@ from mmtutorial.preprocessing.reduce import reduce, standardise, summarise, tf_i
 from mmtutorial.preprocessing.text import Vocabulary, clean, sequences, tokenise
 
 plots.use_style()
-pd.set_option("display.max_colwidth", 60)
 COLOURS = plots.MODALITY_COLOURS | {"behaviour": (0.35, 0.35, 0.35)}
 started = time.perf_counter()
 
@@ -102,9 +101,9 @@ chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")
 for entry in sorted(data.folder.iterdir()):
     if entry.is_dir():
         files = sorted(each.name for each in entry.iterdir())
-        print(f"{entry.name + '/':20}{len(files):>7,} files, such as {files[0]}")
+        print(f"{entry.name + '/':20}{len(files):>11,} files, such as {files[0]}")
     else:
-        print(f"{entry.name:20}{entry.stat().st_size / 1000:>7,.0f} kB")
+        print(f"{entry.name:20}{entry.stat().st_size:>11,} bytes")
 print()
 about = json.loads((data.folder / "dataset.json").read_text(encoding="utf-8"))
 print(json.dumps({name: about[name] for name in ("name", "version", "licence", "seed")}))
@@ -115,14 +114,14 @@ print(json.dumps({name: about[name] for name in ("name", "version", "licence", "
 # curtain: no recommender in this book reads them.
 
 # %%
-data.items.head(3).T
+plots.table(data.items.head(3).T, index=True, widest=60)
 
 # %% [markdown]
 # `interactions` has one row each time that somebody took something, in order of time. The time is in
 # seconds since 1970.
 
 # %%
-data.interactions.head(3)
+plots.table(data.interactions.head(3), widest=60)
 
 # %% [markdown]
 # `Dataset.validate()` finds every fault of a folder, each with its file and row, before any training
@@ -170,7 +169,8 @@ plots.gallery(data, rows, captions)
 
 # %% tags=["hide-input"]
 display(plots.gallery(chinese, chinese.items.index[chinese.present().all(axis=1)][:4].tolist()))
-chinese.interactions.loc[chinese.interactions["review"] != "", ["rating", "review"]].head(4)
+wrote = chinese.interactions["review"] != ""
+plots.table(chinese.interactions.loc[wrote, ["rating", "review"]].head(4))
 
 # %% [markdown]
 # ### What is missing
@@ -180,7 +180,7 @@ chinese.interactions.loc[chinese.interactions["review"] != "", ["rating", "revie
 
 # %% tags=["hide-input"]
 patterns = present.value_counts().rename("items").reset_index()
-patterns.assign(**{name: np.where(patterns[name], "yes", "–") for name in MODALITIES}).style.hide()
+plots.table(patterns.assign(**{name: np.where(patterns[name], "yes", "–") for name in MODALITIES}))
 
 # %% tags=["remove-cell"]
 quote(
@@ -205,7 +205,7 @@ by_item = log["item"].value_counts().reindex(data.items["item"], fill_value=0)
 by_user = log["user"].value_counts()
 weeks = pd.Series(1, index=pd.to_datetime(log["timestamp"], unit="s")).resample("7D").sum()
 
-figure, axes = plt.subplots(2, 2, figsize=(7, 5.6), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(6, 5.2), layout="constrained")
 axes[0, 0].plot(weeks.iloc[:-1])  # the last week is not whole
 axes[0, 0].xaxis.set_major_formatter(
     ConciseDateFormatter(axes[0, 0].xaxis.set_major_locator(AutoDateLocator(maxticks=5)))
@@ -256,8 +256,11 @@ quote(
 # $u$ has a *taste* for item $i$, the sum of four terms:
 #
 # $$
-# \text{taste}_{ui} = w_{\text{image}}\, a_{u,\,\kappa(i)} + w_{\text{audio}}\, b_{u,\,\nu(i)}
-#   + w_{\text{text}}\, s_u\, \ell_i + w_{\text{pair}}\, 2 \cdot \mathbf 1\bigl[(\kappa(i), \nu(i)) = \pi_u\bigr]
+# \begin{aligned}
+# \text{taste}_{ui} ={}& w_{\text{image}}\, a_{u,\,\kappa(i)} + w_{\text{audio}}\, b_{u,\,\nu(i)} \\
+#   &+ w_{\text{text}}\, s_u\, \ell_i \\
+#   &+ w_{\text{pair}} \cdot 2 \cdot \mathbf 1\bigl[(\kappa(i), \nu(i)) = \pi_u\bigr]
+# \end{aligned}
 # $$ (data-taste)
 #
 # | symbol | what it is | shape |
@@ -297,13 +300,13 @@ print(f"largest difference of a frequency from its probability: {difference:.4f}
 assert difference < 5 * np.sqrt(0.25 / len(taken))  # five standard errors
 
 # %% tags=["hide-input"]
-figure, axis = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.6, 3.5), layout="constrained")
 places = np.arange(8)
 order = np.argsort(-probability)
 axis.bar(places - 0.2, frequency[order], 0.4, label="taken, of 100,000 choices")
 axis.bar(places + 0.2, probability[order], 0.4, label="softmax of the utilities")
 labels = [name.replace(" ", "\n", 1) for name in world.items["title"].to_numpy()[shelf[order]]]
-axis.set_xticks(places, labels=labels, fontsize=8)
+axis.set_xticks(places, labels=labels, fontsize=8, rotation=45)
 axis.set(xlabel="item on the shelf", ylabel="share of the choices")
 axis.legend()
 plots.show(
@@ -329,10 +332,10 @@ standing = below[of_user, of_item]  # one number an interaction
 del score, below
 
 # %% tags=["hide-input"]
-figure, axis = plt.subplots(figsize=(6.5, 3), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.6, 3), layout="constrained")
 axis.hist(100 * (1 - standing), bins=50, density=False)
 axis.set(
-    xlabel="place in the oracle's ranking for that shopper (% of the catalogue; 0 is the top)",
+    xlabel="place in the oracle's ranking (% of the catalogue, 0 the top)",
     ylabel="interactions",
 )
 plots.show(
@@ -381,14 +384,23 @@ core = k_core(once, k_users=k, k_items=k)
 steps = {"as recorded": log, "soiled": soiled, "deduplicated": once, f"{k}-core": core}
 interactions = Interactions.of(core, items=data.items["item"])
 
-pd.DataFrame({name: describe(step) for name, step in steps.items()}).T.style.format(
-    "{:,.0f}", subset=["users", "items", "interactions"]
-).format("{:.2%}", subset=["density"])
+sizes = pd.DataFrame({name: describe(step) for name, step in steps.items()}).T
+whole = sizes[["users", "items", "interactions"]].astype(int)
+plots.table(whole.assign(**{"density (%)": 100 * sizes["density"]}), index=True)
 
-# %%
-pd.concat(
-    {"before": core[["user", "item", "timestamp"]].head(3), "after": interactions.log.head(3)},
-    axis=1,
+# %% [markdown]
+# The first rows, before and after ids have become rows:
+
+# %% tags=["hide-input"]
+columns = ["user", "item", "timestamp"]
+plots.table(
+    pd.concat(
+        [
+            core[columns].head(3).rename(columns="{} before".format),
+            interactions.log[columns].head(3).rename(columns="{} after".format),
+        ],
+        axis=1,
+    )[[f"{name} {when}" for name in columns for when in ("before", "after")]]
 )
 
 # %% tags=["remove-cell"]
@@ -425,13 +437,15 @@ dirty = [
     "这个门铃&nbsp;声音很清脆，老人也喜欢！👍🏽",
     "音箱很好, love it, 5 stars",
 ]
-pd.DataFrame(
-    {
-        "before": dirty,
-        "cleaned": [clean(text) for text in dirty],
-        "words": [" | ".join(tokenise(clean(text))) for text in dirty],
-    }
-).style.hide()
+plots.table(
+    pd.DataFrame(
+        {
+            "before": dirty,
+            "cleaned": [clean(text) for text in dirty],
+            "words": [" | ".join(tokenise(clean(text))) for text in dirty],
+        }
+    )
+)
 
 # %% [markdown]
 # What is it worth? We soil every text of the data set as web pages do, with line breaks and hard
@@ -452,7 +466,7 @@ print("numbered:  ", numbered[0], numbered.shape, numbered.dtype)
 print("read back: ", " ".join(vocabulary.decode(numbered[0][-8:])))
 
 # %% tags=["hide-input"]
-figure, axes = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6, 3), layout="constrained")
 axes[0].loglog(np.arange(1, len(counts) + 1), counts, ".", markersize=4)
 axes[0].set(xlabel="word, by rank", ylabel="times it occurs")
 axes[1].semilogx(np.arange(1, len(counts) + 1), 100 * counts.cumsum() / counts.sum())
@@ -488,12 +502,13 @@ quote(
 # texts that hold it and $n$ that of all texts {cite}`manning2008`,
 #
 # $$
-# x_{iw} = \bigl(1 + \ln \text{tf}_{iw}\bigr) \Bigl(1 + \ln \frac{1 + n}{1 + \text{df}_w}\Bigr)
-# \ \text{ if } \text{tf}_{iw} > 0, \text{ else } 0;
-# \qquad \hat x_i = \frac{x_i}{\lVert x_i \rVert},
+# \begin{aligned}
+# x_{iw} &= \bigl(1 + \ln \text{tf}_{iw}\bigr) \Bigl(1 + \ln \frac{1 + n}{1 + \text{df}_w}\Bigr) \\
+# \hat x_i &= x_i \,/\, \lVert x_i \rVert
+# \end{aligned}
 # $$ (data-tfidf)
 #
-# one row $\hat x_i$ of $\lvert V \rvert$ numbers for each text: large where a word is frequent here
+# with $x_{iw} = 0$ for a word that does not occur: one row $\hat x_i$ of $\lvert V \rvert$ numbers for each text: large where a word is frequent here
 # and rare elsewhere. From the equation, for the first 200 texts:
 
 # %%
@@ -554,16 +569,17 @@ stages = {
     "resized to 32 × 32": small,
     "resized to 16 × 16": image.resize(denoised, 16),
 }
-figure, axes = plt.subplots(2, 3, figsize=(7, 5), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(6, 4.4), layout="constrained")
 for axis, (title, picture) in zip(axes.flat, stages.items(), strict=True):
     axis.imshow(picture)
-    axis.set_title(title, fontsize=11)
+    axis.set_title(title, fontsize=10)
     axis.axis("off")
 plots.show(
     figure,
     "Six versions of one picture: lying on its side as stored, upright, with black and white "
     "specks, with the specks gone and edges kept, and as squares of 32 and 16 pixels a side.",
 )
+
 
 # %% [markdown]
 # The median filter replaces each of the $H \times W \times C$ numbers by the median of the $3 \times 3$
@@ -615,7 +631,7 @@ for column, share in enumerate(shares):
         quality[:, column] += [psnr(picture, bad), psnr(picture, image.denoise(bad))]
 quality /= len(sample)
 
-figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.2, 3.3), layout="constrained")
 for line, label, marker in zip(quality, ("left as it is", "median filter"), "os", strict=True):
     axis.semilogx(100 * shares, line, marker=marker, label=label)
 axis.set(xlabel="spoilt pixels (%)", ylabel="PSNR to the clean picture (dB)")
@@ -651,6 +667,7 @@ heard = data if (data.items["audio"] != "").any() else little
 row = int(np.flatnonzero(heard.items["audio"] != "")[0])
 wave = audio.load_audio(heard.path(row, "audio"))  # float32 (n_samples,) at 8000 Hz
 wave = wave[: 2 * audio.SAMPLE_RATE]
+wave *= 0.5 / np.abs(wave).max()  # so that a faint one can be heard; no ratio changes
 
 
 def add_noise(wave, snr, generator):
@@ -667,18 +684,17 @@ def signal_to_noise(wave, other):
 noisy = add_noise(wave, 5, np.random.default_rng(seed))
 cleaner = audio.denoise(noisy)
 slower = librosa.resample(wave, orig_sr=audio.SAMPLE_RATE, target_sr=4000)
-plots.players({"as recorded": wave, "with a hiss": noisy, "denoised": cleaner}, audio.SAMPLE_RATE)
-
-# %%
-plots.players({"resampled to 4 kHz: nothing above 2 kHz is left": slower}, 4000)
 
 # %% tags=["hide-input"]
-figure, axes = plt.subplots(3, 2, figsize=(7, 5.6), layout="constrained", sharex=True)
-for (title, samples), (left, right) in zip(
-    {"as recorded": wave, "with a hiss": noisy, "denoised": cleaner}.items(), axes, strict=True
-):
+versions = {"as recorded": wave, "with a hiss": noisy, "denoised": cleaner}
+display(plots.players(versions, audio.SAMPLE_RATE))
+plots.players({"resampled to 4 kHz": slower}, 4000)
+
+# %% tags=["hide-input"]
+figure, axes = plt.subplots(3, 2, figsize=(6, 5.2), layout="constrained", sharex=True)
+for (title, samples), (left, right) in zip(versions.items(), axes, strict=True):
     left.plot(np.arange(len(samples)) / audio.SAMPLE_RATE, samples, linewidth=0.5)
-    left.set(ylabel="amplitude", title=title, ylim=(-1.6, 1.6))
+    left.set(ylabel="amplitude", title=title, ylim=(-1.1, 1.1))
     mesh = librosa.display.specshow(
         audio.log_mel(samples, hop=128).T,
         sr=audio.SAMPLE_RATE,
@@ -703,25 +719,29 @@ plots.show(
     "the spectrogram, and denoised, with most of the hiss gone and the loud parts kept.",
 )
 
+
 # %% [markdown]
 # **The spectrogram.** Cut the wave into $T$ overlapping windows of $N = 512$ samples, one every 256,
 # weigh each by Hann's bell $g_n$, and take its Fourier transform; its squared length is the power at
-# frequency $f$. Then gather frequencies into $B = 40$ bands, as wide as the ear's: equally spaced on
+# frequency $f$. Then gather the frequencies into $B = 40$ bands as the ear does: equally spaced on
 # the mel scale $m$, which is straight up to 1000 Hz and logarithmic above. With $f_0, \dots, f_{B+1}$
 # equally spaced in mel from 0 to half the sampling rate, band $b = 1, \dots, B$ is a triangle over
-# $f_{b-1}, f_b, f_{b+1}$ of area 1:
+# $f_{b-1}, f_b, f_{b+1}$ of area 1; and the ear hears logarithms:
 #
 # $$
 # \begin{aligned}
-# P_{tf} &= \Bigl\lvert \sum_{n=0}^{N-1} g_n\, \text{wave}_{256 t + n}\, e^{-2\pi i f n / N} \Bigr\rvert^2
-#   && T \times (N/2 + 1) \\
-# m(f) &= \begin{cases} 3 f / 200 & f < 1000 \text{ Hz} \\
-#   15 + 27 \,\ln(f / 1000) / \ln 6.4 & \text{otherwise} \end{cases} && \text{mel} \\
-# W_{fb} &= \frac{2}{f_{b+1} - f_{b-1}} \max\Bigl(0, \min\Bigl(\frac{f - f_{b-1}}{f_b - f_{b-1}},
-#   \frac{f_{b+1} - f}{f_{b+1} - f_b}\Bigr)\Bigr) && (N/2 + 1) \times B \\
-# M &= 10 \log_{10} (P\, W), \text{ not less than } \max M - 80 && T \times B, \text{ in dB}
+# P_{tf} &= \Bigl\lvert \sum_{n=0}^{N-1} g_n\, y_{256 t + n}\, e^{-2\pi \mathrm{i} f n / N} \Bigr\rvert^2 \\
+# m(f) &= \begin{cases} 3 f / 200 & f < 1000 \\
+#   15 + 27 \log_{6.4} \frac{f}{1000} & f \ge 1000 \end{cases} \\
+# \Lambda_{fb} &= \max\Bigl(0, \min\Bigl(\tfrac{f - f_{b-1}}{f_b - f_{b-1}},
+#   \tfrac{f_{b+1} - f}{f_{b+1} - f_b}\Bigr)\Bigr) \\
+# W_{fb} &= 2 \Lambda_{fb} \,/\, (f_{b+1} - f_{b-1}) \\
+# M &= 10 \log_{10} (P\, W)
 # \end{aligned}
 # $$ (data-mel)
+#
+# Here $y$ is the wave, $P$ is $T \times (N/2 + 1)$, the bands $W$ are $(N/2 + 1) \times B$, and the
+# spectrogram $M$ is $T \times B$, in dB, where what is more than 80 dB below the loudest is cut off.
 #
 # **The cepstrum.** Neighbouring bands rise and fall together, so most of the 40 numbers say the same
 # thing. The cosine transform turns them into $F$ coefficients that hardly do
@@ -729,8 +749,10 @@ plots.show(
 #
 # $$
 # A_{tc} = \sqrt{\frac{2 - \mathbf 1[c = 0]}{B}}\ \sum_{b=1}^{B} M_{tb}
-#   \cos\Bigl(\frac{\pi c\,(b - \frac12)}{B}\Bigr), \qquad c = 0, \dots, F - 1
+#   \cos\frac{\pi c\,(b - \frac12)}{B}
 # $$ (data-mfcc)
+#
+# for $c = 0, \dots, F - 1$: a sound of $T$ frames is an array $A$, $T \times F$.
 
 
 # %%
@@ -777,7 +799,7 @@ both = {
     "MFCC": np.vstack([audio.mfcc(each) for each in waves]),
 }
 between = {}
-figure, axes = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6, 3.1), layout="constrained")
 for axis, (title, frames), label in zip(axes, both.items(), ("band", "coefficient"), strict=True):
     correlation = np.corrcoef(frames.T)
     between[title] = np.abs(correlation[np.triu_indices(len(correlation), 1)]).mean()
@@ -805,7 +827,7 @@ after = np.array(
     ]
 )
 
-figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.2, 3.5), layout="constrained")
 axis.plot(levels, levels, marker="o", label="left as it is")
 axis.plot(levels, after.mean(axis=1), marker="s", label="denoised, mean")
 axis.fill_between(
@@ -869,20 +891,18 @@ arrays = {
     "image": (pictures, has_picture),
     "audio": (sounds, has_sound),
 }
-pd.DataFrame(
-    [
+plots.table(
+    pd.DataFrame(
         {
-            "modality": name,
-            "shape": " × ".join(map(str, array.shape)),
-            "dtype": str(array.dtype),
-            "from … to": f"{array[there].min():.3g} … {array[there].max():.3g}"
-            if there.any()
-            else "",
-            "items that have it": int(there.sum()),
+            "modality": list(arrays),
+            "shape": [" × ".join(map(str, array.shape)) for array, _ in arrays.values()],
+            "dtype": [str(array.dtype) for array, _ in arrays.values()],
+            "smallest": [float(array.min()) for array, _ in arrays.values()],
+            "largest": [float(array.max()) for array, _ in arrays.values()],
+            "items that have it": [int(there.sum()) for _, there in arrays.values()],
         }
-        for name, (array, there) in arrays.items()
-    ]
-).style.hide()
+    )
+)
 
 # %% [markdown]
 # ### Fewer numbers: one idea for all four
@@ -892,9 +912,11 @@ pd.DataFrame(
 # as rows of $X$ ($n \times D$), take off the mean row $\bar x$, and decompose into singular values:
 #
 # $$
-# X - \bar x = P\, \Sigma\, Q^\top, \qquad
-# Z = (X - \bar x)\, Q_{:,1:k}, \qquad
-# \text{share kept} = \frac{\sum_{j \le k} \Sigma_{jj}^2}{\sum_j \Sigma_{jj}^2}
+# \begin{aligned}
+# X - \bar x &= P\, \Sigma\, Q^\top \\
+# Z &= (X - \bar x)\, Q_{:,1:k} \\
+# \text{share kept} &= \textstyle\sum_{j \le k} \Sigma_{jj}^2 \,/\, \sum_j \Sigma_{jj}^2
+# \end{aligned}
 # $$ (data-pca)
 #
 # with $P$ ($n \times r$) and $Q$ ($D \times r$) of orthogonal columns, $\Sigma$ diagonal, largest
@@ -918,17 +940,17 @@ for name, (features, there) in raw.items():
     short[name], fitted[name] = reduce(features, most, present=there, seed=seed)
 
 # %% tags=["hide-input"]
-pd.DataFrame(
-    [
+kept = {name: model.explained_variance_ratio_.sum() for name, model in fitted.items()}
+plots.table(
+    pd.DataFrame(
         {
-            "data": name,
-            "numbers an item, before": raw[name][0].shape[1],
-            "after": short[name].shape[1],
-            "variance kept": f"{fitted[name].explained_variance_ratio_.sum():.0%}",
+            "data": list(raw),
+            "numbers an item": [features.shape[1] for features, _ in raw.values()],
+            "after": [rows.shape[1] for rows in short.values()],
+            "variance kept (%)": [round(100 * share) for share in kept.values()],
         }
-        for name in raw
-    ]
-).style.hide()
+    )
+)
 
 # %% [markdown]
 # The sounds' summaries are few enough for the full decomposition. From the equation:
@@ -947,16 +969,12 @@ print(f"largest difference from the library's first five: {difference:.1e} of th
 assert difference < 1e-3
 
 # %% tags=["hide-input"]
-figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.2, 3.5), layout="constrained")
 for name, model in fitted.items():
     kept = 100 * model.explained_variance_ratio_.cumsum()
-    axis.plot(np.arange(1, len(kept) + 1), kept, color=COLOURS[name])
-    axis.annotate(
-        name, (len(kept), kept[-1]), xytext=(4, 0), textcoords="offset points", va="center"
-    )
-axis.set(
-    xlabel="numbers kept for each item", ylabel="variance kept (%)", ylim=(0, 103), xlim=(0, 60)
-)
+    axis.plot(np.arange(1, len(kept) + 1), kept, color=COLOURS[name], label=name)
+axis.set(xlabel="numbers kept for each item", ylabel="variance kept (%)", ylim=(0, 103))
+axis.legend()
 plots.show(
     figure,
     "Variance kept against numbers kept, one rising curve each for behaviour, text, image and "
@@ -982,18 +1000,19 @@ if "image" in fitted and len(fitted["image"].components_) >= 50:
 
     panels = {"mean": model.mean_.reshape(32, 32, 3)}
     panels |= {f"direction {n + 1}": as_picture(model.components_[n]) for n in range(5)}
-    panels |= {f"from {n} numbers": rebuilt(n) for n in (1, 5, 10, 20, 50)}
+    panels |= {f"from {n} numbers": rebuilt(n) for n in (2, 5, 10, 20, 50)}
     panels["the picture itself"] = pictures[place]
-    figure, axes = plt.subplots(3, 4, figsize=(7, 5.6), layout="constrained")
+    figure, axes = plt.subplots(3, 4, figsize=(6, 5.2), layout="constrained")
     for axis, (title, picture) in zip(axes.flat, panels.items(), strict=True):
         axis.imshow(picture)
-        axis.set_title(title, fontsize=11)
+        axis.set_title(title, fontsize=10)
         axis.axis("off")
     plots.show(
         figure,
         "Twelve small pictures: the mean of all products, five principal directions as ghostly "
-        "shapes, and one product rebuilt from 1, 5, 10, 20 and 50 numbers beside the original.",
+        "shapes, and one product rebuilt from 2, 5, 10, 20 and 50 numbers beside the original.",
     )
+
 
 # %% [markdown]
 # ## What each modality knows
@@ -1049,7 +1068,7 @@ for column, label in targets.items():
 
 # %% tags=["hide-input"]
 if len(scores):
-    figure, axis = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
+    figure, axis = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
     sns.heatmap(
         scores,
         annot=scores.round(2) + 0.0,  # no "−0"
@@ -1071,7 +1090,8 @@ if len(scores):
         ),
     )
 if repeats > 1:
-    display(spreads.style.format("{:.3f}").set_caption("standard deviation over five repetitions"))
+    print(f"standard deviation over {repeats} repetitions:")
+    display(plots.table(spreads, index=True))
 
 # %% tags=["hide-input"]
 content = scores.loc[[name for name in MODALITIES if name in scores.index]]
@@ -1130,29 +1150,26 @@ files = {
 paths = {kind: [folder / name if name else None for name in names] for kind, names in files.items()}
 _, fine_pictures, picture_faults = image.encode_images(paths["image"], cache=folder)
 _, fine_sounds, sound_faults = audio.encode_audio(paths["audio"], cache=folder)
-for kind, mask in (("image", fine_pictures), ("audio", fine_sounds)):
-    print(
-        kind,
-        *(
-            f"{name or '(none)'}: {'yes' if ok else 'no'}"
-            for name, ok in zip(files[kind], mask, strict=True)
-        ),
-        sep="   ",
-    )
 
 # %% tags=["hide-input"]
 reported = [*picture_faults, *sound_faults]
-pd.DataFrame(
-    {
-        "file": [Path(fault.file).name for fault in reported],
-        "what is wrong": [fault.message.replace(str(folder), "…") for fault in reported],
-        "what to do": [fault.remedy for fault in reported],
-    }
-).style.hide()
+told = {Path(fault.file).name: fault for fault in reported}
+names = [name or "(none)" for name in files["image"] + files["audio"]]
+messages = [told[name].message if name in told else "" for name in names]
+plots.table(
+    pd.DataFrame(
+        {
+            "file": names,
+            "present": np.where([*fine_pictures, *fine_sounds], "yes", "no"),
+            "what is wrong": [message.replace(str(folder), "…") for message in messages],
+            "what to do": [told[name].remedy if name in told else "" for name in names],
+        }
+    )
+)
 
 # %% [markdown]
 # The same folder, as a data set: `validate` finds the faults before anything is encoded, with the row
-# of the table that names the file. An item whose picture is *absent by intent* is no fault.
+# of the table that names the file. The last item has no sound *on purpose*, and that is no fault.
 
 # %%
 items = pd.DataFrame({"item": [f"p{n}" for n in range(5)], **files})

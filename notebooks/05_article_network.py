@@ -16,7 +16,7 @@
 # %% [markdown]
 # # The article's network
 #
-# **After this chapter you can**
+# **You will be able to**
 #
 # - draw the article's recommender as a chain of arrays, and say the shape of each;
 # - write its forward pass in NumPy from five equations, and get Keras's numbers;
@@ -104,14 +104,16 @@ plots.show(
 # before the first, its progress is watched between the two, and it is measured on what comes after
 # the second. Nobody can learn from the future this way.
 
-# %%
+# %% tags=["remove-output"]
 data = datasets.load(dataset, seed=seed) if dataset in datasets.MAKERS else datasets.load(dataset)
+
+# %%
 bought = deduplicate(data.interactions)
 interactions = Interactions.of(bought, items=data.items["item"])
 split = global_time_split(interactions)
 cold = cold_items(split)  # bool (n_items,): without a purchase in training
 
-pd.DataFrame(
+parts = pd.DataFrame.from_dict(
     {
         name: {
             "interactions": len(part),
@@ -126,8 +128,10 @@ pd.DataFrame(
             ("validation", split.validation),
             ("test", split.test),
         ]
-    }
-).T
+    },
+    orient="index",
+)
+lots.table(parts, index=True)
 
 # %% tags=["remove-cell"]
 cold_in_test = cold[split.test.log["item"]].mean()
@@ -149,7 +153,7 @@ glue("network-cold-in-test", f"{cold_in_test:.1%}", display=False)
 #
 # | input | article | here |
 # |---|---|---|
-# | text | `(None,)` integers, `vocab_size` undefined | 32 words, padded at the *front*, so that the LSTM, which the listing gives no mask, ends on a word and not on padding |
+# | text | `(None,)` integers, `vocab_size` undefined | 64 words, padded at the *front*, so that the LSTM, which the listing gives no mask, ends on a word and not on padding |
 # | image | shape undefined | 32 × 32 pixels, RGB, between 0 and 1 |
 # | audio | shape undefined | 32 frames of 20 MFCCs, standardised |
 #
@@ -158,8 +162,8 @@ glue("network-cold-in-test", f"{cold_in_test:.1%}", display=False)
 # mean of all sounds, an item without a text gets padding. The listing knows no other way, and it
 # matters: see {doc}`../chapters/06_fusion`.
 
-# %%
-WORDS, PIXELS, FRAMES, COEFFICIENTS = 32, 32, 32, 20
+# %% tags=["remove-output"]
+WORDS, PIXELS, FRAMES, COEFFICIENTS = 64, 32, 32, 20
 
 tokens = [tokenise(clean(text)) for text in data.items["text"]]
 vocabulary = Vocabulary.of((tokens[row] for row in np.flatnonzero(~cold)), max_size=2000)
@@ -171,15 +175,16 @@ sounds, has_sound, faulty_sounds = encode_audio(
     [data.path(row, "audio") for row in rows], length=FRAMES, coefficients=COEFFICIENTS
 )
 content = {
-    "text": sequences(tokens, vocabulary, WORDS),  # int32 (n_items, 32)
+    "text": sequences(tokens, vocabulary, WORDS),  # int32 (n_items, 64)
     "image": pictures,  # float32 (n_items, 32, 32, 3)
     "audio": sounds,  # float32 (n_items, 32, 20)
 }
+
+# %% tags=["hide-input"]
 for fault in [*faulty_pictures, *faulty_sounds]:
     print(fault)
-
 has = {"text": content["text"].any(axis=1), "image": has_picture, "audio": has_sound}
-pd.DataFrame(
+arrays = pd.DataFrame.from_dict(
     {
         name: {
             "shape": array.shape,
@@ -187,10 +192,17 @@ pd.DataFrame(
             "items that have it": f"{has[name].mean():.1%}",
         }
         for name, array in content.items()
-    }
-).T
+    },
+    orient="index",
+)
+plots.table(arrays, index=True)
+
+# %% tags=["remove-cell"]
+glue("network-cut", f"{np.mean([len(text) > WORDS for text in tokens]):.0%}", display=False)
 
 # %% [markdown]
+# {glue:text}`network-cut` of the texts are longer than that and lose their end.
+#
 # ## What a class is
 #
 # The listing ends in `Dense(num_classes, activation='softmax')` under `categorical_crossentropy`,
@@ -217,29 +229,28 @@ examples = pd.DataFrame(
     }
 )
 print(f"{len(last):,} examples of (last item, next item); the first three:")
-examples
+plots.table(examples)
 
 # %% [markdown]
 # ## The equations
 #
-# Let $w = (w_1, \dots, w_T)$ be the word ids of the text, $X \in \mathbb{R}^{H \times W \times C}$
-# the image, and $A \in \mathbb{R}^{S \times F}$ the sound as $S$ frames of $F$ numbers.
+# {doc}`../notation` lists the symbols; here they are again with their shapes. Let $w_1, \dots, w_T$
+# be the words of the text, each a number below $\lvert V \rvert$,
+# $X \in \mathbb{R}^{H \times W \times C}$ the image, and $A \in \mathbb{R}^{T \times F}$ the sound as
+# $T$ frames of $F$ numbers.
 #
-# **Text.** An embedding $E \in \mathbb{R}^{V \times d}$ holds a row of $d$ numbers for each of the
-# $V$ words, so the text becomes $x_t = E_{w_t}$. An LSTM reads the $x_t$ in order
-# {cite}`hochreiter1997`. With $L$ units, kernel $U \in \mathbb{R}^{d \times 4L}$, recurrent
-# kernel $R \in \mathbb{R}^{L \times 4L}$ and bias $b \in \mathbb{R}^{4L}$, starting from
-# $h_0 = c_0 = 0$:
+# **Text.** An embedding $E \in \mathbb{R}^{\lvert V \rvert \times d_e}$ holds a row of $d_e$ numbers
+# for each word, so the text becomes $x_t = E_{w_t}$. An LSTM reads the $x_t$ in order
+# {cite}`hochreiter1997`. With $L$ units, kernel $U \in \mathbb{R}^{d_e \times 4L}$, recurrent kernel
+# $R \in \mathbb{R}^{L \times 4L}$ and bias $b \in \mathbb{R}^{4L}$, starting from $h_0 = c_0 = 0$,
 #
 # $$
 # \begin{aligned}
-# (i, f, g, o)_t &= x_t U + h_{t-1} R + b && \text{four rows of } L \\
-# c_t &= \sigma(f_t) \odot c_{t-1} + \sigma(i_t) \odot \tanh(g_t) \\
-# h_t &= \sigma(o_t) \odot \tanh(c_t), \qquad z_\text{text} = h_T \in \mathbb{R}^{L}
+# [i, f, g, o]_t &= x_t U + h_{t-1} R + b, \qquad \text{four vectors of } L \text{ entries} \\
+# c_t &= \operatorname{sigmoid}(f_t) \odot c_{t-1} + \operatorname{sigmoid}(i_t) \odot \tanh(g_t) \\
+# h_t &= \operatorname{sigmoid}(o_t) \odot \tanh(c_t), \qquad z_\text{text} = h_T \in \mathbb{R}^{L} .
 # \end{aligned}
 # $$ (article-lstm)
-#
-# where $\sigma(a) = 1/(1+e^{-a})$ and $\odot$ multiplies entry by entry.
 #
 # **Image.** A convolution with $32$ filters $K \in \mathbb{R}^{3 \times 3 \times C \times 32}$ and
 # bias $b \in \mathbb{R}^{32}$, cut off at zero; then the maximum over squares of $2 \times 2$; then
@@ -247,35 +258,39 @@ examples
 #
 # $$
 # \begin{aligned}
-# Y_{pqm} &= \max\Bigl(0,\ b_m + \sum_{r=0}^{2}\sum_{s=0}^{2}\sum_{c=1}^{C} X_{p+r,\,q+s,\,c}\, K_{rscm}\Bigr) \\
+# Y_{pqm} &= \operatorname{ReLU}\Bigl(b_m +
+#   \sum_{r=0}^{2}\sum_{s=0}^{2}\sum_{c=1}^{C} X_{p+r,\,q+s,\,c}\, K_{rscm}\Bigr) \\
 # z_\text{image} &= \operatorname{flatten}\Bigl(\max_{r,s \in \{0,1\}} Y_{2p+r,\,2q+s,\,m}\Bigr)
-#   \in \mathbb{R}^{32 \lfloor (H-2)/2 \rfloor \lfloor (W-2)/2 \rfloor}
+#   \in \mathbb{R}^{d_\text{image}}, \quad
+#   d_\text{image} = 32 \Bigl\lfloor \tfrac{H-2}{2} \Bigr\rfloor \Bigl\lfloor \tfrac{W-2}{2} \Bigr\rfloor .
 # \end{aligned}
 # $$ (article-convolution)
 #
-# **Sound.** A second LSTM, equation {eq}`article-lstm` with its own weights, reads the rows of $A$ and
-# ends in $z_\text{audio} \in \mathbb{R}^{L}$.
+# **Sound.** A second LSTM, equation {eq}`article-lstm` with its own weights, reads the rows of $A$
+# and ends in $z_\text{audio} \in \mathbb{R}^{L}$.
 #
-# **Fusion** is concatenation, and a dense layer of $128$ units follows:
+# **Fusion** is concatenation, and a dense layer follows, with
+# $W_1 \in \mathbb{R}^{(2L + d_\text{image}) \times 128}$ and $b_1 \in \mathbb{R}^{128}$:
 #
 # $$
-# z = [\,z_\text{text};\ z_\text{image};\ z_\text{audio}\,], \qquad
-# q = \max(0,\ z\,W_1 + b_1) \in \mathbb{R}^{128}
+# z = [z_\text{text}, z_\text{image}, z_\text{audio}], \qquad
+# h = \operatorname{ReLU}(z\,W_1 + b_1) \in \mathbb{R}^{128} .
 # $$ (article-fusion)
 #
-# **Output.** A softmax over the $n$ items of the catalogue:
+# **Output.** A softmax over the $n = n_\text{items}$ items of the catalogue, with
+# $W_2 \in \mathbb{R}^{128 \times n}$ and $b_2 \in \mathbb{R}^{n}$:
 #
 # $$
-# \hat y_j = \frac{\exp(q\,W_2 + b_2)_j}{\sum_{k=1}^{n} \exp(q\,W_2 + b_2)_k}, \qquad j = 1, \dots, n
+# \hat y = \operatorname{softmax}(h\,W_2 + b_2) \in \mathbb{R}^{n} .
 # $$ (article-softmax)
 #
 # **Loss.** If the shopper took item $j^\star$ next, the categorical cross-entropy of the example is
 #
 # $$
-# \ell = -\log \hat y_{j^\star}
+# \mathcal L = -\ln \hat y_{j^\star} .
 # $$ (article-loss)
 #
-# A network that knows nothing says $\hat y_j = 1/n$ for every item, and pays $\log n$ nats.
+# A network that knows nothing says $\hat y_j = 1/n$ for every item, and pays $\ln n$ nats.
 #
 # ### NumPy from the equations
 #
@@ -313,8 +328,8 @@ def forward(text, image, audio, weights):  # -> (B, n)
     z_image = max_pool(convolution(image, K, b)).reshape(len(image), -1)
     z_audio = lstm(audio, U_audio, R_audio, b_audio)
     z = np.concatenate([z_text, z_image, z_audio], axis=1)
-    q = np.maximum(0, z @ W1 + b1)
-    logits = q @ W2 + b2
+    h = np.maximum(0, z @ W1 + b1)
+    logits = h @ W2 + b2
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return odds / odds.sum(axis=1, keepdims=True)
 
@@ -344,25 +359,27 @@ assert difference < 1e-6
 # Twelve layers, and the shape of what each hands on:
 
 # %% tags=["hide-input"]
-pd.DataFrame(
-    [
-        {
-            "layer": layer.name,
-            "kind": type(layer).__name__,
-            "hands on": " × ".join(
-                "…" if size is None else str(size) for size in layer.output.shape[1:]
-            ),
-            "parameters": f"{layer.count_params():,}",
-        }
-        for layer in keras_network.layers
-    ]
-).set_index("layer")
+plots.table(
+    pd.DataFrame(
+        [
+            {
+                "layer": layer.name,
+                "kind": type(layer).__name__,
+                "hands on": " × ".join(
+                    "…" if size is None else str(size) for size in layer.output.shape[1:]
+                ),
+                "parameters": f"{layer.count_params():,}",
+            }
+            for layer in keras_network.layers
+        ]
+    )
+)
 
 # %% [markdown]
 # ### Counting with a pencil
 #
-# An embedding has $V d$ parameters. An LSTM has four gates, each with a kernel, a recurrent kernel
-# and a bias: $4L(d + L + 1)$. A convolution has $32\,(9C + 1)$, whatever the size of the image.
+# An embedding has $\lvert V \rvert\, d_e$ parameters. An LSTM has four gates, each with a kernel, a
+# recurrent kernel and a bias: $4L(d_e + L + 1)$. A convolution has $32\,(9C + 1)$, whatever the size of the image.
 # The first dense layer has $128$ for each entry of $z$ and $128$ biases, and the last $129$ for each
 # item. None of them depends on the number of *frames* or *words*: a recurrence uses the same weights
 # at every step.
@@ -435,24 +452,24 @@ network = networks[0]
 # %% tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
 plots.training_curve(network.history, axes)
-axes[0].axhline(np.log(data.n_items), color="0.4", linestyle=":", label="knows nothing: log n")
+axes[0].axhline(np.log(data.n_items), color="0.4", linestyle=":", label="knows nothing: ln n")
 axes[0].legend(loc="center left")
 plots.show(
     figure,
     alt="Two panels over ten epochs. Left: cross-entropy in nats of training and validation, with a "
-    "dotted line at log n. Right: accuracy of training and validation.",
+    "dotted line at ln n. Right: accuracy of training and validation.",
 )
 
 # %% tags=["remove-cell"]
 validation_loss = np.array(network.history["val_loss"])
-glue("network-log-n", f"{np.log(data.n_items):.2f}", display=False)
+glue("network-ln-n", f"{np.log(data.n_items):.2f}", display=False)
 glue("network-train-loss", f"{network.history['loss'][-1]:.2f}", display=False)
 glue("network-best-epoch", int(validation_loss.argmin()) + 1, display=False)
 glue("network-best-loss", f"{validation_loss.min():.2f}", display=False)
 glue("network-last-loss", f"{validation_loss[-1]:.2f}", display=False)
 
 # %% [markdown]
-# Whoever knows nothing pays $\log n =$ {glue:text}`network-log-n` nats. After ten epochs the network
+# Whoever knows nothing pays $\ln n =$ {glue:text}`network-ln-n` nats. After ten epochs the network
 # pays {glue:text}`network-train-loss` on what it has trained on. On the validation purchases its loss
 # was smallest, {glue:text}`network-best-loss`, after epoch {glue:text}`network-best-epoch` of ten, and
 # ended at {glue:text}`network-last-loss`. Where the curves part, the network learns its examples by
@@ -516,17 +533,18 @@ plots.show(
 # - **the oracle**, which ranks by the shoppers' true utilities. It exists because the shoppers are
 #   simulated, and it is the limit for everyone;
 # - **the one-item oracle**. The network sees of each shopper a single item, and so does this one:
-#   but it knows everything that a single item can tell. If shoppers choose item $i$ with probability
-#   $P(i \mid v)$, and a shopper, unknown to us, has taken $j$, then by Bayes
+#   but it knows everything that a single item can tell. If shopper $u$ chooses item $i$ with
+#   probability $P(i \mid u)$, and a shopper, unknown to us, has taken $j$, then by Bayes' rule
 #
 # $$
-# P(i \mid j) = \sum_{v=1}^{m} P(v \mid j)\, P(i \mid v), \qquad
-# P(v \mid j) = \frac{P(j \mid v)}{\sum_{u=1}^{m} P(j \mid u)},
+# P(i \mid j) = \sum_{u} P(u \mid j)\, P(i \mid u), \qquad
+# P(u \mid j) = \frac{P(j \mid u)}{\sum_{u'} P(j \mid u')},
 # $$ (one-item-oracle)
 #
-# with $m$ shoppers, each as probable as another, and $P(\cdot \mid v) \in \mathbb{R}^n$ the softmax of
-# the true utilities of shopper $v$ ({doc}`01_data`). It is the limit of the *reading* "from the last
-# item to the next", and in matrices it is one product, $n \times m$ by $m \times n$.
+# with every shopper as probable as another beforehand, and
+# $P(\cdot \mid u) \in \mathbb{R}^{n_\text{items}}$ the softmax of the shopper's true utilities
+# ({doc}`01_data`). It is the limit of the *reading* "from the last item to the next", and in matrices
+# it is one product, $n_\text{items} \times n_\text{users}$ by $n_\text{users} \times n_\text{items}$.
 
 
 # %%
@@ -534,10 +552,10 @@ class OneItemOracle(Recommender):
     name = "one-item oracle"
 
     def _learn(self, train, features, validation):
-        utility = data.truth.utility(train.users)  # (m, n), in logits
+        utility = data.truth.utility(train.users)  # (n_users, n_items), in logits
         chance = np.exp(utility - utility.max(axis=1, keepdims=True))
-        chance /= chance.sum(axis=1, keepdims=True)  # P(i | v)
-        self.next_item = (chance / chance.sum(axis=0)).T @ chance  # P(i | j), (n, n)
+        chance /= chance.sum(axis=1, keepdims=True)  # P(i | u)
+        self.next_item = (chance / chance.sum(axis=0)).T @ chance  # P(i | j), (n_items, n_items)
         self.last = train.last_items()
 
     def _score(self, users):
@@ -560,7 +578,11 @@ columns = {
     "item_coverage": "item coverage@10",
     "share_of_oracle": "NDCG, share of the oracle's",
 }
-measures[[name for name in columns if name in measures]].rename(columns=columns).round(3)
+plots.table(
+    measures[[name for name in columns if name in measures]].rename(columns=columns),
+    index=True,
+    digits=3,
+)
 
 # %% [markdown]
 # The mean over shoppers, with its 95 % interval (drawing the shoppers anew, a thousand times):
@@ -658,9 +680,13 @@ glue("network-random-cold-places", f"{places['random']:.2%}", display=False)
 over_seeds = pd.DataFrame(
     {each.seed: evaluate(each, split, k=10, seed=seed).per_user.mean() for each in networks}
 ).loc[["hit_rate", "ndcg"]]
-over_seeds.assign(
-    mean=over_seeds.mean(axis=1), lowest=over_seeds.min(axis=1), highest=over_seeds.max(axis=1)
-).round(4)
+plots.table(
+    over_seeds.assign(
+        mean=over_seeds.mean(axis=1), lowest=over_seeds.min(axis=1), highest=over_seeds.max(axis=1)
+    ),
+    index=True,
+    digits=4,
+)
 
 # %% tags=["remove-cell"]
 used = plots.resources(started)
@@ -707,14 +733,14 @@ glue("network-cores", int(used["cores"]), display=False)
 # ```
 #
 # **3.** Let $b_j$ be the bias of item $j$ in $b_2$. Show that
-# $\partial \ell / \partial b_j = \hat y_j - 1$ if $j$ is the label and $\hat y_j$ if not. What does
+# $\partial \mathcal L / \partial b_j = \hat y_j - 1$ if $j$ is the label and $\hat y_j$ if not. What does
 # plain gradient descent do to the bias of an item that is never a label?
 #
 # ```{dropdown} Solution
-# With logits $a$, $\ell = -a_{j^\star} + \log \sum_k e^{a_k}$, so
-# $\partial \ell / \partial a_j = \hat y_j - [j = j^\star]$, and $b_j$ enters $a_j$ with factor 1. If
+# With logits $a$, $\mathcal L = -a_{j^\star} + \ln \sum_k e^{a_k}$, so
+# $\partial \mathcal L / \partial a_j = \hat y_j - [j = j^\star]$, and $b_j$ enters $a_j$ with factor 1. If
 # $j$ is never the label, every step subtracts a multiple of $\hat y_j > 0$: the bias only ever falls,
-# and the same holds for $q^\top w_j$, since its column moves against $q \ge 0$. The item is pushed
+# and the same holds for $h$ times column $j$ of $W_2$, since that column moves against $h \ge 0$. The item is pushed
 # out of every list, whatever it looks like.
 # ```
 #
@@ -722,9 +748,9 @@ glue("network-cores", int(used["cores"]), display=False)
 # {eq}`one-item-oracle` loses the information, and what would a *two*-item oracle use instead?
 #
 # ```{dropdown} Solution
-# $P(v \mid j)$: one item leaves many shoppers possible, and the average over them blurs their tastes.
-# With two items $j, j'$, chosen independently given the shopper, $P(v \mid j, j') \propto
-# P(j \mid v)\, P(j' \mid v)$: the product is sharper, and with the whole history it closes in on the
+# $P(u \mid j)$: one item leaves many shoppers possible, and the average over them blurs their tastes.
+# With two items $j, j'$, chosen independently given the shopper, $P(u \mid j, j') \propto
+# P(j \mid u)\, P(j' \mid u)$: the product is sharper, and with the whole history it closes in on the
 # shopper. That is why chapter 7 pools the history.
 # ```
 #

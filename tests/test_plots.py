@@ -62,6 +62,33 @@ def test_show_gives_the_same_bytes_for_the_same_figure(displayed):
     assert displayed[0].data == displayed[1].data
 
 
+def test_table_shows_tags_as_text_aligns_numbers_and_repeats_itself():
+    frame = pd.DataFrame(
+        {"text": ["<b>bold</b> & long"], "n": [12345], "share": [0.123456], "there": [True]},
+        index=["row"],
+    )
+    shown = plots.table(frame, index=True).data
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; long" in shown
+    assert "12345" in shown
+    assert "0.123<" in shown
+    assert ">row<" in shown
+    right = shown.split("vertical-align:top}")[1].split("{text-align:right}")[0]
+    assert [each[-2] for each in right.split(",")] == ["3", "4"]  # the columns n and share
+    assert shown == plots.table(frame, index=True).data
+    assert ">row<" not in plots.table(frame).data
+
+
+def test_table_of_words_alone_has_nothing_on_the_right():
+    assert "{text-align:right}" not in plots.table(pd.DataFrame({"drink": ["tea"]})).data
+
+
+def test_table_cuts_long_cells_and_breaks_no_lines():
+    frame = pd.DataFrame({"drink": ["a\nb", "0123456789"]})
+    assert ">a b<" in plots.table(frame).data
+    assert ">0123456789<" in plots.table(frame, widest=10).data
+    assert ">01234567…<" in plots.table(frame, widest=9).data
+
+
 def test_players_keep_the_loudness_and_escape_the_label():
     soft = 0.1 * np.sin(np.arange(800) / 5)
     shown = plots.players({"soft <hum>": soft, "loud": 9 * soft}, sample_rate=8000)

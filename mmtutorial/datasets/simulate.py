@@ -3,13 +3,14 @@
 A shopper u gives item i the *taste*
 
     taste[u, i] = w_image · a[u, image attribute of i]  + w_audio · b[u, audio attribute of i]
-                + w_text  · s[u] · liking of i          + w_pair  · 1[i shows u's favourite pair]
+                + w_text  · s[u] · liking of i          + w_pair  · 2 · 1[i is u's favourite pair]
 
-where every term has unit variance over the catalogue before it is weighted. At each visit the
-shopper is shown a random assortment, drawn with probability proportional to exp(popularity[i])
-from what has been launched and is not owned yet, and chooses by a multinomial logit (McFadden
-1974): taste / noise plus a standard Gumbel draw, the largest wins. So, for assortments that are
-not tiny, the probability of a purchase grows with
+where a, b (for each shopper) and liking have mean 0 and variance 1 over the catalogue, s is drawn
+from a normal of mean 0.6 and deviation 0.8, and a pair is a kind seen and a voice heard together.
+At each visit the shopper is shown a random assortment, drawn with probability proportional to
+exp(popularity[i]) from what has been launched and is not owned yet, and chooses by a multinomial
+logit (McFadden 1974): taste / noise plus a standard Gumbel draw, the largest wins. So, for
+assortments that are not tiny, the probability of a purchase grows with
 
     utility[u, i] = taste[u, i] / noise + popularity[i]                               (truth)
 
