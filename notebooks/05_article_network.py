@@ -131,7 +131,7 @@ parts = pd.DataFrame.from_dict(
     },
     orient="index",
 )
-lots.table(parts, index=True)
+plots.table(parts, index=True)
 
 # %% tags=["remove-cell"]
 cold_in_test = cold[split.test.log["item"]].mean()
@@ -699,14 +699,14 @@ glue("network-cores", int(used["cores"]), display=False)
 #
 # | row | the article | here |
 # |---|---|---|
-# | [N1](../claims.md#claim-n1) | a network of twelve layers, ten epochs, batches of 32 | built as listed and equal to its equations to 10⁻⁶; its sizes, classes and labels had to be chosen by us |
-# | [A5](../claims.md#claim-a5) | sound through an RNN | 20 MFCCs a frame through the listing's LSTM |
-# | [A6](../claims.md#claim-a6) | one representation for users, one for items | the listing has neither: no user occurs in it, and items have a column of weights each |
-# | [A7](../claims.md#claim-a7) | recommendations from them | lists of ten without what the shopper owns; new users are served, new items are not |
-# | [M1](../claims.md#claim-m1) | accuracy, coverage, NDCG | hit rate {glue:text}`network-hit-rate`, item coverage {glue:text}`network-coverage`, {glue:text}`network-share` of the oracle's NDCG |
-# | [S1](../claims.md#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`network-minutes` minutes on {glue:text}`network-cores` cores and {glue:text}`network-memory` GB |
+# | [N1](#claim-n1) | a network of twelve layers, ten epochs, batches of 32 | built as listed and equal to its equations to 10⁻⁶; its sizes, classes and labels had to be chosen by us |
+# | [A5](#claim-a5) | sound through an RNN | 20 MFCCs a frame through the listing's LSTM |
+# | [A6](#claim-a6) | one representation for users, one for items | the listing has neither: no user occurs in it, and items have a column of weights each |
+# | [A7](#claim-a7) | recommendations from them | lists of ten without what the shopper owns; new users are served, new items are not |
+# | [M1](#claim-m1) | accuracy, coverage, NDCG | hit rate {glue:text}`network-hit-rate`, item coverage {glue:text}`network-coverage`, {glue:text}`network-share` of the oracle's NDCG |
+# | [S1](#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`network-minutes` minutes on {glue:text}`network-cores` cores and {glue:text}`network-memory` GB |
 #
-# The claim of ten per cent more accuracy than a single modality ([C1](../claims.md#claim-c1)) needs
+# The claim of ten per cent more accuracy than a single modality ([C1](#claim-c1)) needs
 # the same network with one modality, several seeds and a paired test. That is
 # {doc}`../chapters/09_reproduction`; nothing on this page decides it.
 #
