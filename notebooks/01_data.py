@@ -67,8 +67,18 @@ from mmtutorial.datasets import MODALITIES, Dataset
 from mmtutorial.preprocessing import audio, image
 from mmtutorial.preprocessing.behaviour import deduplicate, describe, k_core
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.preprocessing.reduce import reduce, standardise, summarise, tf_idf
-from mmtutorial.preprocessing.text import Vocabulary, clean, sequences, tokenise
+from mmtutorial.preprocessing.reduce import (
+    reduce,
+    standardise,
+    summarise,
+    tf_idf,
+)
+from mmtutorial.preprocessing.text import (
+    Vocabulary,
+    clean,
+    sequences,
+    tokenise,
+)
 
 plots.use_style()
 COLOURS = plots.MODALITY_COLOURS | {"behaviour": (0.35, 0.35, 0.35)}
@@ -90,7 +100,11 @@ def quote(**numbers):
 # has no pictures or no sounds, the other is in Chinese.
 
 # %% tags=["remove-output"]
-data = datasets.load(dataset, seed=seed) if dataset in datasets.MAKERS else datasets.load(dataset)
+data = (
+    datasets.load(dataset, seed=seed)
+    if dataset in datasets.MAKERS
+    else datasets.load(dataset)
+)
 little = datasets.load("shop", n_items=40, n_users=30)
 chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")
 
@@ -101,12 +115,18 @@ chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")
 for entry in sorted(data.folder.iterdir()):
     if entry.is_dir():
         files = sorted(each.name for each in entry.iterdir())
-        print(f"{entry.name + '/':20}{len(files):>11,} files, such as {files[0]}")
+        print(
+            f"{entry.name + '/':20}{len(files):>11,} files, such as {files[0]}"
+        )
     else:
         print(f"{entry.name:20}{entry.stat().st_size:>11,} bytes")
 print()
 about = json.loads((data.folder / "dataset.json").read_text(encoding="utf-8"))
-print(json.dumps({name: about[name] for name in ("name", "version", "licence", "seed")}))
+print(
+    json.dumps(
+        {name: about[name] for name in ("name", "version", "licence", "seed")}
+    )
+)
 
 # %% [markdown]
 # The object holds the same as two tables. `items` has one row an item; `text`, `image` and `audio`
@@ -168,7 +188,12 @@ plots.gallery(data, rows, captions)
 # The same shop in Chinese, with the first reviews that its shoppers wrote:
 
 # %% tags=["hide-input"]
-display(plots.gallery(chinese, chinese.items.index[chinese.present().all(axis=1)][:4].tolist()))
+display(
+    plots.gallery(
+        chinese,
+        chinese.items.index[chinese.present().all(axis=1)][:4].tolist(),
+    )
+)
 wrote = chinese.interactions["review"] != ""
 plots.table(chinese.interactions.loc[wrote, ["rating", "review"]].head(4))
 
@@ -180,7 +205,11 @@ plots.table(chinese.interactions.loc[wrote, ["rating", "review"]].head(4))
 
 # %% tags=["hide-input"]
 patterns = present.value_counts().rename("items").reset_index()
-plots.table(patterns.assign(**{name: np.where(patterns[name], "yes", "–") for name in MODALITIES}))
+plots.table(
+    patterns.assign(
+        **{name: np.where(patterns[name], "yes", "–") for name in MODALITIES}
+    )
+)
 
 # %% tags=["remove-cell"]
 quote(
@@ -203,18 +232,28 @@ quote(
 log = data.interactions
 by_item = log["item"].value_counts().reindex(data.items["item"], fill_value=0)
 by_user = log["user"].value_counts()
-weeks = pd.Series(1, index=pd.to_datetime(log["timestamp"], unit="s")).resample("7D").sum()
+weeks = (
+    pd.Series(1, index=pd.to_datetime(log["timestamp"], unit="s"))
+    .resample("7D")
+    .sum()
+)
 
 figure, axes = plt.subplots(2, 2, figsize=(6, 5.2), layout="constrained")
 axes[0, 0].plot(weeks.iloc[:-1])  # the last week is not whole
 axes[0, 0].xaxis.set_major_formatter(
-    ConciseDateFormatter(axes[0, 0].xaxis.set_major_locator(AutoDateLocator(maxticks=5)))
+    ConciseDateFormatter(
+        axes[0, 0].xaxis.set_major_locator(AutoDateLocator(maxticks=5))
+    )
 )
 axes[0, 0].set(xlabel="week", ylabel="interactions per week", ylim=(0, None))
 ranked = np.sort(by_item.to_numpy())[::-1]
 axes[0, 1].plot(np.arange(1, len(ranked) + 1), ranked, ".", markersize=4)
-axes[0, 1].set(xlabel="item, by rank", ylabel="interactions with it", xscale="log")
-axes[1, 0].hist(by_user, bins=np.arange(0, by_user.max() + 6, max(1, by_user.max() // 30)))
+axes[0, 1].set(
+    xlabel="item, by rank", ylabel="interactions with it", xscale="log"
+)
+axes[1, 0].hist(
+    by_user, bins=np.arange(0, by_user.max() + 6, max(1, by_user.max() // 30))
+)
 axes[1, 0].set(xlabel="interactions of a shopper", ylabel="shoppers")
 ratings = log["rating"].dropna()
 if len(ratings):
@@ -282,7 +321,9 @@ quote(
 world = data if data.truth is not None else little
 appeal = world.truth.item_factors["popularity"].to_numpy()  # (n_items,)
 shopper = world.users[0]
-utility = world.truth.utility([shopper])[0] - appeal  # (n_items,): U of this shopper
+utility = (
+    world.truth.utility([shopper])[0] - appeal
+)  # (n_items,): U of this shopper
 
 generator = np.random.default_rng(seed)
 favourites = np.argsort(-utility)[: max(8, world.n_items // 10)]
@@ -296,16 +337,25 @@ frequency = np.bincount(taken, minlength=8) / len(taken)  # (8,)
 probability = np.exp(U) / np.exp(U).sum()  # the softmax, (8,)
 
 difference = np.abs(frequency - probability).max()
-print(f"largest difference of a frequency from its probability: {difference:.4f}")
+print(
+    f"largest difference of a frequency from its probability: {difference:.4f}"
+)
 assert difference < 5 * np.sqrt(0.25 / len(taken))  # five standard errors
 
 # %% tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(5.6, 3.5), layout="constrained")
 places = np.arange(8)
 order = np.argsort(-probability)
-axis.bar(places - 0.2, frequency[order], 0.4, label="taken, of 100,000 choices")
-axis.bar(places + 0.2, probability[order], 0.4, label="softmax of the utilities")
-labels = [name.replace(" ", "\n", 1) for name in world.items["title"].to_numpy()[shelf[order]]]
+axis.bar(
+    places - 0.2, frequency[order], 0.4, label="taken, of 100,000 choices"
+)
+axis.bar(
+    places + 0.2, probability[order], 0.4, label="softmax of the utilities"
+)
+labels = [
+    name.replace(" ", "\n", 1)
+    for name in world.items["title"].to_numpy()[shelf[order]]
+]
 axis.set_xticks(places, labels=labels, fontsize=8, rotation=45)
 axis.set(xlabel="item on the shelf", ylabel="share of the choices")
 axis.legend()
@@ -325,8 +375,12 @@ plots.show(
 # %%
 table = world.truth.item_factors
 score = world.truth.utility()  # (n_users, n_items)
-below = score.argsort(axis=1).argsort(axis=1) / (world.n_items - 1)  # 0 worst … 1 best
-of_user = world.truth.user_factors.index.get_indexer(world.interactions["user"])
+below = score.argsort(axis=1).argsort(axis=1) / (
+    world.n_items - 1
+)  # 0 worst … 1 best
+of_user = world.truth.user_factors.index.get_indexer(
+    world.interactions["user"]
+)
 of_item = table.index.get_indexer(world.interactions["item"])
 standing = below[of_user, of_item]  # one number an interaction
 del score, below
@@ -381,12 +435,19 @@ soiled = pd.concat([log, twice, passing], ignore_index=True)
 k = 5 if len(log) >= 5000 else 1
 once = deduplicate(soiled)
 core = k_core(once, k_users=k, k_items=k)
-steps = {"as recorded": log, "soiled": soiled, "deduplicated": once, f"{k}-core": core}
+steps = {
+    "as recorded": log,
+    "soiled": soiled,
+    "deduplicated": once,
+    f"{k}-core": core,
+}
 interactions = Interactions.of(core, items=data.items["item"])
 
 sizes = pd.DataFrame({name: describe(step) for name, step in steps.items()}).T
 whole = sizes[["users", "items", "interactions"]].astype(int)
-plots.table(whole.assign(**{"density (%)": 100 * sizes["density"]}), index=True)
+plots.table(
+    whole.assign(**{"density (%)": 100 * sizes["density"]}), index=True
+)
 
 # %% [markdown]
 # The first rows, before and after ids have become rows:
@@ -397,7 +458,9 @@ plots.table(
     pd.concat(
         [
             core[columns].head(3).rename(columns="{} before".format),
-            interactions.log[columns].head(3).rename(columns="{} after".format),
+            interactions.log[columns]
+            .head(3)
+            .rename(columns="{} after".format),
         ],
         axis=1,
     )[[f"{name} {when}" for name in columns for when in ("before", "after")]]
@@ -452,11 +515,17 @@ plots.table(
 # spaces between sentences, and count words with and without cleaning.
 
 # %%
-texts = data.items["text"].tolist() if present["text"].any() else little.items["text"].tolist()
+texts = (
+    data.items["text"].tolist()
+    if present["text"].any()
+    else little.items["text"].tolist()
+)
 soiled_texts = [text.replace(". ", ".<br/>&nbsp;") for text in texts]
 without = [tokenise(text) for text in soiled_texts]
 tokens = [tokenise(clean(text)) for text in soiled_texts]
-assert tokens == [tokenise(clean(text)) for text in texts]  # cleaning undoes the dirt, every word
+assert tokens == [
+    tokenise(clean(text)) for text in texts
+]  # cleaning undoes the dirt, every word
 
 vocabulary = Vocabulary.of(tokens)
 counts = pd.Series([word for text in tokens for word in text]).value_counts()
@@ -469,8 +538,14 @@ print("read back: ", " ".join(vocabulary.decode(numbered[0][-8:])))
 figure, axes = plt.subplots(1, 2, figsize=(6, 3), layout="constrained")
 axes[0].loglog(np.arange(1, len(counts) + 1), counts, ".", markersize=4)
 axes[0].set(xlabel="word, by rank", ylabel="times it occurs")
-axes[1].semilogx(np.arange(1, len(counts) + 1), 100 * counts.cumsum() / counts.sum())
-axes[1].set(xlabel="words in the vocabulary", ylabel="running words covered (%)", ylim=(0, 101))
+axes[1].semilogx(
+    np.arange(1, len(counts) + 1), 100 * counts.cumsum() / counts.sum()
+)
+axes[1].set(
+    xlabel="words in the vocabulary",
+    ylabel="running words covered (%)",
+    ylim=(0, 101),
+)
 plots.show(
     figure,
     "Left, word frequency by rank on logarithmic axes, falling; right, the share of running words "
@@ -483,7 +558,9 @@ quote(
     n_words=counts.sum(),
     vocabulary=len(counts),
     once_only=100 * (counts == 1).mean(),
-    junk=100 * (sum(map(len, without)) - lengths.sum()) / sum(map(len, without)),
+    junk=100
+    * (sum(map(len, without)) - lengths.sum())
+    / sum(map(len, without)),
     covered=100 * counts[:200].sum() / counts.sum(),
     cut=100 * (lengths > 32).mean(),
     median_length=np.median(lengths),
@@ -514,11 +591,15 @@ quote(
 # %%
 few = tokens[:200]
 row = np.repeat(np.arange(len(few)), [len(text) for text in few])
-words, column = np.unique([word for text in few for word in text], return_inverse=True)
+words, column = np.unique(
+    [word for text in few for word in text], return_inverse=True
+)
 tf = np.zeros((len(few), len(words)))
 np.add.at(tf, (row, column), 1)  # (n, |V|)
 df = (tf > 0).sum(axis=0)  # (|V|,)
-x = np.where(tf > 0, 1 + np.log(np.maximum(tf, 1)), 0) * (1 + np.log((1 + len(few)) / (1 + df)))
+x = np.where(tf > 0, 1 + np.log(np.maximum(tf, 1)), 0) * (
+    1 + np.log((1 + len(few)) / (1 + df))
+)
 length = np.linalg.norm(x, axis=1, keepdims=True)
 x = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
 
@@ -545,7 +626,9 @@ def spoil(picture, share, generator):
     """Turn this share of the pixels black or white."""
     pixels = np.array(picture)
     wrong = generator.random(pixels.shape[:2]) < share
-    pixels[wrong] = 255 * generator.integers(0, 2, (wrong.sum(), 1), dtype=np.uint8)
+    pixels[wrong] = 255 * generator.integers(
+        0, 2, (wrong.sum(), 1), dtype=np.uint8
+    )
     return Image.fromarray(pixels)
 
 
@@ -553,7 +636,9 @@ with tempfile.TemporaryDirectory() as folder:
     exif = Image.Exif()
     exif[0x0112] = 6  # "turn me clockwise by a quarter"
     path = Path(folder, "sideways.jpg")
-    upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
+    upright.transpose(Image.Transpose.ROTATE_90).save(
+        path, exif=exif, quality=95
+    )
     stored, loaded = Image.open(path).copy(), image.load_image(path)
 
 spoilt = spoil(loaded, 0.05, np.random.default_rng(seed))
@@ -600,7 +685,9 @@ plots.show(
 # %%
 def median(X):  # (H, W, C) -> (H, W, C)
     padded = np.pad(X, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        padded, (3, 3), axis=(0, 1)
+    )
     return np.median(windows, axis=(3, 4))
 
 
@@ -612,7 +699,9 @@ def psnr(X, Y):  # two pictures -> dB
 difference = np.abs(median(np.asarray(spoilt)) - np.asarray(denoised)).max()
 print(f"largest difference from the library's filter: {difference:.0f} of 255")
 assert difference == 0
-print(f"PSNR spoilt: {psnr(loaded, spoilt):.1f} dB, denoised: {psnr(loaded, denoised):.1f} dB")
+print(
+    f"PSNR spoilt: {psnr(loaded, spoilt):.1f} dB, denoised: {psnr(loaded, denoised):.1f} dB"
+)
 
 # %% [markdown]
 # A filter that helps a spoilt picture also takes something from a clean one. So we ask at which share
@@ -620,7 +709,10 @@ print(f"PSNR spoilt: {psnr(loaded, spoilt):.1f} dB, denoised: {psnr(loaded, deno
 
 # %% tags=["hide-input"]
 generator = np.random.default_rng(seed)
-sample = [image.load_image(seen.path(r, "image")) for r in np.flatnonzero(seen.items["image"])[:40]]
+sample = [
+    image.load_image(seen.path(r, "image"))
+    for r in np.flatnonzero(seen.items["image"])[:40]
+]
 for picture in sample:
     picture.thumbnail((128, 128))
 shares = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2])
@@ -628,11 +720,16 @@ quality = np.zeros((2, len(shares)))
 for column, share in enumerate(shares):
     for picture in sample:
         bad = spoil(picture, share, generator)
-        quality[:, column] += [psnr(picture, bad), psnr(picture, image.denoise(bad))]
+        quality[:, column] += [
+            psnr(picture, bad),
+            psnr(picture, image.denoise(bad)),
+        ]
 quality /= len(sample)
 
 figure, axis = plt.subplots(figsize=(5.2, 3.3), layout="constrained")
-for line, label, marker in zip(quality, ("left as it is", "median filter"), "os", strict=True):
+for line, label, marker in zip(
+    quality, ("left as it is", "median filter"), "os", strict=True
+):
     axis.semilogx(100 * shares, line, marker=marker, label=label)
 axis.set(xlabel="spoilt pixels (%)", ylabel="PSNR to the clean picture (dB)")
 axis.legend()
@@ -665,9 +762,13 @@ quote(
 # %%
 heard = data if (data.items["audio"] != "").any() else little
 row = int(np.flatnonzero(heard.items["audio"] != "")[0])
-wave = audio.load_audio(heard.path(row, "audio"))  # float32 (n_samples,) at 8000 Hz
+wave = audio.load_audio(
+    heard.path(row, "audio")
+)  # float32 (n_samples,) at 8000 Hz
 wave = wave[: 2 * audio.SAMPLE_RATE]
-wave *= 0.5 / np.abs(wave).max()  # so that a faint one can be heard; no ratio changes
+wave *= (
+    0.5 / np.abs(wave).max()
+)  # so that a faint one can be heard; no ratio changes
 
 
 def add_noise(wave, snr, generator):
@@ -691,9 +792,15 @@ display(plots.players(versions, audio.SAMPLE_RATE))
 plots.players({"resampled to 4 kHz": slower}, 4000)
 
 # %% tags=["hide-input"]
-figure, axes = plt.subplots(3, 2, figsize=(6, 5.2), layout="constrained", sharex=True)
-for (title, samples), (left, right) in zip(versions.items(), axes, strict=True):
-    left.plot(np.arange(len(samples)) / audio.SAMPLE_RATE, samples, linewidth=0.5)
+figure, axes = plt.subplots(
+    3, 2, figsize=(6, 5.2), layout="constrained", sharex=True
+)
+for (title, samples), (left, right) in zip(
+    versions.items(), axes, strict=True
+):
+    left.plot(
+        np.arange(len(samples)) / audio.SAMPLE_RATE, samples, linewidth=0.5
+    )
     left.set(ylabel="amplitude", title=title, ylim=(-1.1, 1.1))
     mesh = librosa.display.specshow(
         audio.log_mel(samples, hop=128).T,
@@ -708,7 +815,9 @@ for (title, samples), (left, right) in zip(versions.items(), axes, strict=True):
         vmax=30,
     )
     right.set(xlabel="", ylabel="Hz", title="log-mel spectrogram")
-    right.set_yticks([500, 1000, 2000, 4000], labels=["500", "1000", "2000", "4000"])
+    right.set_yticks(
+        [500, 1000, 2000, 4000], labels=["500", "1000", "2000", "4000"]
+    )
 for axis in axes[-1]:
     axis.set_xlabel("time (s)")
     axis.set_xticks(np.arange(0, len(wave) / audio.SAMPLE_RATE + 0.01, 0.2))
@@ -766,10 +875,14 @@ def power(wave, N=512, hop=256):  # (n_samples,) -> (T, N // 2 + 1)
 def mel_bands(N=512, B=40, rate=8000):  # -> (N // 2 + 1, B)
     top = 15 + 27 * np.log(rate / 2000) / np.log(6.4)
     m = np.linspace(0, top, B + 2)
-    edge = np.where(m < 15, 200 * m / 3, 1000 * np.exp((m - 15) * np.log(6.4) / 27))
+    edge = np.where(
+        m < 15, 200 * m / 3, 1000 * np.exp((m - 15) * np.log(6.4) / 27)
+    )
     low, middle, high = edge[:-2], edge[1:-1], edge[2:]
     f = np.linspace(0, rate / 2, N // 2 + 1)[:, None]
-    triangle = np.minimum((f - low) / (middle - low), (high - f) / (high - middle))
+    triangle = np.minimum(
+        (f - low) / (middle - low), (high - f) / (high - middle)
+    )
     return np.maximum(0, triangle) * 2 / (high - low)
 
 
@@ -787,12 +900,15 @@ differences = [
     np.abs(M - audio.log_mel(wave)).max(),
     np.abs(A - audio.mfcc(wave)).max(),
 ]
-print(f"largest difference of the log-mel: {differences[0]:.1e} dB, MFCC: {differences[1]:.1e}")
+print(
+    f"largest difference of the log-mel: {differences[0]:.1e} dB, MFCC: {differences[1]:.1e}"
+)
 assert max(differences) < 0.01
 
 # %% tags=["hide-input"]
 waves = [
-    audio.load_audio(heard.path(r, "audio")) for r in np.flatnonzero(heard.items["audio"])[:40]
+    audio.load_audio(heard.path(r, "audio"))
+    for r in np.flatnonzero(heard.items["audio"])[:40]
 ]
 both = {
     "log-mel": np.vstack([audio.log_mel(each) for each in waves]),
@@ -800,9 +916,13 @@ both = {
 }
 between = {}
 figure, axes = plt.subplots(1, 2, figsize=(6, 3.1), layout="constrained")
-for axis, (title, frames), label in zip(axes, both.items(), ("band", "coefficient"), strict=True):
+for axis, (title, frames), label in zip(
+    axes, both.items(), ("band", "coefficient"), strict=True
+):
     correlation = np.corrcoef(frames.T)
-    between[title] = np.abs(correlation[np.triu_indices(len(correlation), 1)]).mean()
+    between[title] = np.abs(
+        correlation[np.triu_indices(len(correlation), 1)]
+    ).mean()
     drawn = axis.imshow(correlation, cmap="RdBu_r", vmin=-1, vmax=1)
     axis.set(title=title, xlabel=label, ylabel=label)
     axis.grid(False)
@@ -822,7 +942,10 @@ generator = np.random.default_rng(seed)
 levels = np.arange(-5, 31, 5)
 after = np.array(
     [
-        [signal_to_noise(w, audio.denoise(add_noise(w, level, generator))) for w in waves]
+        [
+            signal_to_noise(w, audio.denoise(add_noise(w, level, generator)))
+            for w in waves
+        ]
         for level in levels
     ]
 )
@@ -837,7 +960,10 @@ axis.fill_between(
     color=sns.color_palette()[1],
     label="denoised, 80 % of the sounds",
 )
-axis.set(xlabel="signal-to-noise ratio before (dB)", ylabel="signal-to-noise ratio after (dB)")
+axis.set(
+    xlabel="signal-to-noise ratio before (dB)",
+    ylabel="signal-to-noise ratio after (dB)",
+)
 axis.legend()
 plots.show(
     figure,
@@ -847,7 +973,12 @@ plots.show(
 
 # %% tags=["remove-cell"]
 worse = levels[after.mean(axis=1) < levels]
-seconds = np.array([[len(w), len(audio.trim(w)), len(audio.trim(audio.denoise(w)))] for w in waves])
+seconds = np.array(
+    [
+        [len(w), len(audio.trim(w)), len(audio.trim(audio.denoise(w)))]
+        for w in waves
+    ]
+)
 quote(
     snr_before=signal_to_noise(wave, noisy),
     snr_after=signal_to_noise(wave, cleaner),
@@ -881,13 +1012,18 @@ pictures, has_picture, bad_pictures = image.encode_images(
     [data.path(row, "image") for row in range(data.n_items)], size=32
 )
 sounds, has_sound, bad_sounds = audio.encode_audio(
-    [data.path(row, "audio") for row in range(data.n_items)], length=32, deltas=True
+    [data.path(row, "audio") for row in range(data.n_items)],
+    length=32,
+    deltas=True,
 )
 item_tokens = [tokenise(clean(text)) for text in data.items["text"]]
 
 # %% tags=["hide-input"]
 arrays = {
-    "text": (sequences(item_tokens, vocabulary, 32), np.array([bool(t) for t in item_tokens])),
+    "text": (
+        sequences(item_tokens, vocabulary, 32),
+        np.array([bool(t) for t in item_tokens]),
+    ),
     "image": (pictures, has_picture),
     "audio": (sounds, has_sound),
 }
@@ -895,11 +1031,16 @@ plots.table(
     pd.DataFrame(
         {
             "modality": list(arrays),
-            "shape": [" × ".join(map(str, array.shape)) for array, _ in arrays.values()],
+            "shape": [
+                " × ".join(map(str, array.shape))
+                for array, _ in arrays.values()
+            ],
             "dtype": [str(array.dtype) for array, _ in arrays.values()],
             "smallest": [float(array.min()) for array, _ in arrays.values()],
             "largest": [float(array.max()) for array, _ in arrays.values()],
-            "items that have it": [int(there.sum()) for _, there in arrays.values()],
+            "items that have it": [
+                int(there.sum()) for _, there in arrays.values()
+            ],
         }
     )
 )
@@ -927,27 +1068,45 @@ plots.table(
 
 # %%
 raw = {
-    "behaviour": (interactions.matrix.T.tocsr(), interactions.matrix.sum(axis=0) > 0),
-    "text": (tf_idf(item_tokens), arrays["text"][1]) if arrays["text"][1].any() else None,
-    "image": (pictures.reshape(len(pictures), -1), has_picture) if has_picture.any() else None,
-    "audio": (standardise(summarise(sounds), has_sound), has_sound) if has_sound.any() else None,
+    "behaviour": (
+        interactions.matrix.T.tocsr(),
+        interactions.matrix.sum(axis=0) > 0,
+    ),
+    "text": (tf_idf(item_tokens), arrays["text"][1])
+    if arrays["text"][1].any()
+    else None,
+    "image": (pictures.reshape(len(pictures), -1), has_picture)
+    if has_picture.any()
+    else None,
+    "audio": (standardise(summarise(sounds), has_sound), has_sound)
+    if has_sound.any()
+    else None,
 }
 raw = {name: pair for name, pair in raw.items() if pair is not None}
 
 short, fitted = {}, {}
 for name, (features, there) in raw.items():
     most = min(50, int(there.sum()) - 1, features.shape[1] - 1)
-    short[name], fitted[name] = reduce(features, most, present=there, seed=seed)
+    short[name], fitted[name] = reduce(
+        features, most, present=there, seed=seed
+    )
 
 # %% tags=["hide-input"]
-kept = {name: model.explained_variance_ratio_.sum() for name, model in fitted.items()}
+kept = {
+    name: model.explained_variance_ratio_.sum()
+    for name, model in fitted.items()
+}
 plots.table(
     pd.DataFrame(
         {
             "data": list(raw),
-            "numbers an item": [features.shape[1] for features, _ in raw.values()],
+            "numbers an item": [
+                features.shape[1] for features, _ in raw.values()
+            ],
             "after": [rows.shape[1] for rows in short.values()],
-            "variance kept (%)": [round(100 * share) for share in kept.values()],
+            "variance kept (%)": [
+                round(100 * share) for share in kept.values()
+            ],
         }
     )
 )
@@ -961,19 +1120,31 @@ X = raw[name][0][raw[name][1]]
 X = X.toarray() if hasattr(X, "toarray") else X
 centre = X.mean(axis=0) if name == "audio" else 0
 P, S, Qt = np.linalg.svd((X - centre).astype(np.float64), full_matrices=False)
-sign = np.sign(Qt[np.arange(len(Qt)), np.abs(Qt).argmax(axis=1)])  # largest weight positive
+sign = np.sign(
+    Qt[np.arange(len(Qt)), np.abs(Qt).argmax(axis=1)]
+)  # largest weight positive
 Z = (X - centre) @ (Qt * sign[:, None])[:5].T
 
-difference = np.abs(Z - short[name][raw[name][1]][:, :5]).max() / np.abs(Z).max()
-print(f"largest difference from the library's first five: {difference:.1e} of the largest number")
+difference = (
+    np.abs(Z - short[name][raw[name][1]][:, :5]).max() / np.abs(Z).max()
+)
+print(
+    f"largest difference from the library's first five: {difference:.1e} of the largest number"
+)
 assert difference < 1e-3
 
 # %% tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(5.2, 3.5), layout="constrained")
 for name, model in fitted.items():
     kept = 100 * model.explained_variance_ratio_.cumsum()
-    axis.plot(np.arange(1, len(kept) + 1), kept, color=COLOURS[name], label=name)
-axis.set(xlabel="numbers kept for each item", ylabel="variance kept (%)", ylim=(0, 103))
+    axis.plot(
+        np.arange(1, len(kept) + 1), kept, color=COLOURS[name], label=name
+    )
+axis.set(
+    xlabel="numbers kept for each item",
+    ylabel="variance kept (%)",
+    ylim=(0, 103),
+)
 axis.legend()
 plots.show(
     figure,
@@ -991,15 +1162,22 @@ if "image" in fitted and len(fitted["image"].components_) >= 50:
 
     def rebuilt(n):
         """Draw the first product again from its first n numbers."""
-        pixels = model.mean_ + short["image"][place, :n] @ model.components_[:n]
+        pixels = (
+            model.mean_ + short["image"][place, :n] @ model.components_[:n]
+        )
         return np.clip(pixels, 0, 1).reshape(32, 32, 3)
 
     def as_picture(direction):
         """Scale a direction so that grey is none of it."""
-        return (0.5 + 0.5 * direction / np.abs(direction).max()).reshape(32, 32, 3)
+        return (0.5 + 0.5 * direction / np.abs(direction).max()).reshape(
+            32, 32, 3
+        )
 
     panels = {"mean": model.mean_.reshape(32, 32, 3)}
-    panels |= {f"direction {n + 1}": as_picture(model.components_[n]) for n in range(5)}
+    panels |= {
+        f"direction {n + 1}": as_picture(model.components_[n])
+        for n in range(5)
+    }
     panels |= {f"from {n} numbers": rebuilt(n) for n in (2, 5, 10, 20, 50)}
     panels["the picture itself"] = pictures[place]
     figure, axes = plt.subplots(3, 4, figsize=(6, 5.2), layout="constrained")
@@ -1037,20 +1215,30 @@ if "image" in fitted and len(fitted["image"].components_) >= 50:
 def skill(features, target, fold_seed):
     """Cross-validated skill of a plain model: a number, 0 is blind, 1 is perfect."""
     number = pd.api.types.is_numeric_dtype(target)
-    folds = (KFold if number else StratifiedKFold)(5, shuffle=True, random_state=fold_seed)
+    folds = (KFold if number else StratifiedKFold)(
+        5, shuffle=True, random_state=fold_seed
+    )
     model = make_pipeline(StandardScaler(), SVR() if number else SVC(C=3))
     blind = DummyRegressor() if number else DummyClassifier()
 
     def error(predictor):
         guess = cross_val_predict(predictor, features, target, cv=folds)
-        return np.square(guess - target).mean() if number else (guess != target).mean()
+        return (
+            np.square(guess - target).mean()
+            if number
+            else (guess != target).mean()
+        )
 
     return 1 - error(model) / error(blind)
 
 
 targets = {
     f"{name}_attribute": label
-    for name, label in (("image", "kind"), ("audio", "voice"), ("text", "liking"))
+    for name, label in (
+        ("image", "kind"),
+        ("audio", "voice"),
+        ("text", "liking"),
+    )
     if f"{name}_attribute" in data.items
 }
 repeats = 1 if profile == "quick" else 5
@@ -1061,9 +1249,18 @@ for column, label in targets.items():
         there = raw[name][1]
         target = data.items[column].to_numpy()[there]
         features = short[name][there]
-        found = [skill(features, target, seed + again) for again in range(repeats)]
-        scores.loc[name, label], spreads.loc[name, label] = np.mean(found), np.std(found)
-        shuffled.append(skill(features, np.random.default_rng(seed).permutation(target), seed))
+        found = [
+            skill(features, target, seed + again) for again in range(repeats)
+        ]
+        scores.loc[name, label], spreads.loc[name, label] = (
+            np.mean(found),
+            np.std(found),
+        )
+        shuffled.append(
+            skill(
+                features, np.random.default_rng(seed).permutation(target), seed
+            )
+        )
     scores.loc["shuffled (best)", label] = max(shuffled)
 
 # %% tags=["hide-input"]
@@ -1085,7 +1282,9 @@ if len(scores):
         "Heat map of skill, what is known by what is asked: "
         + "; ".join(
             f"{name} knows "
-            + ", ".join(f"{label} {scores.loc[name, label]:.2f}" for label in scores)
+            + ", ".join(
+                f"{label} {scores.loc[name, label]:.2f}" for label in scores
+            )
             for name in scores.index
         ),
     )
@@ -1104,9 +1303,18 @@ for label in scores:
         for name, value in ranking.iloc[1:].items()
         if value > max(floor[label], 0) + 0.03
     ]
-    also = f"; also known to: {', '.join(others)}" if others else "; the others know nothing of it"
-    lines.append(f"- **{label}**: {ranking.index[0]} knows most, {ranking.iloc[0]:.2f}{also}")
-Markdown("\n".join(lines) or "This data set names no attributes, so there is nothing to predict.")
+    also = (
+        f"; also known to: {', '.join(others)}"
+        if others
+        else "; the others know nothing of it"
+    )
+    lines.append(
+        f"- **{label}**: {ranking.index[0]} knows most, {ranking.iloc[0]:.2f}{also}"
+    )
+Markdown(
+    "\n".join(lines)
+    or "This data set names no attributes, so there is nothing to predict."
+)
 
 # %% [markdown]
 # Read the table by columns. Where one modality stands alone, it carries what no other can replace,
@@ -1139,7 +1347,9 @@ upright.save(folder / "whole.jpg")
 soundfile.write(folder / "good.wav", wave, audio.SAMPLE_RATE)
 (folder / "noise.wav").write_bytes(b"not a sound at all")
 soundfile.write(folder / "silent.wav", np.zeros(8000), audio.SAMPLE_RATE)
-soundfile.write(folder / "nan.wav", np.full(800, np.nan), 8000, subtype="FLOAT")
+soundfile.write(
+    folder / "nan.wav", np.full(800, np.nan), 8000, subtype="FLOAT"
+)
 
 files = {
     "image": ["good.png", "empty.png", "page.jpg", "cut.jpg", "gone.png"],
@@ -1147,8 +1357,13 @@ files = {
 }
 
 # %%
-paths = {kind: [folder / name if name else None for name in names] for kind, names in files.items()}
-_, fine_pictures, picture_faults = image.encode_images(paths["image"], cache=folder)
+paths = {
+    kind: [folder / name if name else None for name in names]
+    for kind, names in files.items()
+}
+_, fine_pictures, picture_faults = image.encode_images(
+    paths["image"], cache=folder
+)
 _, fine_sounds, sound_faults = audio.encode_audio(paths["audio"], cache=folder)
 
 # %% tags=["hide-input"]
@@ -1161,8 +1376,12 @@ plots.table(
         {
             "file": names,
             "present": np.where([*fine_pictures, *fine_sounds], "yes", "no"),
-            "what is wrong": [message.replace(str(folder), "…") for message in messages],
-            "what to do": [told[name].remedy if name in told else "" for name in names],
+            "what is wrong": [
+                message.replace(str(folder), "…") for message in messages
+            ],
+            "what to do": [
+                told[name].remedy if name in told else "" for name in names
+            ],
         }
     )
 )

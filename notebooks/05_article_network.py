@@ -36,7 +36,9 @@
 # the listing *is* a recommender, says so at every point, and changes nothing else.
 
 # %% tags=["parameters"]
-profile = "quick"  # "quick" trains once; "full" repeats the training with five seeds
+profile = (
+    "quick"  # "quick" trains once; "full" repeats the training with five seeds
+)
 dataset = "shop"  # "shop", "garments", or a folder that holds a dataset.json
 seed = 0
 
@@ -54,12 +56,22 @@ from scipy.stats import bootstrap
 from mmtutorial import datasets, plots
 from mmtutorial.article import ArticleNetwork, build_network, count_parameters
 from mmtutorial.baselines import Oracle, Popularity, Random
-from mmtutorial.evaluation import cold_items, compare, evaluate, global_time_split
+from mmtutorial.evaluation import (
+    cold_items,
+    compare,
+    evaluate,
+    global_time_split,
+)
 from mmtutorial.preprocessing.audio import encode_audio
 from mmtutorial.preprocessing.behaviour import deduplicate
 from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.preprocessing.text import Vocabulary, clean, sequences, tokenise
+from mmtutorial.preprocessing.text import (
+    Vocabulary,
+    clean,
+    sequences,
+    tokenise,
+)
 from mmtutorial.recommender import Recommender
 
 if profile not in ("quick", "full"):
@@ -79,7 +91,11 @@ plots.flow_chart(
     [
         ["behaviour: who took what, and when"],
         ["text processing", "image processing", "audio processing"],
-        ["language model\n(here: LSTM)", "CNN\n(here: one convolution)", "RNN\n(here: LSTM)"],
+        [
+            "language model\n(here: LSTM)",
+            "CNN\n(here: one convolution)",
+            "RNN\n(here: LSTM)",
+        ],
         ["fused representation (here: concatenation, dense layer)"],
         ["recommendations (here: softmax over the catalogue)"],
     ],
@@ -105,7 +121,11 @@ plots.show(
 # the second. Nobody can learn from the future this way.
 
 # %% tags=["remove-output"]
-data = datasets.load(dataset, seed=seed) if dataset in datasets.MAKERS else datasets.load(dataset)
+data = (
+    datasets.load(dataset, seed=seed)
+    if dataset in datasets.MAKERS
+    else datasets.load(dataset)
+)
 
 # %%
 bought = deduplicate(data.interactions)
@@ -166,13 +186,17 @@ glue("network-cold-in-test", f"{cold_in_test:.1%}", display=False)
 WORDS, PIXELS, FRAMES, COEFFICIENTS = 64, 32, 32, 20
 
 tokens = [tokenise(clean(text)) for text in data.items["text"]]
-vocabulary = Vocabulary.of((tokens[row] for row in np.flatnonzero(~cold)), max_size=2000)
+vocabulary = Vocabulary.of(
+    (tokens[row] for row in np.flatnonzero(~cold)), max_size=2000
+)
 rows = range(data.n_items)
 pictures, has_picture, faulty_pictures = encode_images(
     [data.path(row, "image") for row in rows], size=PIXELS
 )
 sounds, has_sound, faulty_sounds = encode_audio(
-    [data.path(row, "audio") for row in rows], length=FRAMES, coefficients=COEFFICIENTS
+    [data.path(row, "audio") for row in rows],
+    length=FRAMES,
+    coefficients=COEFFICIENTS,
 )
 content = {
     "text": sequences(tokens, vocabulary, WORDS),  # int32 (n_items, 64)
@@ -183,7 +207,11 @@ content = {
 # %% tags=["hide-input"]
 for fault in [*faulty_pictures, *faulty_sounds]:
     print(fault)
-has = {"text": content["text"].any(axis=1), "image": has_picture, "audio": has_sound}
+has = {
+    "text": content["text"].any(axis=1),
+    "image": has_picture,
+    "audio": has_sound,
+}
 arrays = pd.DataFrame.from_dict(
     {
         name: {
@@ -198,7 +226,11 @@ arrays = pd.DataFrame.from_dict(
 plots.table(arrays, index=True)
 
 # %% tags=["remove-cell"]
-glue("network-cut", f"{np.mean([len(text) > WORDS for text in tokens]):.0%}", display=False)
+glue(
+    "network-cut",
+    f"{np.mean([len(text) > WORDS for text in tokens]):.0%}",
+    display=False,
+)
 
 # %% [markdown]
 # {glue:text}`network-cut` of the texts are longer than that and lose their end.
@@ -224,8 +256,13 @@ last, following = split.train.next_pairs()
 examples = pd.DataFrame(
     {
         "item taken last": data.items["title"].to_numpy()[last[:3]],
-        "its text begins": [text[:60] + " …" for text in data.items["text"].to_numpy()[last[:3]]],
-        "label: item taken next": data.items["title"].to_numpy()[following[:3]],
+        "its text begins": [
+            text[:60] + " …"
+            for text in data.items["text"].to_numpy()[last[:3]]
+        ],
+        "label: item taken next": data.items["title"].to_numpy()[
+            following[:3]
+        ],
     }
 )
 print(f"{len(last):,} examples of (last item, next item); the first three:")
@@ -306,7 +343,9 @@ def sigmoid(a):
 def lstm(x, kernel, recurrent, bias):  # (B, T, d) -> (B, L)
     hidden = cell = np.zeros((len(x), recurrent.shape[0]))
     for t in range(x.shape[1]):
-        i, f, g, o = np.split(x[:, t] @ kernel + hidden @ recurrent + bias, 4, axis=1)
+        i, f, g, o = np.split(
+            x[:, t] @ kernel + hidden @ recurrent + bias, 4, axis=1
+        )
         cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
         hidden = sigmoid(o) * np.tanh(cell)
     return hidden
@@ -314,16 +353,37 @@ def lstm(x, kernel, recurrent, bias):  # (B, T, d) -> (B, L)
 
 def convolution(x, kernel, bias):  # (B, H, W, C) -> (B, H - 2, W - 2, 32)
     patches = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
-    return np.maximum(0, np.einsum("bpqcrs,rscm->bpqm", patches, kernel, optimize=True) + bias)
+    return np.maximum(
+        0,
+        np.einsum("bpqcrs,rscm->bpqm", patches, kernel, optimize=True) + bias,
+    )
 
 
 def max_pool(y):  # (B, P, Q, M) -> (B, P // 2, Q // 2, M)
     b, p, q, m = y.shape
-    return y[:, : p // 2 * 2, : q // 2 * 2].reshape(b, p // 2, 2, q // 2, 2, m).max(axis=(2, 4))
+    return (
+        y[:, : p // 2 * 2, : q // 2 * 2]
+        .reshape(b, p // 2, 2, q // 2, 2, m)
+        .max(axis=(2, 4))
+    )
 
 
 def forward(text, image, audio, weights):  # -> (B, n)
-    embedding, K, b, U_text, R_text, b_text, U_audio, R_audio, b_audio, W1, b1, W2, b2 = weights
+    (
+        embedding,
+        K,
+        b,
+        U_text,
+        R_text,
+        b_text,
+        U_audio,
+        R_audio,
+        b_audio,
+        W1,
+        b1,
+        W2,
+        b2,
+    ) = weights
     z_text = lstm(embedding[text], U_text, R_text, b_text)
     z_image = max_pool(convolution(image, K, b)).reshape(len(image), -1)
     z_audio = lstm(audio, U_audio, R_audio, b_audio)
@@ -345,8 +405,19 @@ def forward(text, image, audio, weights):  # -> (B, n)
 sizes = ArticleNetwork(seed=seed).sizes(content)
 keras_network = build_network(**sizes)
 
-layers = ["embedded_text", "conv_output", "lstm_output", "rnn_output", "dense_output", "output"]
-weights = [array for name in layers for array in keras_network.get_layer(name).get_weights()]
+layers = [
+    "embedded_text",
+    "conv_output",
+    "lstm_output",
+    "rnn_output",
+    "dense_output",
+    "output",
+]
+weights = [
+    array
+    for name in layers
+    for array in keras_network.get_layer(name).get_weights()
+]
 four = [content[name][:4] for name in ("text", "image", "audio")]
 
 ours = forward(*four, [array.astype(np.float64) for array in weights])
@@ -366,7 +437,8 @@ plots.table(
                 "layer": layer.name,
                 "kind": type(layer).__name__,
                 "hands on": " × ".join(
-                    "…" if size is None else str(size) for size in layer.output.shape[1:]
+                    "…" if size is None else str(size)
+                    for size in layer.output.shape[1:]
                 ),
                 "parameters": f"{layer.count_params():,}",
             }
@@ -399,17 +471,28 @@ own = {
     "audio": keras_network.get_layer("rnn_output").count_params(),
 }
 parts = pd.DataFrame(
-    {"encoder": own, "its rows of the first dense layer": {m: 128 * n for m, n in joined.items()}}
+    {
+        "encoder": own,
+        "its rows of the first dense layer": {
+            m: 128 * n for m, n in joined.items()
+        },
+    }
 )
 parts.loc["all (output)", "its rows of the first dense layer"] = 128
-parts.loc["all (output)", "encoder"] = keras_network.get_layer("output").count_params()
+parts.loc["all (output)", "encoder"] = keras_network.get_layer(
+    "output"
+).count_params()
 assert parts.to_numpy().sum() == keras_network.count_params()
 
 # %% tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(7, 2.8))
 left = np.zeros(len(parts))
-for column, colour in zip(parts.columns, sns.color_palette("colorblind")[:2], strict=True):
-    axis.barh(parts.index, parts[column] / 1e3, left=left, color=colour, label=column)
+for column, colour in zip(
+    parts.columns, sns.color_palette("colorblind")[:2], strict=True
+):
+    axis.barh(
+        parts.index, parts[column] / 1e3, left=left, color=colour, label=column
+    )
     left += parts[column].to_numpy() / 1e3
 axis.set(xlabel="parameters (thousands)")
 axis.invert_yaxis()
@@ -423,9 +506,15 @@ plots.show(
 # %% tags=["remove-cell"]
 glue("network-parameters", f"{keras_network.count_params():,}", display=False)
 glue(
-    "network-image-share", f"{parts.loc['image'].sum() / parts.to_numpy().sum():.0%}", display=False
+    "network-image-share",
+    f"{parts.loc['image'].sum() / parts.to_numpy().sum():.0%}",
+    display=False,
 )
-glue("network-image-entries", f"{joined['image'] / sum(joined.values()):.1%}", display=False)
+glue(
+    "network-image-entries",
+    f"{joined['image'] / sum(joined.values()):.1%}",
+    display=False,
+)
 glue("network-image-rows", f"{joined['image']:,}", display=False)
 
 # %% [markdown]
@@ -445,15 +534,22 @@ seeds = [seed] if profile == "quick" else list(range(seed, seed + 5))
 networks = []
 for each in seeds:
     training = time.perf_counter()
-    networks.append(ArticleNetwork(seed=each).fit(split.train, content, split.validation))
+    networks.append(
+        ArticleNetwork(seed=each).fit(split.train, content, split.validation)
+    )
     print(f"seed {each}: trained in {time.perf_counter() - training:.0f} s")
 network = networks[0]
 
 # %% tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
 plots.training_curve(network.history, axes)
-axes[0].axhline(np.log(data.n_items), color="0.4", linestyle=":", label="knows nothing: ln n")
-axes[0].legend(loc="center left")
+axes[0].axhline(
+    np.log(data.n_items),
+    color="0.4",
+    linestyle=":",
+    label="knows nothing: ln n",
+)
+axes[0].legend(loc="upper left")
 plots.show(
     figure,
     alt="Two panels over ten epochs. Left: cross-entropy in nats of training and validation, with a "
@@ -484,7 +580,9 @@ glue("network-last-loss", f"{validation_loss[-1]:.2f}", display=False)
 # seed; a tick marks what the shopper really took in the test period:
 
 # %% tags=["hide-input"]
-shoppers = np.sort(np.random.default_rng(seed).choice(split.test_users, 3, replace=False))
+shoppers = np.sort(
+    np.random.default_rng(seed).choice(split.test_users, 3, replace=False)
+)
 lists = network.recommend(shoppers, k=5)
 chances = network.score(shoppers)
 last_taken = split.train.last_items()
@@ -509,10 +607,16 @@ for shopper, recommended, chance in zip(shoppers, lists, chances, strict=True):
 
 # %% tags=["hide-input"]
 log = split.train.log
-histories = [log.loc[log["user"] == shopper, "item"].to_numpy()[-3:] for shopper in shoppers]
+histories = [
+    log.loc[log["user"] == shopper, "item"].to_numpy()[-3:]
+    for shopper in shoppers
+]
 plots.show(
     plots.recommendation_sheet(
-        data, histories, lists, [f"shopper {interactions.users[shopper]}" for shopper in shoppers]
+        data,
+        histories,
+        lists,
+        [f"shopper {interactions.users[shopper]}" for shopper in shoppers],
     ),
     alt="Three rows of pictures, one a shopper: left of a line the last three items that the shopper "
     "took, right of it the five items that the network recommends.",
@@ -552,10 +656,14 @@ class OneItemOracle(Recommender):
     name = "one-item oracle"
 
     def _learn(self, train, features, validation):
-        utility = data.truth.utility(train.users)  # (n_users, n_items), in logits
+        utility = data.truth.utility(
+            train.users
+        )  # (n_users, n_items), in logits
         chance = np.exp(utility - utility.max(axis=1, keepdims=True))
         chance /= chance.sum(axis=1, keepdims=True)  # P(i | u)
-        self.next_item = (chance / chance.sum(axis=0)).T @ chance  # P(i | j), (n_items, n_items)
+        self.next_item = (
+            chance / chance.sum(axis=0)
+        ).T @ chance  # P(i | j), (n_items, n_items)
         self.last = train.last_items()
 
     def _score(self, users):
@@ -570,7 +678,9 @@ contenders = [
 for contender in contenders:
     contender.fit(split.train)
 contenders.insert(2, network)
-evaluations = {each.name: evaluate(each, split, k=10, seed=seed) for each in contenders}
+evaluations = {
+    each.name: evaluate(each, split, k=10, seed=seed) for each in contenders
+}
 measures = compare(list(evaluations.values()))
 columns = {
     "hit_rate": "hit rate@10 (= user coverage)",
@@ -579,7 +689,9 @@ columns = {
     "share_of_oracle": "NDCG, share of the oracle's",
 }
 plots.table(
-    measures[[name for name in columns if name in measures]].rename(columns=columns),
+    measures[[name for name in columns if name in measures]].rename(
+        columns=columns
+    ),
     index=True,
     digits=3,
 )
@@ -588,9 +700,18 @@ plots.table(
 # The mean over shoppers, with its 95 % interval (drawing the shoppers anew, a thousand times):
 
 # %% tags=["hide-input"]
-figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")
-for axis, metric, label in zip(axes, ("hit_rate", "ndcg"), ("hit rate@10", "NDCG@10"), strict=True):
-    table = pd.DataFrame({name: each.summary().loc[metric] for name, each in evaluations.items()}).T
+figure, axes = plt.subplots(
+    1, 2, figsize=(9, 3), sharey=True, layout="constrained"
+)
+for axis, metric, label in zip(
+    axes, ("hit_rate", "ndcg"), ("hit rate@10", "NDCG@10"), strict=True
+):
+    table = pd.DataFrame(
+        {
+            name: each.summary().loc[metric]
+            for name, each in evaluations.items()
+        }
+    ).T
     plots.measures_with_intervals(table, axis, label)
 plots.show(
     figure,
@@ -602,8 +723,13 @@ plots.show(
 # %% tags=["remove-cell"]
 def versus(name, other, metric="ndcg"):
     """Say in words how two recommenders differ, by a bootstrap over the same users."""
-    gain = (evaluations[name].per_user[metric] - evaluations[other].per_user[metric]).to_numpy()
-    interval = bootstrap((gain,), np.mean, n_resamples=2000, method="percentile", rng=seed)
+    gain = (
+        evaluations[name].per_user[metric]
+        - evaluations[other].per_user[metric]
+    ).to_numpy()
+    interval = bootstrap(
+        (gain,), np.mean, n_resamples=2000, method="percentile", rng=seed
+    )
     low, high = interval.confidence_interval
     words = (
         "is better than"
@@ -612,18 +738,26 @@ def versus(name, other, metric="ndcg"):
         if high < 0
         else "cannot be told apart from"
     )
-    return (
-        f"{words} {other} (difference {gain.mean():+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
-    )
+    return f"{words} {other} (difference {gain.mean():+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
 
 
 ndcg = measures["ndcg"]
 name = network.name
 glue("network-n-test", f"{len(split.test_users):,}", display=False)
 glue("network-versus-popularity", versus(name, "popularity"), display=False)
-glue("network-hit-rate", f"{measures.loc[name, 'hit_rate']:.3f}", display=False)
-glue("network-popularity-hit-rate", f"{measures.loc['popularity', 'hit_rate']:.3f}", display=False)
-glue("network-coverage", f"{measures.loc[name, 'item_coverage']:.0%}", display=False)
+glue(
+    "network-hit-rate", f"{measures.loc[name, 'hit_rate']:.3f}", display=False
+)
+glue(
+    "network-popularity-hit-rate",
+    f"{measures.loc['popularity', 'hit_rate']:.3f}",
+    display=False,
+)
+glue(
+    "network-coverage",
+    f"{measures.loc[name, 'item_coverage']:.0%}",
+    display=False,
+)
 glue(
     "network-popularity-coverage",
     f"{measures.loc['popularity', 'item_coverage']:.0%}",
@@ -637,15 +771,21 @@ glue(
 )
 glue(
     "network-one-item-share",
-    f"{ndcg['one-item oracle'] / ndcg['oracle']:.0%}" if known else "an unknown share",
+    f"{ndcg['one-item oracle'] / ndcg['oracle']:.0%}"
+    if known
+    else "an unknown share",
     display=False,
 )
 glue(
     "network-of-one-item",
-    f"{ndcg[name] / ndcg['one-item oracle']:.0%}" if known else "an unknown share",
+    f"{ndcg[name] / ndcg['one-item oracle']:.0%}"
+    if known
+    else "an unknown share",
     display=False,
 )
-places = {each.recommender: cold[each.ranked].mean() for each in evaluations.values()}
+places = {
+    each.recommender: cold[each.ranked].mean() for each in evaluations.values()
+}
 glue("network-cold-places", f"{places[name]:.2%}", display=False)
 glue("network-random-cold-places", f"{places['random']:.2%}", display=False)
 
@@ -678,11 +818,16 @@ glue("network-random-cold-places", f"{places['random']:.2%}", display=False)
 
 # %%
 over_seeds = pd.DataFrame(
-    {each.seed: evaluate(each, split, k=10, seed=seed).per_user.mean() for each in networks}
+    {
+        each.seed: evaluate(each, split, k=10, seed=seed).per_user.mean()
+        for each in networks
+    }
 ).loc[["hit_rate", "ndcg"]]
 plots.table(
     over_seeds.assign(
-        mean=over_seeds.mean(axis=1), lowest=over_seeds.min(axis=1), highest=over_seeds.max(axis=1)
+        mean=over_seeds.mean(axis=1),
+        lowest=over_seeds.min(axis=1),
+        highest=over_seeds.max(axis=1),
     ),
     index=True,
     digits=4,

@@ -15,7 +15,11 @@ FOLDER = Path(__file__).resolve().parent
 def cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str, list[str]]]:
     """Return what a pair must share: each cell's kind, source and tags."""
     return [
-        (cell.cell_type, cell.source.rstrip(), sorted(cell.metadata.get("tags", [])))
+        (
+            cell.cell_type,
+            cell.source.rstrip(),
+            sorted(cell.metadata.get("tags", [])),
+        )
         for cell in notebook.cells
     ]
 
@@ -34,18 +38,28 @@ def clean(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03d}"
-        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        cell.metadata = (
+            {"tags": cell.metadata["tags"]}
+            if cell.metadata.get("tags")
+            else {}
+        )
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     keep = ("jupytext", "kernelspec")
-    notebook.metadata = {key: notebook.metadata[key] for key in keep if key in notebook.metadata}
+    notebook.metadata = {
+        key: notebook.metadata[key] for key in keep if key in notebook.metadata
+    }
     nbformat.write(notebook, path)
 
 
 def faults() -> list[str]:
     """Return one line for each thing wrong with the pairs, saying how to put it right."""
     found = []
-    stems = {path.stem for path in FOLDER.glob("[0-9]*") if path.suffix in {".py", ".ipynb"}}
+    stems = {
+        path.stem
+        for path in FOLDER.glob("[0-9]*")
+        if path.suffix in {".py", ".ipynb"}
+    }
     for stem in sorted(stems):
         script, path = FOLDER / f"{stem}.py", FOLDER / f"{stem}.ipynb"
         if not (script.exists() and path.exists()):
@@ -54,9 +68,13 @@ def faults() -> list[str]:
             continue
         notebook = nbformat.read(path, as_version=4)
         if has_output(notebook):
-            found.append(f"notebooks/{path.name} carries outputs: run `make pair`")
+            found.append(
+                f"notebooks/{path.name} carries outputs: run `make pair`"
+            )
         if cells(notebook) != cells(jupytext.read(script)):
-            found.append(f"notebooks/{stem}: .py and .ipynb differ: run `make pair`")
+            found.append(
+                f"notebooks/{stem}: .py and .ipynb differ: run `make pair`"
+            )
     return found
 
 
