@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.preprocessing.interactions import Interactions
@@ -64,7 +65,7 @@ class Popularity(Recommender):
 
 
 class Oracle(Recommender):
-    """Ranks by the true utility of a simulated data set: the limit, not a competitor.
+    """Ranks by how probable each choice truly is, in a simulated data set: the limit, no rival.
 
     >>> from mmtutorial.datasets import shop
     >>> data = shop(n_items=40, n_users=30)
@@ -88,8 +89,8 @@ class Oracle(Recommender):
         features: Mapping[str, np.ndarray],
         validation: Interactions | None,
     ) -> None:
-        self._users = self.truth.user_factors.loc[train.users].to_numpy()
-        self._items = self.truth.item_factors.loc[train.items].to_numpy()
+        self._ids = train.users
+        self._columns = self.truth.item_factors.index.get_indexer(pd.Index(train.items))
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        return self._users[users] @ self._items.T
+        return self.truth.chance(self._ids[users])[:, self._columns]

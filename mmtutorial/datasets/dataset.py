@@ -5,7 +5,8 @@ items.csv           item, title, text, image, audio, further columns
 interactions.csv    user, item, timestamp, rating, review
 images/  audio/     the files that items.csv names
 features/           optional: text.npy, image.npy, audio.npy, one row an item
-truth/              optional, simulated data only: items.csv and users.csv, named factors
+truth/              optional, simulated data only: items.csv and users.csv, named factors, and in
+                    items.csv a column shelf
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import pandas as pd
 import soundfile
 from PIL import Image
 from rich.progress import track
+
+from mmtutorial.datasets.choice import choice_chance
 
 MODALITIES = ("text", "image", "audio")
 SILENCE = 1e-4  # peak amplitude, of full scale 1, below which a recording holds nothing to hear
@@ -75,10 +78,14 @@ class Truth:
     ----------
     item_factors, user_factors : DataFrame
         float64, indexed by item and by user id, with the same named columns.
+    shelf : Series, optional
+        float64, indexed by item id: the probability that the item is on the shelf that a user
+        chooses from. Without it, every item always is.
     """
 
     item_factors: pd.DataFrame
     user_factors: pd.DataFrame
+    shelf: pd.Series | None = None
 
     def utility(self, users: Sequence[str] | None = None) -> np.ndarray:
         """Return the utilities, in logits: float64 (n_users, n_items); all users without ``users``.
@@ -89,6 +96,19 @@ class Truth:
         """
         chosen = self.user_factors if users is None else self.user_factors.loc[list(users)]
         return chosen.to_numpy() @ self.item_factors.to_numpy().T
+
+    def chance(self, users: Sequence[str] | None = None) -> np.ndarray:
+        """Return how probable it is that a user takes each item next: float32 (n_users, n_items).
+
+        The best that can be known of a choice before the shelf is: see
+        `mmtutorial.datasets.choice.choice_chance`. What a user owns already is not left out.
+
+        >>> items = pd.DataFrame({"warm": [0.0, 0.0]}, index=["tea", "ice"])
+        >>> Truth(items, pd.DataFrame({"warm": [2.0]}, index=["ann"])).chance().round(3)
+        array([[0.5, 0.5]], dtype=float32)
+        """
+        shelf = np.ones(len(self.item_factors)) if self.shelf is None else self.shelf.to_numpy()
+        return choice_chance(self.utility(users), shelf)
 
 
 @dataclass
@@ -304,7 +324,10 @@ class Dataset:
         if self.truth is not None:
             (folder / "truth").mkdir()
             for kind in ("item", "user"):
-                table = getattr(self.truth, f"{kind}_factors").rename_axis(kind).reset_index()
+                table = getattr(self.truth, f"{kind}_factors").rename_axis(kind)
+                if kind == "item" and self.truth.shelf is not None:
+                    table = table.assign(shelf=self.truth.shelf)
+                table = table.reset_index()
                 _write_table(table, folder / "truth" / f"{kind}s.csv")
 
 
@@ -535,7 +558,14 @@ def _read_truth(folder: Path, faults: list[Fault]) -> Truth | None:
                 index=pd.Index(table[kind], name=kind),
             )
         )
-    return Truth(*tables)
+    items, users = tables
+    shelf = None
+    if "shelf" in items:
+        shelf = items.pop("shelf")
+        for place in _rows(~((shelf > 0) & (shelf <= 1))):
+            message = f"the shelf {shelf.iloc[place]} is not a probability above 0"
+            faults.append(Fault("truth/items.csv", place + 2, message, "correct it"))
+    return Truth(items, users, shelf)
 
 
 # Checking: what a data set may not hold.

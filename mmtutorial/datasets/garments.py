@@ -21,7 +21,7 @@ from rich.progress import track
 
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.download import Collection, cached_place
-from mmtutorial.datasets.simulate import simulate, withhold
+from mmtutorial.datasets.simulate import simulate, stream, withhold
 
 PHOTOGRAPHS = Collection(
     "clothing-dataset-small",
@@ -124,18 +124,18 @@ def garments(
     if (place / "dataset.json").exists():
         return Dataset.open(place)
 
-    media = _media(np.random.default_rng([seed, 0]), n_items)
+    media = _media(stream(seed, "media"), n_items)
     reviews = read_reviews(REVIEWS.obtain() / next(iter(REVIEWS.manifest)))
-    items, unused = _catalogue(np.random.default_rng([seed, 1]), media, reviews)
+    items, unused = _catalogue(stream(seed, "reviews"), media, reviews)
     interactions, truth = simulate(
         items, seed, n_users, mean_interactions=mean_interactions, **knobs
     )
     interactions["review"] = _purchase_reviews(
-        np.random.default_rng([seed, 2]), interactions, items, unused
+        stream(seed, "purchase reviews"), interactions, items, unused
     )
     data = Dataset(
         name="garments",
-        items=withhold(items, missing, np.random.default_rng([seed, 3])),
+        items=withhold(items, missing, stream(seed, "missing")),
         interactions=interactions,
         folder=place,
         licence="photographs and reviews CC0-1.0, recordings CC-BY-SA-4.0",

@@ -22,7 +22,7 @@ from mmtutorial.datasets.download import cached_place
 from mmtutorial.datasets.shop_pictures import COLOURS, KINDS, draw
 from mmtutorial.datasets.shop_reviews import write_review, write_title
 from mmtutorial.datasets.shop_sounds import VOICES, synthesise
-from mmtutorial.datasets.simulate import simulate, withhold
+from mmtutorial.datasets.simulate import simulate, stream, withhold
 
 SAMPLE_RATE = 8000  # Hz
 SECONDS = 1.0
@@ -104,17 +104,17 @@ def shop(
     if (place / "dataset.json").exists():
         return Dataset.open(place)
 
-    world = np.random.default_rng([seed, 0])
+    world = stream(seed, "catalogue")
     items = _catalogue(world, seed, n_items, language, overlap)
     interactions, truth = simulate(
         items, seed, n_users, mean_interactions=mean_interactions, **knobs
     )
     interactions["review"] = _purchase_reviews(
-        np.random.default_rng([seed, 1]), interactions, language
+        stream(seed, "purchase reviews"), interactions, language
     )
     data = Dataset(
         name="shop",
-        items=withhold(items, missing, np.random.default_rng([seed, 2])),
+        items=withhold(items, missing, stream(seed, "missing")),
         interactions=interactions,
         folder=place,
         licence="CC0-1.0",
@@ -139,7 +139,7 @@ def _catalogue(
     ids = [f"p{number:0{max(4, len(str(n_items - 1)))}d}" for number in range(n_items)]
     titles, texts = [], []
     for row in range(n_items):
-        writer = np.random.default_rng([seed, 3, row])
+        writer = stream(seed, "reviews", row)
         titles.append(write_title(writer, language))
         named = {"kind": kinds[row], "voice": voices[row]}
         texts.append(
@@ -190,10 +190,10 @@ def _write_media(folder: Path, items: pd.DataFrame, seed: int, noise: float) -> 
         track(products, description="Drawing and playing the products", transient=True)
     ):
         if image:
-            brush = np.random.default_rng([seed, 4, row])
+            brush = stream(seed, "picture", row)
             picture = draw(kind, colour, brush, size=PIXELS, noise=noise)
             Image.fromarray(picture).save(folder / image, compress_level=1)
         if audio:
-            hand = np.random.default_rng([seed, 5, row])
+            hand = stream(seed, "sound", row)
             sound = synthesise(voice, hand, SAMPLE_RATE, SECONDS, noise)
             soundfile.write(folder / audio, sound, SAMPLE_RATE, subtype="PCM_16")

@@ -7,18 +7,17 @@ A shopper u gives item i the *taste*
 
 where a, b (for each shopper) and liking have mean 0 and variance 1 over the catalogue, s is drawn
 from a normal of mean 0.6 and deviation 0.8, and a pair is a kind seen and a voice heard together.
-At each visit the shopper is shown a random assortment, drawn with probability proportional to
-exp(popularity[i]) from what has been launched and is not owned yet, and chooses by a multinomial
-logit (McFadden 1974): taste / noise plus a standard Gumbel draw, the largest wins. So, for
-assortments that are not tiny, the probability of a purchase grows with
-
-    utility[u, i] = taste[u, i] / noise + popularity[i]                               (truth)
-
-and ranking by it is the limit that no recommender can pass in expectation: the oracle.
+At each visit the shopper is shown a shelf: items drawn at random with probability proportional to
+exp(popularity[i]), less what has not been launched or is owned already. From it the shopper takes
+one by a multinomial logit (McFadden 1974): *utility*, which is taste / noise, plus a standard
+Gumbel draw, and the largest wins. How probable each choice is, before the shelf is known, follows
+(`mmtutorial.datasets.choice`), and ranking by it is the limit that no recommender can pass in
+expectation: the oracle.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -30,6 +29,18 @@ START = 1_704_067_200  # 2024-01-01 00:00 UTC, seconds since 1970
 DAY = 86_400  # seconds
 WEIGHTS = {"image": 1.0, "audio": 1.0, "text": 1.0, "pair": 1.0}
 _BLOCK = 4096  # shoppers simulated together: bounds memory, and is part of what a seed means
+
+
+def stream(seed: int, *names: str | int) -> np.random.Generator:
+    """Return the random numbers of one purpose: another purpose or seed has independent ones.
+
+    >>> bool(stream(7, "tastes").random() == stream(7, "tastes").random())
+    True
+    >>> bool(stream(7, "picture", 0).random() == stream(7, "picture", 1).random())
+    False
+    """
+    key = [zlib.crc32(name.encode()) if isinstance(name, str) else name for name in names]
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def simulate(
@@ -65,7 +76,7 @@ def simulate(
     popularity : float
         Standard deviation of the log-odds with which items are shown.
     shown : int
-        Items drawn for the assortment of one visit.
+        Items drawn, with repetition, for the shelf of one visit.
     launched_late : float
         Share of items launched at some time during the period instead of at its start;
         the last of them are cold when a recommender is tested.
@@ -78,7 +89,8 @@ def simulate(
         ``user`` (str), ``item`` (str), ``timestamp`` (int64, seconds UTC), ``rating`` (float 1–5),
         sorted by (timestamp, user, item).
     truth : Truth
-        Factors whose product is the utility above, in logits.
+        Factors whose product is the utility above, in logits, and how often each item is on a
+        shelf.
 
     Raises
     ------
@@ -109,7 +121,7 @@ def simulate(
         launched_late=launched_late,
         days=days,
     )
-    world = np.random.default_rng(seed)
+    world = stream(seed, "shoppers")
     image, image_names = pd.factorize(items["image_attribute"], sort=True)
     audio, audio_names = pd.factorize(items["audio_attribute"], sort=True)
     liking = _standardised(items["text_attribute"].to_numpy(np.float64))
@@ -129,8 +141,8 @@ def simulate(
     spread = 0.6
     counts = np.exp(world.normal(np.log(mean_interactions) - spread**2 / 2, spread, n_users))
     counts = np.minimum(np.maximum(np.rint(counts), 5), n_items).astype(np.int64)
-    shelf = np.cumsum(np.exp(appeal))
-    shelf /= shelf[-1]
+    share = np.exp(appeal) / np.exp(appeal).sum()
+    shelf = np.cumsum(share)
 
     def taste(users: np.ndarray, shelf_items: np.ndarray) -> np.ndarray:
         rows = users[:, None]
@@ -144,7 +156,7 @@ def simulate(
     bought = []
     for block, generator in zip(
         np.array_split(np.arange(n_users), -(-n_users // _BLOCK)),
-        np.random.default_rng(seed).spawn(-(-n_users // _BLOCK)),
+        stream(seed, "visits").spawn(-(-n_users // _BLOCK)),
         strict=True,
     ):
         bought.append(_choices(block, generator, counts, joined, launch, shelf, shown, taste))
@@ -172,7 +184,6 @@ def simulate(
         + [f"audio: {name}" for name in audio_names]
         + ["text: liking"]
         + [f"pair: {name}" for name in pair_names]
-        + ["popularity"]
     )
     item_factors = np.column_stack(
         [
@@ -180,7 +191,6 @@ def simulate(
             np.eye(n_audio)[audio],
             liking,
             np.eye(len(pair_codes))[pair],
-            appeal,
         ]
     )
     user_factors = np.column_stack(
@@ -189,16 +199,15 @@ def simulate(
             audio_taste,
             text_taste,
             pair_taste * np.eye(len(pair_codes))[favourite],
-            np.ones(n_users),
         ]
     )
+    item_ids = pd.Index(items["item"], name="item")
     truth = Truth(
-        item_factors=pd.DataFrame(
-            item_factors, columns=columns, index=pd.Index(items["item"], name="item")
-        ),
+        item_factors=pd.DataFrame(item_factors, columns=columns, index=item_ids),
         user_factors=pd.DataFrame(
             user_factors, columns=columns, index=pd.Index(user_ids, name="user")
         ),
+        shelf=pd.Series(1 - (1 - share) ** shown, index=item_ids),
     )
     return interactions, truth
 

@@ -81,7 +81,7 @@ def test_popularity_is_how_often_an_item_is_bought_when_tastes_do_not_count(
         catalogue(), n_users=2000, weights=weights, popularity=1.0, shown=5, launched_late=0.0
     )
     sold = log["item"].value_counts().reindex(truth.item_factors.index, fill_value=0)
-    correlation = spearmanr(sold, truth.item_factors["popularity"]).statistic
+    correlation = spearmanr(sold, truth.shelf).statistic
     assert correlation > 0.9
 
 
