@@ -8,6 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
+
+# The same examples each time, and however slow the machine: a test says something about the code.
+settings.register_profile("mmtutorial", deadline=None, derandomize=True)
+settings.load_profile("mmtutorial")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,10 +4,24 @@ A clone on a system without symbolic links (Windows, some archives) holds small 
 nothing, where the links should be; this script puts back a link where it can, a copy otherwise.
 """
 
+import filecmp
 import shutil
+import sys
 from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent
+
+
+def newer(copy: Path, source: Path) -> list[Path]:
+    """Return the files of a copied folder that differ from the source's and are younger."""
+    return [
+        file
+        for file in sorted(copy.rglob("*"))
+        if file.is_file()
+        and (original := source / file.relative_to(copy)).is_file()
+        and file.stat().st_mtime > original.stat().st_mtime
+        and not filecmp.cmp(file, original, shallow=False)
+    ]
 
 
 def connect(name: str) -> None:
@@ -16,6 +30,12 @@ def connect(name: str) -> None:
     if place.is_symlink() and place.exists():
         return
     if place.is_dir() and not place.is_symlink():
+        edited = newer(place, source)
+        if edited:
+            sys.exit(
+                f"{edited[0]} was edited in the copy that stands in for a link: "
+                f"bring the edit to {source}, or delete {place}, and run this again"
+            )
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)

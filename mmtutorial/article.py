@@ -127,7 +127,7 @@ class ArticleNetwork(Recommender):
 
     ``fit`` needs the features "text" int32 (n_items, words), "image" float32 (n_items, height,
     width, channels) and "audio" float32 (n_items, timesteps, features). A user without any
-    interaction is shown as an item without content: no words, a black picture, silence.
+    interaction is shown as an item without content: no words, a black picture, the mean sound.
 
     Each item's content is stored once and gathered per example, and each distinct last item is
     passed through the network once when scoring.

@@ -58,8 +58,9 @@ class Recommender(ABC):
             if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
                 row = int(np.argwhere(~np.isfinite(array))[0, 0])
                 raise ValueError(f"features[{modality!r}] holds NaN or infinity in item row {row}")
-        self._train = train
+        self._train = None  # until it has learnt, also where learning fails
         self._learn(train, features or {}, validation)
+        self._train = train
         return self
 
     @abstractmethod

@@ -200,7 +200,7 @@ plots.table(chinese.interactions.loc[wrote, ["rating", "review"]].head(4))
 # %% [markdown]
 # ### What is missing
 #
-# Real catalogues have holes. Here some items were robbed of a text, a picture or a sound on purpose,
+# Real catalogues have holes. In `shop` and `garments` some items were robbed of theirs on purpose,
 # since a recommender that cannot do without one of them is of no use in a real shop.
 
 # %% tags=["hide-input"]
@@ -319,11 +319,10 @@ quote(
 
 # %%
 world = data if data.truth is not None else little
-appeal = world.truth.item_factors["popularity"].to_numpy()  # (n_items,)
+if world is little:
+    print("The utilities of your users are not known: a tiny shop stands in.")
 shopper = world.users[0]
-utility = (
-    world.truth.utility([shopper])[0] - appeal
-)  # (n_items,): U of this shopper
+utility = world.truth.utility([shopper])[0]  # (n_items,): U of this shopper
 
 generator = np.random.default_rng(seed)
 favourites = np.argsort(-utility)[: max(8, world.n_items // 10)]
@@ -366,15 +365,16 @@ plots.show(
 )
 
 # %% [markdown]
-# Two things more decide what is in the log: items reach a shelf in proportion to
-# $e^{\text{popularity}_i}$, and nobody takes the same thing twice. So the best guess at what a shopper
-# takes is to rank by $U_{ui} + \text{popularity}_i$. That recommender is {term}`the oracle <oracle>`,
-# and `truth.utility()` returns its scores, as a product of two matrices of known factors, one row a
-# shopper and one row an item. Where do the items that shoppers really took stand in its ranking?
+# Two things more decide what is in the log: a shopper meets item $i$ on a shelf only with some
+# probability $\pi_i$, which differs between popular and obscure items, and nobody takes the same thing
+# twice. Before the shelf is known, the chance that $u$ takes $i$ is {eq}`eq-oracle`: an average of
+# softmaxes over all possible shelves, as one integral. To rank by it is the best that anybody could do.
+# That recommender is {term}`the oracle <oracle>`, and `truth.chance()` returns its scores. Where do the
+# items that shoppers really took stand in its ranking?
 
 # %%
 table = world.truth.item_factors
-score = world.truth.utility()  # (n_users, n_items)
+score = world.truth.chance()  # (n_users, n_items)
 below = score.argsort(axis=1).argsort(axis=1) / (
     world.n_items - 1
 )  # 0 worst … 1 best
@@ -408,7 +408,7 @@ quote(
 
 # %% [markdown]
 # {glue:text}`data-oracle-tenth:.0f` % of what was taken lies in the oracle's top tenth, and
-# {glue:text}`data-oracle-lower-half:.1f` % in its lower half: tastes rule, chance has its say, and not
+# {glue:text}`data-oracle-lower-half:.1f` % in its lower half: taste counts (blind luck would give 10 % and 50 %), chance has its say, and not
 # even the oracle knows which ten items will be next. What we gain by simulating is this known limit;
 # what we pay is that a result on these shoppers is not yet a result on people.
 #
@@ -420,7 +420,7 @@ quote(
 #
 # ### Behaviour
 #
-# The simulated log is cleaner than any real one, so we first soil it: some shoppers click twice, and
+# To see the steps at work, we first soil the log: some shoppers click twice, and
 # passers-by take one thing and never come back. Then `deduplicate` keeps the first interaction of
 # each pair, `k_core` drops whoever has fewer than $k$ interactions, again and again until nobody has,
 # and `Interactions` turns ids into rows.

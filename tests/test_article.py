@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -29,19 +31,46 @@ def network() -> keras.Model:
     return build_network(**SIZES)
 
 
-def test_the_layers_are_those_of_the_listing(network: keras.Model) -> None:
-    kinds = sorted(type(layer).__name__ for layer in network.layers)
-    assert kinds == sorted(
-        ["InputLayer"] * 3
-        + ["Embedding", "LSTM", "Conv2D", "MaxPooling2D", "Flatten", "LSTM", "Concatenate"]
-        + ["Dense", "Dense"]
-    )
-    convolution = network.get_layer(
-        next(layer.name for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
-    )
+CHAINS = [  # each branch of the listing, from its input to where all meet, and on to the end
+    ["text", "embedded_text", "lstm_output", "combined_output"],
+    ["image", "conv_output", "max_pool_output", "flat_output", "combined_output"],
+    ["audio", "rnn_output", "combined_output"],
+    ["combined_output", "dense_output", "output"],
+]
+KINDS = {
+    "embedded_text": "Embedding",
+    "lstm_output": "LSTM",
+    "conv_output": "Conv2D",
+    "max_pool_output": "MaxPooling2D",
+    "flat_output": "Flatten",
+    "rnn_output": "LSTM",
+    "combined_output": "Concatenate",
+    "dense_output": "Dense",
+    "output": "Dense",
+}
+
+
+def test_the_layers_are_those_of_the_listing_in_its_order(network: keras.Model) -> None:
+    kinds = {layer.name: type(layer).__name__ for layer in network.layers}
+    assert kinds == {**dict.fromkeys(("text", "image", "audio"), "InputLayer"), **KINDS}
+    followers = {
+        layer.name: [node.operation.name for node in layer._outbound_nodes]
+        for layer in network.layers
+    }
+    for chain in CHAINS:
+        for before, after in pairwise(chain):
+            assert followers[before] == [after]
+    joined = network.get_layer("combined_output")._inbound_nodes[0].input_tensors
+    assert [tensor._keras_history.operation.name for tensor in joined] == [
+        "lstm_output",
+        "flat_output",
+        "rnn_output",
+    ]
+    convolution = network.get_layer("conv_output")
     assert (convolution.filters, convolution.kernel_size) == (32, (3, 3))
     assert convolution.activation is keras.activations.relu
-    hidden, softmax = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    assert network.get_layer("max_pool_output").pool_size == (2, 2)
+    hidden, softmax = network.get_layer("dense_output"), network.get_layer("output")
     assert (hidden.units, hidden.activation) == (128, keras.activations.relu)
     assert (softmax.units, softmax.activation) == (11, keras.activations.softmax)
     assert isinstance(network.optimizer, keras.optimizers.Adam)
@@ -101,6 +130,20 @@ def rounds(n_items: int, n_users: int, length: int) -> Interactions:
         ],
         items=[f"i{row:02d}" for row in range(n_items)],
     )
+
+
+def test_it_trains_as_the_listing_does_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, object] = {}
+
+    def fit(model: keras.Model, examples: object, **options: object) -> object:
+        asked.update(options, batch=next(iter(examples))[1].shape[0])  # type: ignore[call-overload]
+        return type("History", (), {"history": {}})
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    ArticleNetwork().fit(rounds(n_items=6, n_users=30, length=3), content(6))
+    assert (asked["epochs"], asked["batch"]) == (10, 32)
 
 
 def test_it_learns_what_comes_next_and_recommends_it() -> None:

@@ -44,7 +44,7 @@ def test_data_writes_nothing_over_other_things(tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("dear")
     result = RUNNER.invoke(app, ["data", "shop", "--out", str(tmp_path)])
     assert result.exit_code == 1
-    assert "is not empty and holds no data set" in result.output
+    assert "holds 'diary.txt', which is no part of a data set" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 

@@ -19,6 +19,26 @@ TRAIN = Interactions.of(
 )
 
 
+class Stumbling(Recommender):
+    """Learns nothing when it is told to stumble."""
+
+    def _learn(self, train, features, validation) -> None:
+        if features:
+            raise RuntimeError("no memory left")
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return np.zeros((len(users), 3))
+
+
+def test_what_failed_to_learn_has_not_been_fitted() -> None:
+    stumbling = Stumbling().fit(TRAIN)
+    assert stumbling.score([0]).shape == (1, 3)
+    with pytest.raises(RuntimeError, match="no memory left"):
+        stumbling.fit(TRAIN, {"text": np.ones((3, 2))})
+    with pytest.raises(RuntimeError, match="has not been fitted"):
+        stumbling.score([0])
+
+
 class Rows(Recommender):
     """Prefers the smaller row."""
 

@@ -35,6 +35,11 @@ from mmtutorial.datasets.choice import choice_chance
 
 MODALITIES = ("text", "image", "audio")
 SILENCE = 1e-4  # peak amplitude, of full scale 1, below which a recording holds nothing to hear
+LONGEST = 10_000_000  # characters of one cell of a table
+PARTS = {  # what a data set's folder holds, beside the folders of its media
+    *("dataset.json", "items.csv", "interactions.csv"),
+    *("images", "audio", "features", "truth"),
+}
 _LATEST = 100_000_000_000  # seconds since 1970: the year 5138; larger numbers are milliseconds
 
 
@@ -171,13 +176,19 @@ class Dataset:
             lacking = [column for column in columns if column not in table.columns]
             if lacking:
                 raise DatasetError(f"{name} lacks the columns {lacking}; it needs {columns}")
+        unknown = [name for name in self.features if name not in MODALITIES]
+        if unknown:
+            raise DatasetError(f"features names {unknown}; the modalities are {list(MODALITIES)}")
         self.folder = Path(self.folder)
         items = self.items.reset_index(drop=True)
+        items["item"] = items["item"].map(_as_text)
         if "title" not in items:
             items["title"] = items["item"]
         for modality in MODALITIES:
             if modality not in items:
                 items[modality] = ""
+        for column in ("title", *MODALITIES):  # a table read by pandas has NaN in empty cells
+            items[column] = items[column].map(_as_text)
         first = ["item", "title", *MODALITIES]
         self.items = items[first + [column for column in items.columns if column not in first]]
         interactions = self.interactions.assign(
@@ -185,6 +196,9 @@ class Dataset:
             review=self.interactions.get("review", ""),
         )
         interactions = interactions[["user", "item", "timestamp", "rating", "review"]]
+        for column in ("user", "item", "review"):
+            interactions[column] = interactions[column].map(_as_text)
+        interactions["timestamp"] = _whole_seconds(interactions["timestamp"])
         self.interactions = interactions.sort_values(
             ["timestamp", "user", "item"], ignore_index=True
         )
@@ -234,7 +248,7 @@ class Dataset:
             If the tables cannot be used: names every fault with its file and row.
         """
         faults: list[Fault] = []
-        data = _read(Path(folder), faults)
+        data = _read(Path(folder), faults, [])
         if data is None or faults:
             raise DatasetError.of(folder, faults)
         return data
@@ -247,7 +261,8 @@ class Dataset:
         ...        ).validate()[0].message
         "the item 'tee' is not in items.csv"
         """
-        return [*_table_faults(self), *_content_faults(self)]
+        repeats = _repeat_faults(self.interactions, " (rows counted in order of time)")
+        return [*_table_faults(self), *repeats, *_content_faults(self)]
 
     def save(
         self,
@@ -261,7 +276,7 @@ class Dataset:
         Parameters
         ----------
         folder : str or Path
-            Does not exist, is empty, or holds a data set.
+            Does not exist, is empty, or holds a data set and nothing else.
         write_media : callable, optional
             Called with the folder being written, to make ``images/`` and ``audio/`` there. Without
             it, the files that the items name are copied.
@@ -271,15 +286,19 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If the folder holds something that is not a data set.
+            If the folder holds something that is not part of a data set, or the data set could not
+            be opened again. What lay there before is still there then.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser().resolve()
+        if folder == Path.cwd():
+            raise DatasetError(f"{folder} is the folder you are in: name another one to write into")
         if folder.exists() and not folder.is_dir():
             raise DatasetError(f"{folder} is a file; name a folder to write the data set into")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / "dataset.json").exists():
+        foreign = _foreign(folder)
+        if foreign:
             raise DatasetError(
-                f"{folder} is not empty and holds no data set; nothing was written: "
-                "name a new folder, or empty this one"
+                f"{folder} holds {foreign[0]!r}, which is no part of a data set; nothing was "
+                "written: name a new folder, or move what you want to keep away from this one"
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
@@ -287,6 +306,11 @@ class Dataset:
         try:
             (write_media or self._copy_media)(fresh)
             self._write_tables(fresh)
+            try:
+                Dataset.open(fresh)
+            except DatasetError as fault:
+                told = str(fault).replace(str(fresh), "what would be written")
+                raise DatasetError(f"nothing was written into {folder}: {told}") from fault
             _put(fresh, folder, replace)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -338,8 +362,41 @@ def validate_folder(folder: str | Path) -> list[Fault]:
     no/such/folder: there is no such folder; check the path
     """
     faults: list[Fault] = []
-    data = _read(Path(folder), faults)
-    return faults if data is None else [*faults, *_content_faults(data)]
+    repeats: list[Fault] = []
+    data = _read(Path(folder), faults, repeats)
+    return faults if data is None else [*faults, *repeats, *_content_faults(data)]
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Name what lies in a folder and is no part of a data set, sorted."""
+    if not folder.is_dir():
+        return []
+    parts = set(PARTS)
+    if (folder / "dataset.json").exists():
+        table = _read_table(folder, "items.csv", ["item"], [])
+        for kind in ("image", "audio"):
+            if table is not None and kind in table:
+                parts |= {PurePosixPath(name).parts[0] for name in table[kind] if name}
+    else:
+        parts = set()  # not even a folder called images is ours
+    return sorted(entry.name for entry in folder.iterdir() if entry.name not in parts)
+
+
+def _as_text(cell: object) -> str:
+    """Return a cell as text; what pandas calls missing is empty."""
+    return cell if isinstance(cell, str) else "" if pd.isna(cell) else str(cell)  # type: ignore[call-overload]
+
+
+def _whole_seconds(times: pd.Series) -> pd.Series:
+    """Return int64 seconds; dates of pandas become them, other things are refused."""
+    if pd.api.types.is_datetime64_any_dtype(times):
+        since = times - pd.Timestamp(0, tz=times.dt.tz)
+        return since // pd.Timedelta(seconds=1)
+    if not pd.api.types.is_integer_dtype(times):
+        raise DatasetError(
+            f"the timestamps are {times.dtype}; give whole seconds since 1970 as int64, or dates"
+        )
+    return times.astype(np.int64)
 
 
 def _put(fresh: Path, folder: Path, replace: bool) -> None:
@@ -366,8 +423,11 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 # Reading: every function appends what it finds wrong and goes on as far as it can.
 
 
-def _read(folder: Path, faults: list[Fault]) -> Dataset | None:
-    """Read a folder's tables; None if there is too little to go on with."""
+def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | None:
+    """Read a folder's tables; None if there is too little to go on with.
+
+    ``repeats`` receives the faults of repeated interactions, which make nothing unusable.
+    """
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "there is no such folder"
         faults.append(Fault(str(folder), None, what, "check the path"))
@@ -389,6 +449,7 @@ def _read(folder: Path, faults: list[Fault]) -> Dataset | None:
     truth = _read_truth(folder, faults)
     # In file order, so that faults name the file's rows; __post_init__ sorts a copy.
     faults.extend(_item_faults(items) + _interaction_faults(interactions, items))
+    repeats.extend(_repeat_faults(interactions))
     data = Dataset(
         name=about["name"],
         items=items,
@@ -454,11 +515,14 @@ def _read_table(
         )
         return None
     reader = csv.reader(io.StringIO(text))
+    limit = csv.field_size_limit(LONGEST)
     try:
         rows = list(reader)
     except csv.Error as error:
         faults.append(Fault(name, reader.line_num, str(error), "correct or shorten that cell"))
         return None
+    finally:
+        csv.field_size_limit(limit)
     while not rows[-1]:
         rows.pop()
     header = rows[0]
@@ -635,6 +699,16 @@ def _interaction_faults(interactions: pd.DataFrame, items: pd.DataFrame) -> list
     return faults
 
 
+def _repeat_faults(log: pd.DataFrame, note: str = "") -> list[Fault]:
+    """Interactions that occur twice at the same second."""
+    faults = []
+    for place in _rows(log.duplicated(["user", "item", "timestamp"])):
+        user, item = log["user"].iloc[place], log["item"].iloc[place]
+        message = f"{user!r} takes {item!r} twice at the same time{note}"
+        faults.append(Fault("interactions.csv", place + 2, message, "remove one of the two rows"))
+    return faults
+
+
 def _array_faults(data: Dataset) -> list[Fault]:
     """What is wrong with ready-made features and with the truth."""
     faults = []
@@ -676,11 +750,6 @@ def _array_faults(data: Dataset) -> list[Fault]:
 def _content_faults(data: Dataset) -> list[Fault]:
     """Faults that cost one item or one row, not the data set."""
     faults = []
-    log = data.interactions
-    for place in _rows(log.duplicated(["user", "item", "timestamp"])):
-        user, item = log["user"].iloc[place], log["item"].iloc[place]
-        message = f"{user!r} takes {item!r} twice at the same time (rows counted in order of time)"
-        faults.append(Fault("interactions.csv", place + 2, message, "remove one of the two rows"))
     for place in _rows(~data.present().any(axis=1)):
         message = f"the item {data.items['item'].iloc[place]!r} has no text, image or audio"
         faults.append(

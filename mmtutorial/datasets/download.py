@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -166,7 +167,13 @@ class Collection:
             )
             if not only:
                 unpack(archive, folder, self.manifest)
-        except (requests.RequestException, zipfile.BadZipFile, ValueError) as error:
+        except (
+            requests.RequestException,
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            ValueError,
+        ) as error:
             archive.unlink(missing_ok=True)
             raise DatasetError(
                 f"{self.name} cannot be had from {self.address} ({error}): try again later, or "

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from mmtutorial.datasets.dataset import Fault
-from mmtutorial.preprocessing.cache import MediaError, encode_files
+from mmtutorial.preprocessing.cache import MediaError, encode_files, trouble
 from mmtutorial.preprocessing.reduce import standardise
 
 SAMPLE_RATE = 8000  # Hz: enough for speech and signals, and what telephones carry
@@ -55,11 +55,14 @@ def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
             wave = file.read(MAX_SECONDS * rate + 1, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
+    except (soundfile.SoundFileError, OSError, ValueError, MemoryError) as error:
         if Path(path).is_file() and not Path(path).stat().st_size:
             raise MediaError(path, "the file is empty", "fetch or export it again") from error
+        if told := trouble(path, error):
+            raise told from error
+        reason = getattr(error, "error_string", error)  # libsndfile's words, without the path
         raise MediaError(
-            path, f"the sound cannot be read ({error})", "save it again as WAV or FLAC"
+            path, f"the sound cannot be read ({reason})", "save it again as WAV or FLAC"
         ) from error
     if not len(wave):
         raise MediaError(path, "the recording has no samples", "record or export it again")
@@ -233,6 +236,7 @@ def encode_audio(
     deltas: bool = False,
     trim: bool = True,
     denoise: bool = False,
+    fit_on: np.ndarray | None = None,
     jobs: int | None = None,
     cache: str | Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[Fault]]:
@@ -256,6 +260,9 @@ def encode_audio(
         Whether to add slopes and curvatures: three times as many numbers.
     trim, denoise : bool
         Whether to take these steps.
+    fit_on : ndarray, optional
+        bool (n,): the recordings whose mean and deviation standardise all, such as those of items
+        that were taken in training; without it, the whole catalogue's.
     jobs, cache
         As in `mmtutorial.preprocessing.cache.encode_files`.
 
@@ -263,7 +270,7 @@ def encode_audio(
     -------
     frames : ndarray
         float32 (n, length, coefficients), or three times the coefficients with ``deltas``;
-        standardised per coefficient over the frames of the catalogue that are heard. Filling and
+        standardised per coefficient over the frames that are heard. Filling and
         absent sounds are zeros.
     present : ndarray
         bool (n,).
@@ -310,7 +317,7 @@ def encode_audio(
         cache=cache,
         description="Listening to the recordings",
     )
-    return standardise(frames, present), present, faults
+    return standardise(frames, present, fit_on), present, faults
 
 
 def _at_least(wave: np.ndarray, samples: int) -> np.ndarray:

@@ -34,18 +34,22 @@ PATIENCE = 3.0  # seconds without a progress bar
 PROCESSES_PAY = 64_000_000  # bytes of files below which starting processes costs more than it saves
 
 Result = tuple[np.ndarray | None, str, str]  # the row, or None with what is wrong and what to do
+Attempt = tuple[Result, bool]  # and whether the next attempt would end the same
 
 
 class MediaError(ValueError):
     """A picture or recording that cannot be used: which, what is wrong, and what to do.
 
+    ``lasting`` says whether it is the file's own fault, and will be so the next time.
+
     >>> print(MediaError("images/p7.jpg", "the file is empty", "export it again"))
     images/p7.jpg: the file is empty; export it again
     """
 
-    def __init__(self, file: str | Path, message: str, remedy: str) -> None:
-        super().__init__(str(file), message, remedy)
+    def __init__(self, file: str | Path, message: str, remedy: str, lasting: bool = True) -> None:
+        super().__init__(str(file), message, remedy, lasting)
         self.file, self.message, self.remedy = str(file), message, remedy
+        self.lasting = lasting
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -160,9 +164,10 @@ def encode_files(
     fresh: list[tuple[bytes, Result]] = []
     try:
         for batch, encoded in zip(batches, results, strict=True):
-            fresh += zip(batch, encoded, strict=True)
-            for digest, result in fresh[-len(batch) :]:
+            for digest, (result, lasting) in zip(batch, encoded, strict=True):
                 settle(digest, result)
+                if lasting:
+                    fresh.append((digest, result))
             if len(fresh) >= SHARD:
                 _write(folder, fresh, shape, dtype)
                 fresh = []
@@ -199,15 +204,31 @@ def recipe(
 
 def _encode_batch(
     encode: Callable[..., np.ndarray], paths: Sequence[str], options: Mapping[str, Any]
-) -> list[Result]:
+) -> list[Attempt]:
     """Encode some files, one result a file; a faulty file does not stop the others."""
-    results: list[Result] = []
+    results: list[Attempt] = []
     for path in paths:
         try:
-            results.append((encode(path, **options), "", ""))
+            results.append(((encode(path, **options), "", ""), True))
         except MediaError as error:
-            results.append((None, error.message, error.remedy))
+            results.append(((None, error.message, error.remedy), error.lasting))
     return results
+
+
+def trouble(path: str | Path, error: Exception) -> MediaError | None:
+    """Say that reading failed for lack of memory or for the system's sake, not for the file's.
+
+    >>> trouble("p7.jpg", MemoryError()).lasting
+    False
+    >>> trouble("p7.jpg", ValueError("bad header")) is None
+    True
+    """
+    if isinstance(error, MemoryError):
+        return MediaError(path, "there was not enough memory for it", "try again", lasting=False)
+    if isinstance(error, OSError) and error.errno:
+        reason = os.strerror(error.errno)
+        return MediaError(path, f"it could not be read ({reason})", "try again", lasting=False)
+    return None
 
 
 def _write(

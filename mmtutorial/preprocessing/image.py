@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from mmtutorial.datasets.dataset import Fault
-from mmtutorial.preprocessing.cache import MediaError, encode_files
+from mmtutorial.preprocessing.cache import MediaError, encode_files, trouble
 
 MAX_PIXELS = 80_000_000
 SIZE = 32
@@ -65,8 +65,11 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
     except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
         if Path(path).is_file() and not Path(path).stat().st_size:
             raise MediaError(path, "the file is empty", "fetch or export it again") from error
+        if told := trouble(path, error):
+            raise told from error
+        reason = "of no format that we know" if isinstance(error, UnidentifiedImageError) else error
         raise MediaError(
-            path, f"the picture cannot be read ({error})", "open it in a viewer and save it again"
+            path, f"the picture cannot be read ({reason})", "open it in a viewer and save it again"
         ) from error
 
 
@@ -127,7 +130,7 @@ def normalise(pictures: np.ndarray) -> np.ndarray:
 
 def encode_picture(path: str | Path, size: int, denoised: bool) -> np.ndarray:
     """Take one file through the steps: uint8 (size, size, 3). Raises `MediaError`."""
-    picture = load_image(path, at_least=2 * size)
+    picture = load_image(path, at_least=None if denoised else 2 * size)
     return np.asarray(resize(denoise(picture) if denoised else picture, size))
 
 

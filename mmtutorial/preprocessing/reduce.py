@@ -127,7 +127,11 @@ def summarise(frames: np.ndarray) -> np.ndarray:
     return np.concatenate([mean, np.sqrt(variance)], axis=1).astype(np.float32)
 
 
-def standardise(features: np.ndarray, present: np.ndarray | None = None) -> np.ndarray:
+def standardise(
+    features: np.ndarray,
+    present: np.ndarray | None = None,
+    fit_on: np.ndarray | None = None,
+) -> np.ndarray:
     """Give each coefficient (or colour channel: the last axis) mean 0 and deviation 1.
 
     Parameters
@@ -136,6 +140,9 @@ def standardise(features: np.ndarray, present: np.ndarray | None = None) -> np.n
         (n, ..., d). NaN marks what is only filling, such as frames before a short sound.
     present : ndarray, optional
         bool (n,). Other rows do not count.
+    fit_on : ndarray, optional
+        bool (n,). The rows that mean and deviation are taken from; without it, all that are
+        present. Rows of the future are standardised, and not looked at.
 
     Returns
     -------
@@ -150,7 +157,8 @@ def standardise(features: np.ndarray, present: np.ndarray | None = None) -> np.n
     [[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     """
     present = _present(present, len(features))
-    values = features[present].reshape(-1, features.shape[-1])
+    looked_at = present if fit_on is None else present & _present(fit_on, len(features))
+    values = features[looked_at].reshape(-1, features.shape[-1])
     values = values[np.isfinite(values).all(axis=1)]
     result = np.zeros(features.shape, dtype=np.float32)
     if len(values):

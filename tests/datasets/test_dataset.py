@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from mmtutorial.datasets.dataset import Dataset, DatasetError, Truth, validate_folder
+from mmtutorial.datasets.dataset import LONGEST, Dataset, DatasetError, Truth, validate_folder
 
 ITEMS = """item,title,text,image,audio,liking
 tea,"Tea, green","Warm,
@@ -141,12 +141,88 @@ def test_save_replaces_a_data_set_and_nothing_else(folder: Path, tmp_path: Path)
     other = tmp_path / "letters"
     other.mkdir()
     (other / "love.txt").write_text("dear")
-    with pytest.raises(DatasetError, match=r"letters is not empty and holds no data set; nothing"):
+    with pytest.raises(
+        DatasetError, match=r"letters holds 'love\.txt', which is no part of a data set"
+    ):
         data.save(other)
     assert (other / "love.txt").read_text() == "dear"
     with pytest.raises(DatasetError, match="is a file; name a folder"):
         data.save(other / "love.txt")
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(DatasetError, match=r"holds 'notes\.txt', which is no part .* nothing was"):
+        data.save(place)
+    assert (place / "notes.txt").read_text() == "mine"
+    assert Dataset.open(place).name == "renamed"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kitchen", "letters", "place"]
+
+
+def test_save_follows_a_link_and_refuses_the_folder_one_is_in(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Dataset.open(folder)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    data.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert validate_folder(tmp_path / "real") == []
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DatasetError, match="is the folder you are in"):
+        data.save(".")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"item": ["tea", "cup", "pan", "pot"]}, "the item 'pan' is not in items.csv"),
+        ({"user": ["ann", "bob", " ann", "bob"]}, "the user id ' ann' has spaces around it"),
+        ({"review": ["", "", "", "x" * (LONGEST + 1)]}, "field larger than field limit"),
+    ],
+)
+def test_what_could_not_be_opened_again_is_not_saved(
+    folder: Path, tmp_path: Path, change: dict[str, list[str]], message: str
+) -> None:
+    data = Dataset.open(folder)
+    place = tmp_path / "place"
+    data.save(place)
+    data.interactions = data.interactions.assign(**change)
+    with pytest.raises(DatasetError, match=message) as told:
+        data.save(place)
+    assert f"nothing was written into {place}" in str(told.value)
+    assert validate_folder(place) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kitchen", "place"]
+
+
+def test_a_long_text_is_saved_and_read(folder: Path, tmp_path: Path) -> None:
+    data = Dataset.open(folder)
+    data.items["text"] = ["很好" * 100_000, "", ""]
+    assert data.save(tmp_path / "long").items["text"][0] == "很好" * 100_000
+
+
+def test_tables_as_pandas_reads_them_are_taken() -> None:
+    items = pd.DataFrame({"item": [7, 8], "text": ["Warm.", np.nan], "image": [np.nan, np.nan]})
+    taken = pd.DataFrame(
+        {
+            "user": [1, 1],
+            "item": [8, 7],
+            "timestamp": pd.to_datetime(["2024-01-02T00:00:00", "2024-01-01T00:00:05"]),
+            "review": [None, "Good."],
+        }
+    )
+    data = Dataset("numbers", items, taken, Path("."))
+    assert data.items["item"].tolist() == ["7", "8"]
+    assert data.present()[:, :2].tolist() == [[True, False], [False, False]]
+    assert data.interactions["item"].tolist() == ["7", "8"]
+    assert data.interactions["timestamp"].tolist() == [1_704_067_205, 1_704_153_600]
+    assert data.interactions["review"].tolist() == ["Good.", ""]
+    assert [fault.message for fault in data.validate()] == [
+        "the item '8' has no text, image or audio"
+    ]
+    with pytest.raises(DatasetError, match="the timestamps are float64; give whole seconds"):
+        Dataset("x", items, taken.assign(timestamp=[0.5, 1.5]), Path("."))
+    with pytest.raises(DatasetError, match=r"features names \['\.\./evil'\]; the modalities"):
+        Dataset("x", items, taken, Path("."), features={"../evil": np.ones((2, 3))})
 
 
 def test_a_save_that_fails_leaves_the_old_state(folder: Path, tmp_path: Path) -> None:
@@ -295,8 +371,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         "interactions.csv, row 3: has 0 cells, the header has 5;",
     ),
     "a cell too long": (
-        edit("items.csv", "Cup", "C" * 200_000),
-        "items.csv, row 4: field larger than field limit (131072); correct or shorten that cell",
+        edit("items.csv", "Cup", "C" * (LONGEST + 1)),
+        "items.csv, row 4: field larger than field limit (10000000); correct or shorten that cell",
     ),
     "not UTF-8": (
         write("interactions.csv", "user,item,timestamp\nann,tea,5\njosé,tea,6\n".encode("latin-1")),
@@ -344,7 +420,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "duplicate interaction": (
         edit("interactions.csv", "bob,cup,1704067300,,", "ann,tea,1704067200,,"),
-        "'ann' takes 'tea' twice at the same time (rows counted in order of time); remove one",
+        "interactions.csv, row 3: 'ann' takes 'tea' twice at the same time; remove one of the two",
     ),
     "item without a modality": (
         lambda folder: (

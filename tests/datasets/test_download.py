@@ -7,6 +7,7 @@ import io
 import re
 import socket
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,19 @@ FILES = {
     "a/two.bin": np.random.default_rng(1).bytes(200_000),
     "three.txt": b"drei\n",
 }
+
+
+def deflated_and_damaged() -> bytes:
+    """An archive whose compressed stream itself is broken."""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in FILES:
+            archive.writestr(f"t/{name}", b"words and more words " * 1000)
+    damaged = bytearray(memory.getvalue())
+    damaged[30 + len("t/a/one.bin")] = 0xFF  # the stream's first byte: no such kind of block
+    with pytest.raises(zlib.error), zipfile.ZipFile(io.BytesIO(damaged)) as archive:
+        archive.read("t/a/one.bin")
+    return bytes(damaged)
 
 
 def things(site: Site) -> Made:
@@ -123,6 +137,7 @@ def test_what_cannot_be_had_says_what_to_do(site: Site, cache: Path) -> None:
         (zipped({**FILES, "a/two.bin": b"forged"}), "a/two.bin in the archive is not"),
         (zipped({"a/one.bin": FILES["a/one.bin"]}), r"lacks a/two.bin \(2 files in all\)"),
         (zipped(FILES)[:-300], "not a zip file"),
+        (deflated_and_damaged(), "things cannot be had"),
     ],
 )
 def test_a_wrong_archive_is_refused_and_fetched_again_next_time(

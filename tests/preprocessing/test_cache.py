@@ -201,3 +201,34 @@ def test_progress_is_shown_when_it_takes_long(files, tmp_path, monkeypatch, capf
     monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
     encode(files, tmp_path)
     assert "Encoding the files" in capfd.readouterr().err
+
+
+def test_a_failure_of_the_machine_is_not_kept_as_a_fault_of_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "red.png"
+    Image.new("RGB", (8, 8), "red").save(path)
+    for error, words in (
+        (MemoryError(), "not enough memory"),
+        (OSError(24, "too many"), "Too many open files"),
+    ):
+
+        def fail(*_, error=error):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(image, "_to_rgb", fail)
+            _, present, faults = image.encode_images([path], size=8, cache=tmp_path / "cache")
+        assert not present.any()
+        assert words in faults[0].message
+        rows, present, faults = image.encode_images([path], size=8, cache=tmp_path / "cache")
+        assert present.all() and not faults
+        assert rows[0, 4, 4].tolist() == [1, 0, 0]
+        for shard in (tmp_path / "cache").rglob("*.npz"):
+            shard.unlink()
+
+
+def test_a_fault_that_is_kept_names_the_file_that_is_asked_for(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+        _, _, (fault,) = image.encode_images([tmp_path / name], cache=tmp_path / "cache")
+        assert fault.file == str(tmp_path / name)
+        assert ".png" not in fault.message

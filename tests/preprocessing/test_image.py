@@ -102,7 +102,7 @@ def broken_files(folder):
         ("empty.jpg", "the file is empty; fetch"),
         ("words.jpg", "cannot be read"),
         ("huge.png", "10000 by 9000 pixels, more than the 80 million"),
-        ("absent.jpg", "cannot be read"),
+        ("absent.jpg", "could not be read \\(No such file"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -132,3 +132,13 @@ def test_colour_channels_are_standardised_and_nothing_present_is_nothing():
 def test_errors_say_what_to_do(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_rows_of_the_future_are_standardised_and_not_looked_at():
+    values = np.random.default_rng(0).normal(5, 2, (40, 3))
+    past = np.arange(40) < 30
+    ours = standardise(values, fit_on=past)
+    changed = np.where(past[:, None], values, 1000.0)
+    np.testing.assert_array_equal(standardise(changed, fit_on=past)[past], ours[past])
+    expected = (values - values[past].mean(axis=0)) / values[past].std(axis=0)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
