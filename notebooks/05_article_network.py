@@ -56,6 +56,9 @@ from scipy.stats import bootstrap
 from mmtutorial import datasets, plots
 from mmtutorial.article import ArticleNetwork, build_network, count_parameters
 from mmtutorial.baselines import Oracle, Popularity, Random
+from mmtutorial.equations.activations import softmax
+from mmtutorial.equations.convolution import conv2d, dense, max_pool
+from mmtutorial.equations.recurrence import lstm
 from mmtutorial.evaluation import (
     cold_items,
     compare,
@@ -332,67 +335,22 @@ plots.table(examples)
 #
 # ### NumPy from the equations
 #
-# Each function below is one equation, for a batch of $B$ examples at once. Only the recurrence loops,
-# over time.
+# {doc}`03_cnn` and {doc}`04_rnn` derive the convolution, the pooling and the LSTM, and the library
+# holds them as `conv2d`, `max_pool` and `lstm`. So the whole network is a few lines, for a batch of $B$
+# examples at once:
 
 
 # %%
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-
-def lstm(x, kernel, recurrent, bias):  # (B, T, d) -> (B, L)
-    hidden = cell = np.zeros((len(x), recurrent.shape[0]))
-    for t in range(x.shape[1]):
-        i, f, g, o = np.split(
-            x[:, t] @ kernel + hidden @ recurrent + bias, 4, axis=1
-        )
-        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
-        hidden = sigmoid(o) * np.tanh(cell)
-    return hidden
-
-
-def convolution(x, kernel, bias):  # (B, H, W, C) -> (B, H - 2, W - 2, 32)
-    patches = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
-    return np.maximum(
-        0,
-        np.einsum("bpqcrs,rscm->bpqm", patches, kernel, optimize=True) + bias,
-    )
-
-
-def max_pool(y):  # (B, P, Q, M) -> (B, P // 2, Q // 2, M)
-    b, p, q, m = y.shape
-    return (
-        y[:, : p // 2 * 2, : q // 2 * 2]
-        .reshape(b, p // 2, 2, q // 2, 2, m)
-        .max(axis=(2, 4))
-    )
-
-
 def forward(text, image, audio, weights):  # -> (B, n)
-    (
-        embedding,
-        K,
-        b,
-        U_text,
-        R_text,
-        b_text,
-        U_audio,
-        R_audio,
-        b_audio,
-        W1,
-        b1,
-        W2,
-        b2,
-    ) = weights
-    z_text = lstm(embedding[text], U_text, R_text, b_text)
-    z_image = max_pool(convolution(image, K, b)).reshape(len(image), -1)
-    z_audio = lstm(audio, U_audio, R_audio, b_audio)
+    E, K, b, U_text, R_text, b_text, U_audio, R_audio, b_audio, *rest = weights
+    W1, b1, W2, b2 = rest
+    z_text = lstm(E[text], U_text, R_text, b_text)[:, -1]  # (B, L)
+    maps = max_pool(conv2d(image, K, b, activation="relu"))  # (B, H', W', 32)
+    z_image = maps.reshape(len(image), -1)  # (B, d_image)
+    z_audio = lstm(audio, U_audio, R_audio, b_audio)[:, -1]  # (B, L)
     z = np.concatenate([z_text, z_image, z_audio], axis=1)
-    h = np.maximum(0, z @ W1 + b1)
-    logits = h @ W2 + b2
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    h = dense(z, W1, b1, "relu")  # (B, 128)
+    return softmax(dense(h, W2, b2))
 
 
 # %% [markdown]
@@ -421,7 +379,8 @@ weights = [
 ]
 four = [content[name][:4] for name in ("text", "image", "audio")]
 
-ours = forward(*four, [array.astype(np.float64) for array in weights])
+in_64_bits = [array.astype(np.float64) for array in weights]
+ours = forward(four[0], *(np.float64(each) for each in four[1:]), in_64_bits)
 theirs = keras_network.predict(four, verbose=0)
 difference = np.abs(ours - theirs).max()
 print(f"largest difference of a probability: {difference:.1e}")
