@@ -181,6 +181,7 @@ quote(
     majority_kind=str(kinds[most_frequent]),
 )
 
+
 # %% [markdown]
 # {glue:text}`cnn-dataset`{glue:text}`cnn-stand-in` gives {glue:text}`cnn-n-pictures:,d` pictures of
 # {glue:text}`cnn-n-kinds` kinds. A fifth is held out: no network on this page learns from it. Whoever
@@ -653,6 +654,7 @@ found = pd.DataFrame(found)
 limit = found["dtype"].map(TOLERANCE)
 assert (found[columns].max(axis=1) < limit).all()
 plots.table(found.groupby("dtype").max().reset_index())
+
 
 # %% [markdown]
 # ## Forwards and backwards by hand
@@ -1479,6 +1481,7 @@ with threadpool_limits(1):  # for small products one thread is fastest
     ]
 names = ["σ", "rule", "depth", "ρ"]
 numpy_rho = pd.DataFrame(found, columns=names)
+
 
 # %% [markdown]
 # Then the same question to a stack of Keras's convolutions, $3 \times 3$ with 16 filters, on the real

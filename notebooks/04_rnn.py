@@ -703,6 +703,7 @@ plots.show(
     "8 for every spectral radius; with ReLU it grows exponentially for the largest radii.",
 )
 
+
 # %% [markdown]
 # ### Careful starts
 #
@@ -962,6 +963,7 @@ plots.show(
     figure,
     "Two panels over the epochs: cross-entropy and accuracy on training and held-out recordings.",
 )
+
 
 # %% [markdown]
 # How good is that, and is it the *sequence* that does it? Beside the network stand the guess of the most
@@ -1438,6 +1440,7 @@ quote(
     ),
     relu_against_tanh=f"{reached['ReLU'].mean() - reached['tanh'].mean():+.3f}",
 )
+
 
 # %% [markdown]
 # After {glue:text}`rnn-updates` updates, mean (lowest–highest) of {glue:text}`rnn-n-seeds` seeds:

@@ -272,6 +272,7 @@ examples = pd.DataFrame(
 print(f"{len(last):,} examples of (last item, next item); the first three:")
 plots.table(examples)
 
+
 # %% [markdown]
 # ## The equations
 #
@@ -582,6 +583,7 @@ plots.show(
     alt="Three rows of pictures, one a shopper: left of a line the last three items that the shopper "
     "took, right of it the five items that the network recommends.",
 )
+
 
 # %% [markdown]
 # ## How good are they?

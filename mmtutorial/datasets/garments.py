@@ -65,7 +65,7 @@ UNLIKE = 0.5  # stars: how far apart the reviews of one item may lie, as a stand
 def garments(
     seed: int = 0,
     n_items: int = 2400,
-    n_users: int = 3000,
+    n_users: int = 2400,
     *,
     missing: Mapping[str, float] = MISSING,
     mean_interactions: float = 18.0,

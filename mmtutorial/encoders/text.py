@@ -411,6 +411,8 @@ class PretrainedEncoder:
     Notes
     -----
     Devlin et al. (2019). Tried with keras-hub 0.32 and Keras 3.15; a BERT needs no tensorflow-text.
+    Words are cut as keras-hub cuts them: an accented word is unknown to an uncased BERT there,
+    where MiniLM's own tokeniser would take the accent off.
 
     Examples
     --------
