@@ -268,9 +268,10 @@ class MaximumLikelihood(NgramModel):
 
     def _probability(self, words: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
         chance = np.zeros(())
-        for level, row in zip(self._levels, rows, strict=True):
+        longest = slice(-1, None) if self.unseen == "zero" else slice(None)
+        for level, row in zip(self._levels[longest], rows[longest], strict=True):
             share = level.times(row, words, self.vocab_size) / level.totals[row]
-            chance = np.where(row >= 0, share, 0.0 if self.unseen == "zero" else chance)
+            chance = np.where(row >= 0, share, chance)
         return chance
 
 
