@@ -380,11 +380,6 @@ def measures_with_intervals(table: pd.DataFrame, axis: Axes, label: str) -> None
     axis.set(xlabel=label, xlim=(0, None), ylim=(-0.5, len(table) - 0.5))
 
 
-def close() -> None:
-    """Close all figures, so that a long notebook does not keep them in memory."""
-    plt.close("all")
-
-
 def flow_chart(rows: Sequence[Sequence[str]], axis: Axes) -> None:
     """Draw the article's flow chart (section 2.4) from top to bottom.
 
