@@ -10,6 +10,7 @@ the item a shopper took last, and the label is the item that the same shopper to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,8 +18,9 @@ import tensorflow as tf
 from keras import layers
 
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommender import Features, Recommender, under
 
+MODALITIES = ("text", "image", "audio")
 FILTERS, KERNEL, POOL, DENSE = 32, 3, 2, 128  # the numbers that the listing does give
 EPOCHS, BATCH = 10, 32
 
@@ -162,9 +164,9 @@ class ArticleNetwork(Recommender):
         self.seed = seed
         self.verbose = verbose
 
-    def sizes(self, features: Mapping[str, np.ndarray]) -> dict[str, int]:
+    def sizes(self, features: Features) -> dict[str, int]:
         """Return the arguments of `build_network` for these features."""
-        missing = [name for name in ("text", "image", "audio") if name not in features]
+        missing = [name for name in MODALITIES if name not in features]
         if missing:
             raise ValueError(
                 f"the article's network reads text, image and audio; {missing} missing"
@@ -186,7 +188,7 @@ class ArticleNetwork(Recommender):
     def _learn(
         self,
         train: Interactions,
-        features: Mapping[str, np.ndarray],
+        features: Features,
         validation: Interactions | None,
     ) -> None:
         sizes = self.sizes(features)
@@ -198,7 +200,7 @@ class ArticleNetwork(Recommender):
         self.model = build_network(**sizes)
         self._content = [
             tf.constant(np.concatenate([features[name], np.zeros_like(features[name][:1])]))
-            for name in ("text", "image", "audio")
+            for name in MODALITIES
         ]
         self.history = self.model.fit(
             self._examples(pairs, shuffle=True),
@@ -232,6 +234,20 @@ class ArticleNetwork(Recommender):
         distinct, back = np.unique(last, return_inverse=True)
         contents = [tf.gather(array, distinct % len(array)) for array in self._content]
         return self.model.predict(contents, batch_size=256, verbose=0)[back]
+
+    def _state(self) -> dict[str, np.ndarray]:
+        contents = dict(zip(MODALITIES, (each.numpy() for each in self._content), strict=True))
+        return contents | {f"history/{name}": np.array(v) for name, v in self.history.items()}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._content = [tf.constant(state[name]) for name in MODALITIES]
+        self.history = {name: v.tolist() for name, v in under("history/", state).items()}
+
+    def _write(self, folder: Path) -> None:
+        self.model.save(folder / "network.keras")
+
+    def _read(self, folder: Path) -> None:
+        self.model = keras.saving.load_model(folder / "network.keras")
 
 
 def _continuations(

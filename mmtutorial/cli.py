@@ -19,7 +19,7 @@ def main() -> None:
 
 @app.command()
 def data(
-    name: Annotated[str, typer.Argument(help="shop or garments")],
+    name: Annotated[str, typer.Argument(help="shop, garments or lastfm")],
     out: Annotated[Path, typer.Option(help="the folder to write; made if it does not exist")],
     seed: Annotated[int, typer.Option(help="one seed in, the same data out")] = 0,
 ) -> None:
@@ -27,15 +27,16 @@ def data(
     from mmtutorial import datasets
 
     try:
-        console.print(f"Making {name}, or taking it from the cache")
+        console.print(f"Making {name}, or taking it from the cache", soft_wrap=True)
         made = datasets.load(name, seed=seed)
-        console.print(f"Writing {out}")
+        console.print(f"Writing {out}", soft_wrap=True)
         made.save(out)
     except (datasets.DatasetError, ValueError, OSError) as fault:
         console.print(str(fault), style="red", soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(1) from fault
     console.print(
-        f"{out}: {made.n_items} items, {made.n_users} users, {len(made.interactions)} interactions"
+        f"{out}: {made.n_items} items, {made.n_users} users, {len(made.interactions)} interactions",
+        soft_wrap=True,
     )
 
 
@@ -47,7 +48,8 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
     faults = validate_folder(folder)
     for fault in faults:
         console.print(str(fault), soft_wrap=True, markup=False, highlight=False)
-    console.print(f"{folder}: {len(faults)} faults" if faults else f"{folder}: no fault found")
+    found = f"{len(faults)} faults" if faults else "no fault found"
+    console.print(f"{folder}: {found}", soft_wrap=True)
     raise typer.Exit(bool(faults))
 
 

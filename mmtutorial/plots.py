@@ -380,6 +380,99 @@ def measures_with_intervals(table: pd.DataFrame, axis: Axes, label: str) -> None
     axis.set(xlabel=label, xlim=(0, None), ylim=(-0.5, len(table) - 0.5))
 
 
+def per_user_differences(
+    differences: np.ndarray, axis: Axes, label: str, interval: tuple[float, float] | None = None
+) -> None:
+    """Draw every user's paired difference in order, the mean, and how many are better or worse.
+
+    Parameters
+    ----------
+    differences : ndarray
+        float (n_users,), what A has more than B; NaN is left out.
+    axis : Axes
+        Where to draw.
+    label : str
+        What was measured, with A and B: "NDCG@10, fusion − text".
+    interval : (low, high), optional
+        Of the mean, drawn as a band.
+
+    Raises
+    ------
+    ValueError
+        If there is no difference to draw.
+
+    Examples
+    --------
+    >>> figure, axis = plt.subplots()
+    >>> per_user_differences(np.array([-0.1, 0.0, 0.3, 0.4]), axis, "NDCG@10, A − B", (0.0, 0.3))
+    >>> [text.get_text() for text in axis.texts]
+    ['worse 25 %', 'equal 25 %', 'better 50 %']
+    >>> plt.close(figure)
+    """
+    differences = np.asarray(differences, dtype=np.float64)
+    ordered = np.sort(differences[~np.isnan(differences)])
+    if not len(ordered):
+        raise ValueError("there is no user to draw: all differences are NaN, or there is none")
+    shares = (np.arange(len(ordered)) + 0.5) / len(ordered)
+    worse, better = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]
+    zeros = np.zeros_like(ordered)
+    axis.fill_between(shares, zeros, np.minimum(ordered, 0), step="mid", color=worse, alpha=0.8)
+    axis.fill_between(shares, zeros, np.maximum(ordered, 0), step="mid", color=better, alpha=0.8)
+    axis.axhline(0, color="0.3", linewidth=1)
+    axis.axhline(ordered.mean(), color="black", linestyle="--", label=f"mean {ordered.mean():+.3f}")
+    if interval is not None:
+        axis.axhspan(*interval, color="0.5", alpha=0.4, linewidth=0, label="95 % interval")
+    below, above = (ordered < 0).mean(), (ordered > 0).mean()
+    for words, share, place, side in (
+        ("worse", below, 0.01, "left"),
+        ("equal", 1 - below - above, 0.5, "center"),
+        ("better", above, 0.99, "right"),
+    ):
+        if share > 0:
+            said = f"{words} {100 * share:.0f} %"
+            axis.text(place, 0.02, said, transform=axis.transAxes, ha=side, fontsize=9)
+    axis.set(xlabel="users, ordered by their difference (share)", ylabel=label, xlim=(0, 1))
+    axis.legend(loc="upper left")
+
+
+def relative_gains(table: pd.DataFrame, axis: Axes, label: str, goal: float | None = None) -> None:
+    """Draw relative gains with their intervals, one line each: a forest plot.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a comparison (its index what to write beside it), with the columns relative_gain,
+        relative_low and relative_high as `mmtutorial.evaluation.compare_all` gives them; without
+        an interval (NaN), only the point is drawn.
+    axis : Axes
+        Where to draw; a line marks 0.
+    label : str
+        What was measured, and against what.
+    goal : float, optional
+        A gain to compare with, such as 0.1, drawn as a dotted line.
+
+    Examples
+    --------
+    >>> gains = pd.DataFrame({"relative_gain": [0.1], "relative_low": [0.05],
+    ...                       "relative_high": [0.15]}, index=["fusion"])
+    >>> figure, axis = plt.subplots()
+    >>> relative_gains(gains, axis, "NDCG@10, gain over text (%)", goal=0.1)
+    >>> plt.close(figure)
+    """
+    places = np.arange(len(table))[::-1]
+    gain = 100 * table["relative_gain"].to_numpy()
+    bounds = 100 * table[["relative_low", "relative_high"]].to_numpy()
+    sure = ~np.isnan(bounds).any(axis=1)
+    axis.hlines(places[sure], bounds[sure, 0], bounds[sure, 1], linewidth=2)
+    axis.plot(gain, places, "o")
+    axis.axvline(0, color="0.3", linewidth=1)
+    if goal is not None:
+        axis.axvline(100 * goal, color="0.3", linestyle=":", label=f"{goal:+.0%}")
+        axis.legend()
+    axis.set_yticks(places, labels=[str(name) for name in table.index])
+    axis.set(xlabel=label, ylim=(-0.5, len(table) - 0.5))
+
+
 def flow_chart(rows: Sequence[Sequence[str]], axis: Axes) -> None:
     """Draw the article's flow chart (section 2.4) from top to bottom.
 

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import shutil
+import uuid
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
+from mmtutorial import __version__
 from mmtutorial.preprocessing.interactions import Interactions
+
+Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one row an item
+
+REVIEWS = "review"  # the features that describe what users wrote, one row an interaction
+
+_ABOUT, _ARRAYS = "recommender.json", "arrays.npz"
 
 
 class Recommender(ABC):
     """The one interface of our recommenders and of the baselines.
 
     A subclass writes ``_learn`` and ``_score``; this class checks what goes in, remembers what
-    each user has seen, and cuts the best k out of the scores.
+    each user has seen, and cuts the best k out of the scores. A subclass that can be saved keeps
+    each argument of its ``__init__`` as the attribute of that name, and writes ``_state`` and
+    ``_restore`` (and ``_write`` and ``_read`` where it has files of its own, such as Keras's).
 
     >>> from mmtutorial.baselines import Popularity
     >>> train = Interactions.of([("ann", "tea", 1), ("ann", "cup", 2), ("bob", "tea", 3)])
@@ -26,11 +45,17 @@ class Recommender(ABC):
 
     name = "recommender"
     _train: Interactions | None = None
+    _classes: dict[str, type[Recommender]] = {}  # noqa: RUF012 — one for all subclasses
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Make the class known to `load`."""
+        super().__init_subclass__(**options)
+        Recommender._classes[_class_name(cls)] = cls
 
     def fit(
         self,
         train: Interactions,
-        features: Mapping[str, np.ndarray] | None = None,
+        features: Features | None = None,
         validation: Interactions | None = None,
     ) -> Self:
         """Learn from the training interactions, and return the recommender itself.
@@ -40,7 +65,9 @@ class Recommender(ABC):
         train : Interactions
             What users took, over the whole catalogue; nothing of the test period.
         features : mapping, optional
-            Modality name to array, one row an item, in the order of ``train.items``.
+            Modality name to array (or sparse array), one row an item, in the order of
+            ``train.items``. A row of zeros says that the item lacks the modality. "review" is
+            special: one row an interaction of the table that ``train`` was made of.
         validation : Interactions, optional
             Later interactions over the same users and items, to choose by.
 
@@ -50,13 +77,23 @@ class Recommender(ABC):
             If a modality has another number of rows than the catalogue, or holds NaN.
         """
         for modality, array in (features or {}).items():
-            if len(array) != train.n_items:
+            if modality == REVIEWS:
+                needed = int(train.log["row"].max()) + 1 if len(train) else 0
+                if array.shape[0] < needed:
+                    raise ValueError(
+                        f"features[{REVIEWS!r}] has {array.shape[0]} rows, and the training part "
+                        f"refers to {needed}: one row an interaction of the table it was made of"
+                    )
+            elif array.shape[0] != train.n_items:
                 raise ValueError(
-                    f"features[{modality!r}] has {len(array)} rows for {train.n_items} items: "
+                    f"features[{modality!r}] has {array.shape[0]} rows for {train.n_items} items: "
                     "one row an item, in the order of train.items"
                 )
-            if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-                row = int(np.argwhere(~np.isfinite(array))[0, 0])
+            values = array.data if sparse.issparse(array) else array
+            if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+                rows = array.tocoo().coords[0] if sparse.issparse(array) else np.arange(len(array))
+                wrong = ~np.isfinite(array.tocoo().data if sparse.issparse(array) else array)
+                row = rows[np.argwhere(wrong)[:, 0]].min()
                 raise ValueError(f"features[{modality!r}] holds NaN or infinity in item row {row}")
         self._train = None  # until it has learnt, also where learning fails
         self._learn(train, features or {}, validation)
@@ -67,7 +104,7 @@ class Recommender(ABC):
     def _learn(
         self,
         train: Interactions,
-        features: Mapping[str, np.ndarray],
+        features: Features,
         validation: Interactions | None,
     ) -> None:
         """Learn; ``features`` is checked, and empty where none were given."""
@@ -95,6 +132,153 @@ class Recommender(ABC):
         """
         seen = self._fitted().matrix[_rows(users, self._fitted().n_users, "user")]
         return top_k(self.score(users), k, exclude=seen if exclude_seen else None)
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments that make another recommender like this one, not yet fitted.
+
+        >>> from mmtutorial.baselines import Random
+        >>> Random(seed=3).options()
+        {'seed': 3}
+        """
+        kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        arguments = inspect.signature(type(self)).parameters.values()
+        return {each.name: getattr(self, each.name) for each in arguments if each.kind not in kinds}
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a fitted recommender into a folder, at once or not at all; nothing is pickled.
+
+        ``recommender.json`` holds the class, the version of this library and the options,
+        ``arrays.npz`` what was learnt and the training interactions; networks are in Keras's own
+        format beside them.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Does not exist, is empty, or holds a saved recommender and nothing else.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        RuntimeError
+            Before ``fit``.
+        TypeError
+            If an option cannot be written as JSON.
+        ValueError
+            If the folder holds something else; nothing is written then.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from mmtutorial.baselines import Random
+        >>> train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Random(seed=3).fit(train).save(folder)
+        ...     Recommender.load(folder).options()
+        {'seed': 3}
+        """
+        train = self._fitted()
+        folder = Path(folder).expanduser().resolve()
+        _check_replaceable(folder)
+        arrays = {f"learnt/{name}": np.asarray(array) for name, array in self._state().items()}
+        arrays |= {f"train/log/{column}": train.log[column].to_numpy() for column in train.log}
+        arrays |= {"train/users": train.users, "train/items": train.items}
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise TypeError(f"{name!r} of {type(self).__name__} holds objects, not numbers")
+        options = {name: _as_json(name, value) for name, value in self._saved_options().items()}
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+        fresh.mkdir()
+        try:
+            self._write(fresh)
+            np.savez(fresh / _ARRAYS, **arrays)  # type: ignore[arg-type]
+            about = {
+                "class": _class_name(type(self)),
+                "version": __version__,
+                "options": options,
+                "files": sorted(entry.name for entry in fresh.iterdir()),
+            }
+            written = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
+            (fresh / _ABOUT).write_text(written, encoding="utf-8", newline="\n")
+            _put(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a recommender that `save` has written; its scores are the same to the last bit.
+
+        ``Recommender.load`` reads any; a subclass reads its own kind only. Options that were lists
+        or tuples come back as tuples. A class that is not part of this library must have been
+        imported or defined before.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        ValueError
+            If the folder holds no recommender, a damaged one, or one of another or unknown class.
+        """
+        folder = Path(folder).expanduser()
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no folder {folder}: check the path")
+        about = _read_about(folder)
+        kind = _class_of(about["class"], folder)
+        if not issubclass(kind, cls):
+            raise ValueError(
+                f"{folder} holds a {kind.__name__}, not a {cls.__name__}: "
+                f"load it by {kind.__name__}.load or Recommender.load"
+            )
+        lacking = [name for name in about["files"] if not (folder / name).exists()]
+        if lacking:
+            raise ValueError(f"{folder} is damaged: {lacking[0]!r} is missing; save it again")
+        try:
+            arrays = _read_arrays(folder / _ARRAYS)
+            log = pd.DataFrame(under("train/log/", arrays))
+            train = Interactions(log, arrays["train/users"], arrays["train/items"])
+            learnt = under("learnt/", arrays)
+            recommender = kind._made(_tuples(about["options"]), learnt)
+            recommender._train = train
+            recommender._restore(learnt)
+            recommender._read(folder)
+        except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as fault:
+            raise ValueError(
+                f"{folder} is damaged, or was saved by another version of this library "
+                f"({about['version']}; this is {__version__}): {fault}; save it again"
+            ) from fault
+        return recommender
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """Return what was learnt, as arrays of numbers or text; not the training interactions."""
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot be saved yet: write its methods _state and _restore"
+        )
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up what `_state` returned; the training interactions are there already."""
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot be loaded yet: write its methods _state and _restore"
+        )
+
+    def _write(self, folder: Path) -> None:  # noqa: B027 — most have no files of their own
+        """Write files that are no arrays, such as Keras's, into the folder being saved."""
+
+    def _read(self, folder: Path) -> None:  # noqa: B027
+        """Read what `_write` wrote; called after `_restore`."""
+
+    def _saved_options(self) -> dict[str, Any]:
+        """Return the options that go into recommender.json."""
+        return self.options()
+
+    @classmethod
+    def _made(cls, options: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> Self:
+        """Make a recommender that is not yet fitted out of what was saved."""
+        return cls(**options)
 
     def _fitted(self) -> Interactions:
         if self._train is None:
@@ -173,3 +357,109 @@ def _rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:
     if wrong.size:
         raise ValueError(f"unknown {kind} row {wrong[0]}: rows go from 0 to {count - 1}")
     return rows
+
+
+def _class_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _class_of(name: str, folder: Path) -> type[Recommender]:
+    """Find a class by its full name; modules of this library are imported, no others."""
+    module = name.rpartition(".")[0]
+    if name not in Recommender._classes and module.partition(".")[0] == "mmtutorial":
+        with contextlib.suppress(ImportError):  # told below
+            importlib.import_module(module)
+    if name not in Recommender._classes:
+        raise ValueError(
+            f"{folder} holds a recommender of the unknown class {name}: "
+            "import or define it before loading"
+        )
+    return Recommender._classes[name]
+
+
+def _as_json(name: str, value: Any) -> Any:
+    """Return an option as JSON gives it back, or refuse it."""
+
+    def scalar(other: Any) -> Any:
+        if isinstance(other, np.generic):
+            return other.item()
+        raise TypeError(f"{type(other).__name__} is neither number, text, tuple nor dict")
+
+    try:
+        plain = json.loads(json.dumps(value, default=scalar, allow_nan=False))
+    except (TypeError, ValueError) as fault:
+        raise TypeError(f"the option {name} cannot be saved: {fault}") from fault
+    if _tuples(plain) != _tuples(value):
+        raise TypeError(f"the option {name} cannot be saved: the keys of a dict must be text")
+    return plain
+
+
+def _tuples(value: Any) -> Any:
+    """Turn lists into tuples, also inside."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to write where something else than a saved recommender lies."""
+    if folder == Path.cwd():
+        raise ValueError(f"{folder} is the folder you are in: name another one to write into")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; name a folder to save the recommender into")
+    inside = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    if _ABOUT in inside:
+        inside -= {_ABOUT, *_read_about(folder)["files"]}
+    if inside:
+        raise ValueError(
+            f"{folder} holds {min(inside)!r}, which is no part of a saved recommender; nothing "
+            "was written: name a new folder, or move what you want to keep away from this one"
+        )
+
+
+def _put(fresh: Path, folder: Path) -> None:
+    """Move a finished folder to its place; what lay there is removed only afterwards."""
+    old = fresh.with_name(fresh.name + ".old")
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(fresh, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    """Read recommender.json."""
+    path = folder / _ABOUT
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no saved recommender: {_ABOUT} is missing")
+    kinds = {"class": str, "version": str, "options": dict, "files": list}
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        sound = all(isinstance(about[name], kind) for name, kind in kinds.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise ValueError(f"{path} is damaged, or not ours: save the recommender anew, elsewhere")
+    return about
+
+
+def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with the prefix, by the rest of their names.
+
+    >>> under("history/", {"users": np.zeros(2), "history/loss": np.array([0.7])})
+    {'loss': array([0.7])}
+    """
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}

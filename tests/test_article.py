@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -187,3 +188,19 @@ def test_what_it_cannot_learn_from_is_said() -> None:
         ArticleNetwork().fit(train, features)
     with pytest.raises(ValueError, match="no user took two items"):
         ArticleNetwork().fit(rounds(n_items=6, n_users=4, length=1), content(6))
+
+
+def test_saved_and_loaded_it_scores_the_same_to_the_last_bit(tmp_path: Path) -> None:
+    train = rounds(n_items=6, n_users=8, length=4)
+    before = ArticleNetwork(epochs=1, lstm_units=4, verbose=0)
+    before.fit(train, content(6), validation=train)
+    after = ArticleNetwork.load(before.save(tmp_path / "article"))
+    np.testing.assert_array_equal(after.score(np.arange(8)), before.score(np.arange(8)))
+    np.testing.assert_array_equal(after.recommend([3, 1], k=2), before.recommend([3, 1], k=2))
+    assert after.options() == before.options()
+    assert after.history == before.history
+    assert sorted(after.history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    damaged = (tmp_path / "article" / "network.keras").read_bytes()
+    (tmp_path / "article" / "network.keras").write_bytes(damaged[: len(damaged) // 2])
+    with pytest.raises(ValueError, match="is damaged"):
+        ArticleNetwork.load(tmp_path / "article")

@@ -51,7 +51,7 @@ def test_data_writes_nothing_over_other_things(tmp_path: Path) -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     result = RUNNER.invoke(app, ["data", "shoop", "--out", str(tmp_path / "x")])
     assert result.exit_code == 1
-    assert "'shoop' is neither a data set (shop, garments) nor a folder" in result.output
+    assert "'shoop' is neither a data set (shop, garments, lastfm) nor a folder" in result.output
 
 
 def test_check_says_that_a_folder_is_not_there() -> None:

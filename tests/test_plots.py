@@ -131,3 +131,37 @@ def test_gallery_shows_what_there_is_and_names_what_is_lacking(tmp_path):
     assert Image.open(picture).size == (160, 80)
     [sound] = embedded(shown, "audio/wav")
     assert len(soundfile.read(sound)[0]) == 80
+
+
+def test_differences_are_ordered_and_counted():
+    figure, axis = plt.subplots()
+    plots.per_user_differences(
+        np.array([0.3, np.nan, -0.1, 0.0, 0.4]), axis, "NDCG@10, A − B", (0.0, 0.3)
+    )
+    assert [text.get_text() for text in axis.texts] == ["worse 25 %", "equal 25 %", "better 50 %"]
+    [mean] = [line for line in axis.lines if line.get_linestyle() == "--"]
+    assert mean.get_ydata()[0] == pytest.approx(0.15)
+    assert axis.get_ylabel() == "NDCG@10, A − B" and axis.get_xlabel()
+    plt.close(figure)
+    with pytest.raises(ValueError, match="no user to draw"):
+        plots.per_user_differences(np.array([np.nan]), plt.figure().gca(), "none")
+    plt.close()
+
+
+def test_relative_gains_are_drawn_in_per_cent_with_the_interval_that_is_known():
+    gains = pd.DataFrame(
+        {
+            "relative_gain": [0.2, -0.1],
+            "relative_low": [0.1, np.nan],
+            "relative_high": [0.3, np.nan],
+        },
+        index=["fusion", "image"],
+    )
+    figure, axis = plt.subplots()
+    plots.relative_gains(gains, axis, "gain over text (%)", goal=0.1)
+    [points] = [line for line in axis.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(points.get_xdata(), [20, -10])
+    [segments] = axis.collections
+    np.testing.assert_allclose(np.concatenate(segments.get_segments()), [[10, 1], [30, 1]])
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["fusion", "image"]
+    plt.close(figure)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +126,209 @@ def test_features_must_match_the_catalogue() -> None:
         ValueError, match=r"features\['image'\] holds NaN or infinity in item row 1"
     ):
         Rows().fit(TRAIN, {"image": broken})
+
+
+def test_sparse_features_are_checked_alike() -> None:
+    words = sparse.csr_array(np.array([[1.0, 0.0], [0.0, 0.0], [2.0, np.inf]]))
+    with pytest.raises(ValueError, match=r"features\['text'\] holds NaN or infinity in item row 2"):
+        Rows().fit(TRAIN, {"text": words})
+    with pytest.raises(ValueError, match=r"features\['text'\] has 2 rows for 3 items"):
+        Rows().fit(TRAIN, {"text": words[:2]})
+
+
+class Learnt(Recommender):
+    """Remembers a table, has nested options and a file of its own."""
+
+    def __init__(self, sizes: tuple[int, ...] = (1, 2), fusion: dict | None = None) -> None:
+        self.sizes = sizes
+        self.fusion = fusion
+        self.note = ""
+
+    def _learn(self, train, features, validation) -> None:
+        self.table = np.random.default_rng(5).random((train.n_users, train.n_items))
+        self.note = "written by _write"
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return self.table[users]
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {"table": self.table}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        assert len(self._fitted()) == 3
+        self.table = state["table"]
+
+    def _write(self, folder: Path) -> None:
+        (folder / "note.txt").write_text(self.note, encoding="utf-8")
+
+    def _read(self, folder: Path) -> None:
+        self.note = (folder / "note.txt").read_text(encoding="utf-8")
+
+
+def test_what_was_saved_comes_back_whole(tmp_path: Path) -> None:
+    options = {"sizes": (3, (4, 5)), "fusion": {"gate": None, "modalities": ("text", "audio")}}
+    learnt = Learnt(**options).fit(TRAIN)
+    folder = learnt.save(tmp_path / "deep" / "model")
+    again = Recommender.load(folder)
+    assert isinstance(again, Learnt)
+    assert again.options() == learnt.options() == options
+    assert again.note == "written by _write"
+    np.testing.assert_array_equal(again.score([0, 1]), learnt.score([0, 1]))
+    np.testing.assert_array_equal(again.recommend([0, 1], k=3), learnt.recommend([0, 1], k=3))
+    train = again._fitted()
+    pd.testing.assert_frame_equal(train.log, TRAIN.log)
+    assert train.users.tolist() == TRAIN.users.tolist()
+    assert train.items.tolist() == TRAIN.items.tolist()
+    assert sorted(each.name for each in folder.iterdir()) == [
+        "arrays.npz",
+        "note.txt",
+        "recommender.json",
+    ]
+    assert [each.name for each in folder.parent.iterdir()] == ["model"]
+
+
+def test_interactions_without_times_come_back_too(tmp_path: Path) -> None:
+    train = Interactions.of(pd.DataFrame({"user": ["bob", "ann"], "item": ["tea", "cup"]}))
+    Rowless().fit(train).save(tmp_path)
+    pd.testing.assert_frame_equal(Rowless.load(tmp_path)._fitted().log, train.log)
+
+
+class Rowless(Rows):
+    """Rows that can be saved: nothing to remember but the catalogue."""
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._learn(self._fitted(), {}, None)
+
+
+def test_saving_replaces_a_saved_recommender_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    Learnt().fit(TRAIN).save(folder)
+    Rowless().fit(TRAIN).save(folder)
+    assert sorted(each.name for each in folder.iterdir()) == ["arrays.npz", "recommender.json"]
+    (folder / "holiday.jpg").write_bytes(b"dear")
+    with pytest.raises(ValueError, match=r"holds 'holiday.jpg', which is no part"):
+        Rowless().fit(TRAIN).save(folder)
+    with pytest.raises(ValueError, match=r"holds 'model', which is no part"):
+        Rowless().fit(TRAIN).save(tmp_path)
+    with pytest.raises(ValueError, match="is a file; name a folder"):
+        Rowless().fit(TRAIN).save(folder / "holiday.jpg")
+    assert (folder / "holiday.jpg").read_bytes() == b"dear"
+
+
+def test_nothing_is_saved_from_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="the folder you are in"):
+        Rowless().fit(TRAIN).save(".")
+
+
+def test_saving_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    learnt = Learnt().fit(TRAIN)
+    learnt.save(folder)
+
+    def disk_full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Learnt, "_write", disk_full)
+    with pytest.raises(OSError, match="no space left"):
+        learnt.save(folder)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(Learnt.load(folder).score([0]), learnt.score([0]))
+    replace = os.replace
+
+    def replaced_but_once(source: Path, target: Path) -> None:
+        if not str(source).endswith("model") and not str(source).endswith(".old"):
+            raise OSError("the device is busy")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replaced_but_once)
+    with pytest.raises(OSError, match="busy"):
+        learnt.save(folder)
+    assert [each.name for each in tmp_path.iterdir()] == ["model"]
+    np.testing.assert_array_equal(Learnt.load(folder).score([0]), learnt.score([0]))
+
+
+def test_what_cannot_be_saved_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="has not been fitted"):
+        Learnt().save(tmp_path / "model")
+    with pytest.raises(NotImplementedError, match="Rows cannot be saved yet: write its methods"):
+        Rows().fit(TRAIN).save(tmp_path / "model")
+    for option in ({1: "one"}, np.ones(2), float("nan"), TRAIN):
+        with pytest.raises(TypeError, match="the option fusion cannot be saved"):
+            Learnt(fusion=option).fit(TRAIN).save(tmp_path / "model")
+    objects = Learnt().fit(TRAIN)
+    objects.table = np.array([[None, 1]])
+    with pytest.raises(TypeError, match="'learnt/table' of Learnt holds objects"):
+        objects.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_options_too(tmp_path: Path) -> None:
+    Learnt(sizes=(np.int64(3), np.float32(0.5))).fit(TRAIN).save(tmp_path)
+    assert Learnt.load(tmp_path).sizes == (3, 0.5)
+
+
+def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        Recommender.load(tmp_path / "nowhere")
+    with pytest.raises(
+        ValueError, match=r"holds no saved recommender: recommender.json is missing"
+    ):
+        Recommender.load(tmp_path)
+    folder = Learnt().fit(TRAIN).save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"holds a Learnt, not a Rowless: load it by Learnt.load"):
+        Rowless.load(folder)
+
+    about = json.loads((folder / "recommender.json").read_text())
+    for name in ("Elsewhere", "mmtutorial.baselines.Elsewhere", "mmtutorial.nowhere.Elsewhere"):
+        changed = json.dumps({**about, "class": name})
+        (folder / "recommender.json").write_text(changed)
+        with pytest.raises(ValueError, match=f"unknown class {name}: import or define it"):
+            Recommender.load(folder)
+    for damage in ("{", "[]", '{"class": "Learnt"}', json.dumps({**about, "files": 3})):
+        (folder / "recommender.json").write_text(damage)
+        with pytest.raises(ValueError, match=r"recommender.json is damaged, or not ours"):
+            Recommender.load(folder)
+    (folder / "recommender.json").write_text(json.dumps({**about, "options": {"size": 3}}))
+    with pytest.raises(ValueError, match="saved by another version of this library"):
+        Recommender.load(folder)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "remove", "pickle"])
+def test_damaged_arrays_are_refused(tmp_path: Path, damage: str) -> None:
+    folder = Learnt().fit(TRAIN).save(tmp_path / "model")
+    path = folder / "arrays.npz"
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "flip":
+        place = content.index(np.random.default_rng(5).random((2, 3)).tobytes()[:16])
+        content[place] ^= 1
+        path.write_bytes(content)
+    elif damage == "remove":
+        path.unlink()
+    else:
+        with np.load(path) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        arrays["learnt/table"] = arrays["learnt/table"].astype(object)
+        np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="allow_pickle" if damage == "pickle" else "is damaged"):
+        Recommender.load(folder)
+
+
+def test_classes_of_the_library_are_found_without_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmtutorial.baselines import Random
+
+    Random(seed=4).fit(TRAIN).save(tmp_path)
+    monkeypatch.delitem(Recommender._classes, "mmtutorial.baselines.simple.Random")
+    monkeypatch.delitem(sys.modules, "mmtutorial.baselines.simple")
+    assert Recommender.load(tmp_path).options() == {"seed": 4}

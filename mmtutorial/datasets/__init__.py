@@ -14,6 +14,8 @@ from mmtutorial.datasets.dataset import (
     validate_folder,
 )
 from mmtutorial.datasets.garments import garments
+from mmtutorial.datasets.lastfm import lastfm
+from mmtutorial.datasets.mmrec import read_mmrec
 from mmtutorial.datasets.shop import shop
 from mmtutorial.datasets.simulate import simulate
 
@@ -24,13 +26,15 @@ __all__ = [
     "Fault",
     "Truth",
     "garments",
+    "lastfm",
     "load",
+    "read_mmrec",
     "shop",
     "simulate",
     "validate_folder",
 ]
 
-MAKERS = {"shop": shop, "garments": garments}
+MAKERS = {"shop": shop, "garments": garments, "lastfm": lastfm}
 
 
 def load(name: str | Path, **options: Any) -> Dataset:
@@ -39,9 +43,9 @@ def load(name: str | Path, **options: Any) -> Dataset:
     Parameters
     ----------
     name : str or Path
-        "shop", "garments", or the path of a folder that holds a dataset.json.
+        "shop", "garments", "lastfm", or the path of a folder that holds a dataset.json.
     **options
-        Passed to `shop` or `garments`, such as ``seed``; a folder takes none.
+        Passed to `shop`, `garments` or `lastfm`, such as ``seed``; a folder takes none.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 dataset.json        name, version, licence, source, seed
 items.csv           item, title, text, image, audio, further columns
-interactions.csv    user, item, timestamp, rating, review
+interactions.csv    user, item, timestamp, rating, review, part, further columns
 images/  audio/     the files that items.csv names
 features/           optional: text.npy, image.npy, audio.npy, one row an item
 truth/              optional, simulated data only: items.csv and users.csv, named factors, and in
@@ -40,7 +40,12 @@ PARTS = {  # what a data set's folder holds, beside the folders of its media
     *("dataset.json", "items.csv", "interactions.csv"),
     *("images", "audio", "features", "truth"),
 }
-_LATEST = 100_000_000_000  # seconds since 1970: the year 5138; larger numbers are milliseconds
+SPLIT = ("train", "validation", "test")  # the parts that a data set may come with
+_MARKS = {  # what separates the cells of a table: its name, and what to do about ragged rows
+    ",": ("commas", 'put a cell that holds a comma in double quotes, "like, this"'),
+    "\t": ("tabs", "put exactly one tab between two cells"),
+}
+LATEST = 100_000_000_000  # seconds since 1970: the year 5138; larger numbers are milliseconds
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,21 @@ class Fault:
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be read, found or written; the message says why and what to do."""
+    """A data set that cannot be read, found or written; the message says why and what to do.
+
+    ``faults`` holds all of them, where it is the files that are wrong.
+    """
+
+    faults: tuple[Fault, ...] = ()
 
     @classmethod
     def of(cls, place: str | Path, faults: Sequence[Fault]) -> Self:
         """Tell the first ten faults of a folder."""
         shown = "\n".join(f"  {fault}" for fault in faults[:10])
         more = f"\n  and {len(faults) - 10} more" if len(faults) > 10 else ""
-        return cls(f"{place} cannot be read as a data set:\n{shown}{more}")
+        error = cls(f"{place} cannot be read as a data set:\n{shown}{more}")
+        error.faults = tuple(faults)
+        return error
 
 
 @dataclass(frozen=True)
@@ -130,8 +142,10 @@ class Dataset:
         given; the others are filled in.
     interactions : DataFrame
         ``user`` (str), ``item`` (str), ``timestamp`` (int64, seconds since 1970 UTC), ``rating``
-        (float64, NaN where absent), ``review`` (str, "" where absent). The first three must be
-        given. They are kept sorted by timestamp, user, item.
+        (float64, NaN where absent), ``review`` (str, "" where absent), and further columns. The
+        first three must be given. Where nobody knows when anything happened, the whole column
+        ``timestamp`` is empty, and becomes float64 NaN. A further column ``part`` says "train",
+        "validation" or "test" of each. They are kept sorted by timestamp, user, item.
     folder : Path
         Where ``images/`` and ``audio/`` lie.
     licence, source, version : str
@@ -195,8 +209,10 @@ class Dataset:
             rating=self.interactions.get("rating", np.nan),
             review=self.interactions.get("review", ""),
         )
-        interactions = interactions[["user", "item", "timestamp", "rating", "review"]]
-        for column in ("user", "item", "review"):
+        first = ["user", "item", "timestamp", "rating", "review"]
+        further = [column for column in interactions.columns if column not in first]
+        interactions = interactions[first + further]
+        for column in ("user", "item", "review", *(["part"] if "part" in further else [])):
             interactions[column] = interactions[column].map(_as_text)
         interactions["timestamp"] = _whole_seconds(interactions["timestamp"])
         self.interactions = interactions.sort_values(
@@ -329,6 +345,7 @@ class Dataset:
     def _write_tables(self, folder: Path) -> None:
         """Write everything but the media."""
         numbers = self.items.select_dtypes("number").columns
+        further = self.interactions.drop(columns=["timestamp", "rating"]).select_dtypes("number")
         about: dict[str, Any] = {
             "name": self.name,
             "version": self.version,
@@ -337,6 +354,8 @@ class Dataset:
             "seed": self.seed,
             "number_columns": list(numbers),
         }
+        if not further.empty:
+            about["number_columns_of_interactions"] = list(further)
         text = json.dumps(about, ensure_ascii=False, indent=2)
         (folder / "dataset.json").write_text(text + "\n", encoding="utf-8", newline="\n")
         _write_table(self.items, folder / "items.csv")
@@ -373,7 +392,7 @@ def _foreign(folder: Path) -> list[str]:
         return []
     parts = set(PARTS)
     if (folder / "dataset.json").exists():
-        table = _read_table(folder, "items.csv", ["item"], [])
+        table = read_table(folder, "items.csv", ["item"], [])
         for kind in ("image", "audio"):
             if table is not None and kind in table:
                 parts |= {PurePosixPath(name).parts[0] for name in table[kind] if name}
@@ -388,7 +407,17 @@ def _as_text(cell: object) -> str:
 
 
 def _whole_seconds(times: pd.Series) -> pd.Series:
-    """Return int64 seconds; dates of pandas become them, other things are refused."""
+    """Return int64 seconds, or float64 NaN where none is known.
+
+    Dates of pandas become seconds; other things are refused.
+    """
+    if len(times) and times.isna().all():
+        return pd.Series(np.nan, index=times.index)
+    if times.isna().any():
+        raise DatasetError(
+            f"the timestamps of {int(times.isna().sum())} interactions are missing: give all, or "
+            "leave the whole column empty"
+        )
     if pd.api.types.is_datetime64_any_dtype(times):
         since = times - pd.Timestamp(0, tz=times.dt.tz)
         return since // pd.Timedelta(seconds=1)
@@ -433,18 +462,19 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
         faults.append(Fault(str(folder), None, what, "check the path"))
         return None
     about = _read_about(folder / "dataset.json", faults)
-    items = _read_table(folder, "items.csv", ["item"], faults)
-    interactions = _read_table(folder, "interactions.csv", ["user", "item", "timestamp"], faults)
+    items = read_table(folder, "items.csv", ["item"], faults)
+    interactions = read_table(folder, "interactions.csv", ["user", "item", "timestamp"], faults)
     if about is None or items is None or interactions is None:
         return None
     for column in about.get("number_columns", []):
         if column in items:
-            items[column] = _numbers(items[column], "items.csv", column, faults)
+            items[column] = read_numbers(items[column], "items.csv", column, faults)
     interactions["timestamp"] = _timestamps(interactions["timestamp"], faults)
-    if "rating" in interactions:
-        interactions["rating"] = _numbers(
-            interactions["rating"], "interactions.csv", "rating", faults
-        )
+    for column in ("rating", *about.get("number_columns_of_interactions", [])):
+        if column in interactions:
+            interactions[column] = read_numbers(
+                interactions[column], "interactions.csv", column, faults
+            )
     features = _read_features(folder, faults)
     truth = _read_truth(folder, faults)
     # In file order, so that faults name the file's rows; __post_init__ sorts a copy.
@@ -486,13 +516,17 @@ def _read_about(path: Path, faults: list[Fault]) -> dict[str, Any] | None:
     return about
 
 
-def _read_table(
-    folder: Path, name: str, needed: list[str], faults: list[Fault]
+def read_table(
+    folder: Path, name: str, needed: list[str], faults: list[Fault], mark: str = ","
 ) -> pd.DataFrame | None:
-    """Read a CSV as text, every cell a str; None if its columns cannot be told."""
+    """Read a table as text, every cell a str; None if its columns cannot be told.
+
+    Appends to ``faults`` what is wrong, and goes on as far as it can. Cells are separated by
+    ``mark``: between commas, a cell may stand in double quotes; between tabs, quotes mean nothing.
+    """
     path = folder / name
     if not path.is_file():
-        remedy = f"write it, with a header such as {','.join(needed)}"
+        remedy = f"write it, with a header such as {mark.join(needed)}"
         faults.append(Fault(name, None, "the file is missing", remedy))
         return None
     raw = path.read_bytes()
@@ -511,10 +545,15 @@ def _read_table(
         return None
     if not text.strip():
         faults.append(
-            Fault(name, None, "the file is empty", f"its first row names {','.join(needed)}")
+            Fault(name, None, "the file is empty", f"its first row names {mark.join(needed)}")
         )
         return None
-    reader = csv.reader(io.StringIO(text))
+    lines = io.StringIO(text)
+    reader = (
+        csv.reader(lines)
+        if mark == ","
+        else csv.reader(lines, delimiter=mark, quoting=csv.QUOTE_NONE)
+    )
     limit = csv.field_size_limit(LONGEST)
     try:
         rows = list(reader)
@@ -534,11 +573,11 @@ def _read_table(
         return None
     lacking = [column for column in needed if column not in header]
     if lacking:
-        other = next((mark for mark in ";\t|" if mark in header[0]), None)
+        other = next((other for other in ",;\t|" if other in header[0]), None)
         message, remedy = f"lacks the columns {lacking}", f"the header has {header}: rename or add"
         if len(header) == 1 and other:
             message = f"its columns are separated by {other!r}"
-            remedy = "separate them by commas"
+            remedy = f"separate them by {_MARKS[mark][0]}"
         faults.append(Fault(name, 1, message, remedy))
         return None
     ragged = [
@@ -546,7 +585,7 @@ def _read_table(
             name,
             row,
             f"has {len(cells)} cells, the header has {len(header)}",
-            'put a cell that holds a comma in double quotes, "like, this"',
+            _MARKS[mark][1],
         )
         for row, cells in enumerate(rows, start=1)
         if len(cells) != len(header)
@@ -561,7 +600,7 @@ def _read_table(
     return table
 
 
-def _numbers(values: pd.Series, name: str, column: str, faults: list[Fault]) -> pd.Series:
+def read_numbers(values: pd.Series, name: str, column: str, faults: list[Fault]) -> pd.Series:
     """Turn text into float64, "" into NaN."""
     empty = values == ""
     numbers = pd.to_numeric(values.where(~empty), errors="coerce").astype(np.float64)
@@ -573,13 +612,17 @@ def _numbers(values: pd.Series, name: str, column: str, faults: list[Fault]) -> 
 
 
 def _timestamps(values: pd.Series, faults: list[Fault]) -> pd.Series:
-    """Turn text into int64 seconds since 1970."""
+    """Turn text into int64 seconds since 1970; into float64 NaN where every cell is empty."""
+    if (values == "").all():
+        return pd.Series(np.nan, index=values.index)
     whole = values.str.fullmatch(r"\s*-?\d{1,18}\s*").to_numpy(dtype=bool)
     seconds = np.zeros(len(values), dtype=np.int64)
     seconds[whole] = values[whole].astype(np.int64)
-    for place in np.flatnonzero(~whole | (np.abs(seconds) > _LATEST)):
+    for place in np.flatnonzero(~whole | (np.abs(seconds) > LATEST)):
         value = values.iloc[place]
         remedy = "write whole seconds since 1970-01-01 00:00 UTC"
+        if not value:
+            remedy += ", or leave the whole column empty where no times are known"
         if whole[place]:
             remedy += "; these look like milliseconds: divide by 1000"
         message = f"the timestamp {value!r} is not a time"
@@ -595,13 +638,21 @@ def _read_features(folder: Path, faults: list[Fault]) -> dict[str, np.ndarray]:
             remedy = f"the modalities are {', '.join(MODALITIES)}: rename or remove it"
             faults.append(Fault(name, None, f"{path.stem!r} is not a modality", remedy))
             continue
-        try:
-            features[path.stem] = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError):
-            message = "not a plain NumPy array (pickled objects are never loaded)"
-            remedy = "write it with numpy.save from a float32 array (n_items, d)"
-            faults.append(Fault(name, None, message, remedy))
+        array = read_array(path, name, faults)
+        if array is not None:
+            features[path.stem] = array
     return features
+
+
+def read_array(path: Path, name: str, faults: list[Fault], mapped: bool = False) -> Any:
+    """Load an array of NumPy, ``mapped`` into memory or whole; None (and a fault) if it is none."""
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        message = "not a plain NumPy array (pickled objects are never loaded)"
+        remedy = "write it with numpy.save from a float32 array (n_items, d)"
+        faults.append(Fault(name, None, message, remedy))
+        return None
 
 
 def _read_truth(folder: Path, faults: list[Fault]) -> Truth | None:
@@ -610,11 +661,11 @@ def _read_truth(folder: Path, faults: list[Fault]) -> Truth | None:
     tables = []
     for kind in ("item", "user"):
         name = f"truth/{kind}s.csv"
-        table = _read_table(folder, name, [kind], faults)
+        table = read_table(folder, name, [kind], faults)
         if table is None:
             return None
         factors = table.drop(columns=kind)
-        numbers = [_numbers(factors[column], name, str(column), faults) for column in factors]
+        numbers = [read_numbers(factors[column], name, str(column), faults) for column in factors]
         tables.append(
             pd.DataFrame(
                 np.column_stack(numbers) if numbers else np.empty((len(table), 0)),
@@ -696,16 +747,28 @@ def _interaction_faults(interactions: pd.DataFrame, items: pd.DataFrame) -> list
     for place in _rows(unknown):
         message = f"the item {interactions['item'].iloc[place]!r} is not in items.csv"
         faults.append(Fault(file, place + 2, message, "add it there, or remove this row"))
+    for place in _rows(~interactions["part"].isin(SPLIT) if "part" in interactions else []):
+        message = f"the part {interactions['part'].iloc[place]!r} is unknown"
+        remedy = f"write one of {', '.join(SPLIT)}, or remove the column"
+        faults.append(Fault(file, place + 2, message, remedy))
     return faults
 
 
 def _repeat_faults(log: pd.DataFrame, note: str = "") -> list[Fault]:
-    """Interactions that occur twice at the same second."""
+    """Interactions that occur twice at the same second, or in two parts."""
     faults = []
+    when = "" if log["timestamp"].isna().all() else " at the same time"
     for place in _rows(log.duplicated(["user", "item", "timestamp"])):
         user, item = log["user"].iloc[place], log["item"].iloc[place]
-        message = f"{user!r} takes {item!r} twice at the same time{note}"
+        message = f"{user!r} takes {item!r} twice{when}{note}"
         faults.append(Fault("interactions.csv", place + 2, message, "remove one of the two rows"))
+    if "part" in log:
+        first = log.groupby(["user", "item"], sort=False)["part"].transform("first")
+        for place in _rows(log["part"] != first):
+            user, item, part = (log[name].iloc[place] for name in ("user", "item", "part"))
+            message = f"{user!r} takes {item!r} in the parts {first.iloc[place]} and {part}{note}"
+            remedy = "what is tested must not be learnt from: remove one of the two rows"
+            faults.append(Fault("interactions.csv", place + 2, message, remedy))
     return faults
 
 

@@ -21,6 +21,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 import joblib
 import pooch
@@ -73,7 +74,8 @@ class Collection:
     name : str
         Of its folder, and of its manifest.
     address : str
-        A zip archive that holds the files below one top folder; or the collection's only file.
+        A zip archive that holds the files below one top folder; or the collection's only file; or,
+        ending in "/", what each file's path is appended to.
     licence, page : str
         Its terms, and the page where a person finds it.
 
@@ -151,21 +153,16 @@ class Collection:
     def _download(self, folder: Path) -> None:
         """Bring all files into the folder, or say why that cannot be done."""
         folder.mkdir(parents=True, exist_ok=True)
-        only = next(iter(self.manifest)) if len(self.manifest) == 1 else None
         Console(stderr=True).print(
             f"Downloading {self.name} ({self.licence}) from {self.address}", soft_wrap=True
         )
         pooch.get_logger().setLevel("WARNING")
         archive = folder.parent / f"{self.name}.zip"
         try:
-            pooch.retrieve(
-                self.address,
-                known_hash=self.manifest[only][0] if only else None,
-                fname=only or archive.name,
-                path=folder if only else folder.parent,
-                downloader=resuming(folder.parent / f"{self.name}.part"),
-            )
-            if not only:
+            for name, address in self._addresses.items():
+                self._retrieve(address, folder / name, self.manifest[name][0])
+            if not self._addresses:
+                self._retrieve(self.address, archive)
                 unpack(archive, folder, self.manifest)
         except (
             requests.RequestException,
@@ -181,6 +178,20 @@ class Collection:
                 f"and let {DATA} name the folder above"
             ) from error
         archive.unlink(missing_ok=True)
+
+    @property
+    def _addresses(self) -> dict[str, str]:
+        """Path of each file that can be had on its own: its address."""
+        if self.address.endswith("/"):
+            return {name: self.address + quote(name) for name in self.manifest}
+        return dict.fromkeys(self.manifest, self.address) if len(self.manifest) == 1 else {}
+
+    def _retrieve(self, address: str, path: Path, digest: str | None = None) -> None:
+        """Bring one file to its place, unless it lies there as it should."""
+        part = cache_folder() / "downloads" / f"{self.name}.part"
+        pooch.retrieve(
+            address, digest, fname=path.name, path=path.parent, downloader=resuming(part)
+        )
 
 
 def read_manifest(text: str) -> dict[str, tuple[str, int]]:

@@ -16,32 +16,60 @@ from mmtutorial.evaluation.metrics import (
     reciprocal_rank,
     user_coverage,
 )
+from mmtutorial.evaluation.sampled import (
+    relevant_ranks,
+    sampled_hit_rate,
+    sampled_ndcg,
+    sampled_ranks,
+)
+from mmtutorial.evaluation.significance import (
+    PairedComparison,
+    compare_all,
+    holm,
+    paired_comparison,
+    permutation_p,
+)
 from mmtutorial.evaluation.splits import (
     Split,
     cold_items,
     cold_items_split,
+    default_split,
+    given_split,
     global_time_split,
     leave_last_out,
 )
+from mmtutorial.evaluation.tuning import tune
 
 __all__ = [
     "Evaluation",
+    "PairedComparison",
     "Split",
     "average_precision",
     "cold_items",
     "cold_items_split",
     "compare",
+    "compare_all",
+    "default_split",
     "evaluate",
     "gini",
+    "given_split",
     "global_time_split",
     "hit_rate",
+    "holm",
     "intra_list_diversity",
     "item_coverage",
     "leave_last_out",
     "ndcg",
     "novelty",
+    "paired_comparison",
+    "permutation_p",
     "precision",
     "recall",
     "reciprocal_rank",
+    "relevant_ranks",
+    "sampled_hit_rate",
+    "sampled_ndcg",
+    "sampled_ranks",
+    "tune",
     "user_coverage",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from rich.progress import track
+from scipy import sparse
 
 from mmtutorial.evaluation.metrics import (
     ACCURACY,
@@ -20,10 +21,12 @@ from mmtutorial.evaluation.metrics import (
     user_coverage,
 )
 from mmtutorial.evaluation.splits import Split
+from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.recommender import Recommender, top_k
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _RESAMPLED = 2**22  # users drawn at a time by the bootstrap: bounds memory
+EARLIER = ("train", "validation")  # what may be left out of the lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,10 @@ class Evaluation:
         Metrics of all lists together: item_coverage, user_coverage, gini.
     n_bootstrap, seed : int
         How `summary` finds its intervals.
+    excluded : tuple of str
+        Parts whose items were left out of the lists.
+    relevant_items, candidates : ndarray or None
+        bool (n_items,): the only items that counted as relevant, that competed; None for all.
     """
 
     recommender: str
@@ -58,6 +65,9 @@ class Evaluation:
     catalogue: dict[str, float]
     n_bootstrap: int = 1000
     seed: int = 0
+    excluded: tuple[str, ...] = EARLIER
+    relevant_items: np.ndarray | None = None
+    candidates: np.ndarray | None = None
 
     def summary(self) -> pd.DataFrame:
         """Return each metric's mean and 95 % interval: columns mean, low, high.
@@ -71,7 +81,7 @@ class Evaluation:
         than all lists do.
         """
         values = self.per_user.to_numpy()
-        means = _bootstrap_means(values, self.n_bootstrap, self.seed)
+        means = bootstrap_means(values, self.n_bootstrap, self.seed)
         bounds = pd.DataFrame(means, columns=self.per_user.columns).quantile([0.025, 0.975])
         table = pd.DataFrame(
             {"mean": self.per_user.mean(), "low": bounds.iloc[0], "high": bounds.iloc[1]}
@@ -88,6 +98,9 @@ def evaluate(
     k: int = 10,
     *,
     part: Literal["test", "validation"] = "test",
+    exclude: Collection[str] = EARLIER,
+    relevant_items: np.ndarray | None = None,
+    candidates: np.ndarray | None = None,
     block: int = 1024,
     n_bootstrap: int = 1000,
     seed: int = 0,
@@ -97,8 +110,12 @@ def evaluate(
 
     What the user took before is left out of the lists: training items, and for the test the
     validation items too. All other items compete, those without a training interaction included.
-    Users without an item in the part, or without one in training, are not evaluated. Users are
-    scored in blocks, so that memory does not grow with users × items.
+    Users without a relevant item in the part, or without one in training, are not evaluated. Users
+    are scored in blocks, so that memory does not grow with users × items.
+
+    To measure cold and warm items apart, give the cold ones (`cold_items`) as ``relevant_items``:
+    they are looked for in lists over the whole catalogue. As ``candidates``, they compete with each
+    other alone: a question that no shop asks, but it tells what is known about them.
 
     Parameters
     ----------
@@ -110,6 +127,15 @@ def evaluate(
         Length of the lists.
     part : {"test", "validation"}
         Choose by "validation"; report "test".
+    exclude : collection of {"train", "validation"}
+        Parts whose items are left out of a user's list; the part that is evaluated never is. Some
+        toolboxes, MMRec among them, leave out training items only, and their test is harder: in it
+        the validation items take up places.
+    relevant_items : ndarray, optional
+        bool (n_items,): no other item counts as relevant.
+    candidates : ndarray, optional
+        bool (n_items,): no other item is ranked, nor relevant; item_coverage and gini are then over
+        these.
     block : int
         Users scored at a time; the numbers do not depend on it.
     n_bootstrap, seed : int
@@ -130,7 +156,7 @@ def evaluate(
         If the recommender has not been fitted.
     ValueError
         If it was fitted on other users or items, or on interactions of the part; if no user can be
-        evaluated; for an option out of range.
+        evaluated; for an option out of range or of another shape.
 
     References
     ----------
@@ -154,26 +180,37 @@ def evaluate(
             raise ValueError(f"{name} is {value}; it must be at least 1")
     if part not in ("test", "validation"):
         raise ValueError(f"part is {part!r}; evaluate on 'test' or 'validation'")
+    unknown = [name for name in exclude if name not in EARLIER]
+    if unknown:
+        raise ValueError(f"exclude names {unknown[0]!r}; the parts to leave out are {EARLIER}")
+    excluded = tuple(name for name in EARLIER if name in exclude and name != part)
     target = split.test if part == "test" else split.validation
-    users = split.test_users if part == "test" else split.validation_users
-    if len(users) == 0:
-        raise ValueError(f"no user has both a training item and an item in the {part} part")
+    relevant_items = _checked_mask(relevant_items, target.n_items, "relevant_items")
+    candidates = _checked_mask(candidates, target.n_items, "candidates")
+    counted = np.ones(target.n_items, dtype=bool)
+    for mask in (relevant_items, candidates):
+        counted &= True if mask is None else mask
+    users, relevant = relevant_to(split, part, counted)
     if item_vectors is not None and len(item_vectors) != target.n_items:
         raise ValueError(f"item_vectors has {len(item_vectors)} rows for {target.n_items} items")
-    _check_fitted(recommender, split, part)
+    check_fitted(recommender, split, part)
 
-    before = split.train.matrix
-    if part == "test":
-        before = before + split.validation.matrix
+    before = taken_before(split, excluded)
     blocks = np.split(users, range(block, len(users), block))
     ranked = np.concatenate(
-        [top_k(recommender.score(rows), k, exclude=before[rows]) for rows in _watched(blocks)]
+        [
+            top_k(_of_candidates(recommender.score(rows), candidates), k, exclude=before[rows])
+            for rows in watched(blocks)
+        ]
     )
-    relevant = target.matrix[users]
     per_user = {name: metric(ranked, relevant) for name, metric in ACCURACY.items()}
     per_user["novelty"] = novelty(ranked, split.train.matrix.sum(axis=0))
     if item_vectors is not None:
         per_user["intra_list_diversity"] = intra_list_diversity(ranked, item_vectors)
+    places, n_places = ranked, target.n_items
+    if candidates is not None:  # number the candidates from 0
+        n_places = int(candidates.sum())
+        places = np.where(ranked >= 0, (np.cumsum(candidates) - 1)[ranked], -1)
     return Evaluation(
         recommender=recommender.name,
         split=split.name,
@@ -183,12 +220,15 @@ def evaluate(
         ranked=ranked,
         per_user=pd.DataFrame(per_user, index=pd.Index(users, name="user")),
         catalogue={
-            "item_coverage": item_coverage(ranked, target.n_items),
+            "item_coverage": item_coverage(places, n_places),
             "user_coverage": user_coverage(ranked, relevant),
-            "gini": gini(ranked, target.n_items),
+            "gini": gini(places, n_places),
         },
         n_bootstrap=n_bootstrap,
         seed=seed,
+        excluded=excluded,
+        relevant_items=relevant_items,
+        candidates=candidates,
     )
 
 
@@ -201,7 +241,8 @@ def compare(evaluations: Sequence[Evaluation], oracle: Evaluation | None = None)
     Raises
     ------
     ValueError
-        If there is nothing to compare, or they were not measured on the same users, split and k.
+        If there is nothing to compare, or they were not measured alike: on the same users, split,
+        part, k, with the same items left out, relevant and competing.
 
     Examples
     --------
@@ -218,19 +259,7 @@ def compare(evaluations: Sequence[Evaluation], oracle: Evaluation | None = None)
         raise ValueError("compare needs at least one evaluation")
     if oracle is None:
         oracle = next((each for each in evaluations if each.recommender == "oracle"), None)
-    first = evaluations[0]
-    for each in [*evaluations, *([oracle] if oracle else [])]:
-        for name in ("split", "part", "k"):
-            if getattr(each, name) != getattr(first, name):
-                raise ValueError(
-                    f"{each.recommender} was measured with {name} {getattr(each, name)!r}, "
-                    f"{first.recommender} with {getattr(first, name)!r}: evaluate both alike"
-                )
-        if not np.array_equal(each.users, first.users):
-            raise ValueError(
-                f"{each.recommender} and {first.recommender} were measured on other users: "
-                "evaluate both on the same split"
-            )
+    check_alike([*evaluations, *([oracle] if oracle else [])])
     table = pd.DataFrame(
         [{**each.per_user.mean(), **each.catalogue} for each in evaluations],
         index=pd.Index([each.recommender for each in evaluations], name="recommender"),
@@ -240,7 +269,76 @@ def compare(evaluations: Sequence[Evaluation], oracle: Evaluation | None = None)
     return table
 
 
-def _check_fitted(recommender: Recommender, split: Split, part: str) -> None:
+def check_alike(evaluations: Sequence[Evaluation], *, same_users: bool = True) -> None:
+    """Refuse to put evaluations side by side that were not measured alike; the message says how."""
+    first = evaluations[0]
+    for each in evaluations[1:]:
+        for name in ("split", "part", "k", "excluded"):
+            if getattr(each, name) != getattr(first, name):
+                raise ValueError(
+                    f"{each.recommender} was measured with {name} {getattr(each, name)!r}, "
+                    f"{first.recommender} with {getattr(first, name)!r}: evaluate both alike"
+                )
+        for name in ("relevant_items", "candidates"):
+            mask, other = getattr(each, name), getattr(first, name)
+            if same_users and not (mask is other or np.array_equal(mask, other)):
+                raise ValueError(
+                    f"{each.recommender} and {first.recommender} were measured with other "
+                    f"{name}: evaluate both alike"
+                )
+        if same_users and not np.array_equal(each.users, first.users):
+            raise ValueError(
+                f"{each.recommender} and {first.recommender} were measured on other users: "
+                "evaluate both on the same split"
+            )
+
+
+def relevant_to(
+    split: Split, part: str, counted: np.ndarray | None = None
+) -> tuple[np.ndarray, sparse.csr_array]:
+    """Return whom a part evaluates, and what is relevant to them.
+
+    Returns int (n,), the rows of the users with a training item and a relevant item in the part,
+    and float32 csr (n, n_items), 1 where relevant. ``counted``, bool (n_items,), says which items
+    can be relevant at all. Raises ValueError if nobody is left.
+    """
+    users: np.ndarray = getattr(split, f"{part}_users")
+    interactions: Interactions = getattr(split, part)
+    relevant = interactions.matrix[users]
+    if counted is not None and not counted.all():
+        relevant.data *= counted[relevant.indices]
+        relevant.eliminate_zeros()
+        kept = np.flatnonzero(np.diff(relevant.indptr))
+        users, relevant = users[kept], relevant[kept]
+    if len(users) == 0:
+        raise ValueError(f"no user has both a training item and a relevant item in the {part} part")
+    return users, relevant
+
+
+def taken_before(split: Split, parts: Collection[str]) -> sparse.csr_array:
+    """Return what users took in these parts: csr (n_users, n_items), nonzero where taken."""
+    none: Any = sparse.csr_array((split.train.n_users, split.train.n_items), dtype=np.float32)
+    return sum((getattr(split, name).matrix for name in parts), none)
+
+
+def _checked_mask(mask: np.ndarray | None, n_items: int, name: str) -> np.ndarray | None:
+    """Refuse what does not say yes or no of every item."""
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != (n_items,):
+        raise ValueError(
+            f"{name} is {mask.dtype} {mask.shape}: it must be bool ({n_items},), one entry an item"
+        )
+    return mask
+
+
+def _of_candidates(scores: np.ndarray, candidates: np.ndarray | None) -> np.ndarray:
+    """Let no other item compete."""
+    return scores if candidates is None else np.where(candidates, scores, -np.inf)
+
+
+def check_fitted(recommender: Recommender, split: Split, part: str) -> None:
     """Refuse a recommender that knows other users or items, or has seen what it is tested on."""
     known, target = recommender._fitted(), getattr(split, part)
     for kind in ("users", "items"):
@@ -257,7 +355,7 @@ def _check_fitted(recommender: Recommender, split: Split, part: str) -> None:
         )
 
 
-def _watched(blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
+def watched(blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Show progress if the first block tells that all will take long."""
     start = time.monotonic()
     yield blocks[0]
@@ -268,7 +366,7 @@ def _watched(blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
         yield from rest
 
 
-def _bootstrap_means(values: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
+def bootstrap_means(values: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
     """Resample the rows: means (n_bootstrap, columns) of the values that are not NaN."""
     generator = np.random.default_rng(seed)
     n = len(values)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtutorial.preprocessing.interactions import Interactions
+
+if TYPE_CHECKING:
+    from mmtutorial.datasets import Dataset
+
+PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +107,7 @@ def global_time_split(
     ------
     ValueError
         If a share is not between 0 and 1, the shares leave nothing to learn from, all timestamps
-        are equal, or a part would be empty.
+        are equal or unknown, or a part would be empty.
 
     Examples
     --------
@@ -136,7 +143,7 @@ def leave_last_out(interactions: Interactions) -> Split:
     Raises
     ------
     ValueError
-        If all timestamps are equal, or no user has three different items.
+        If all timestamps are equal or unknown, or no user has three different items.
 
     Examples
     --------
@@ -170,8 +177,8 @@ def cold_items_split(
 ) -> Split:
     """Hold whole items back: every interaction with them validates or tests, none trains.
 
-    It asks how well items are recommended that nobody has taken yet. Timestamps play no part, and
-    the future of the other items is learnt from.
+    It asks how well items are recommended that nobody has taken yet. Timestamps play no part, need
+    not be known, and the future of the other items is learnt from.
 
     Parameters
     ----------
@@ -205,6 +212,80 @@ def cold_items_split(
     return _split("cold items", interactions, chosen)
 
 
+def given_split(interactions: Interactions, parts: Sequence[str] | pd.Series) -> Split:
+    """Cut as whoever published the data has cut them, so that results can be compared.
+
+    Repeats count in training; validation and test keep only the first time a user takes an item.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        All of them, as `Interactions.of` has built them from a table.
+    parts : sequence of str
+        "train", "validation" or "test", one for each row of that table: its column ``part``.
+
+    Raises
+    ------
+    ValueError
+        If a row has another part or none, a part would be empty, or a user–item pair is in two.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"user": ["ann"] * 3, "item": ["tea", "cup", "pot"],
+    ...                       "part": ["test", "train", "validation"]})
+    >>> split = given_split(Interactions.of(table), table["part"])
+    >>> split.test.items[split.test.log["item"]].tolist()
+    ['tea']
+    """
+    log, given = interactions.log, np.asarray(parts, dtype=object)
+    if "row" not in log:
+        raise ValueError(
+            "the interactions do not say which row of their table they were: build "
+            "them by Interactions.of"
+        )
+    if len(log) and log["row"].max() >= len(given):
+        raise ValueError(
+            f"parts has {len(given)} entries, and the interactions come from a table with at least "
+            f"{log['row'].max() + 1} rows: give the column part of that table"
+        )
+    log = log.assign(part=given[log["row"]])
+    unknown = ~log["part"].isin(PARTS)
+    if unknown.any():
+        first = log[unknown].nsmallest(1, "row").iloc[0]
+        raise ValueError(
+            f"row {first['row']} has the part {first['part']!r}; the parts are {', '.join(PARTS)}"
+        )
+    again = log.duplicated(["user", "item", "part"]).to_numpy()
+    chosen = {part: (log["part"] == part).to_numpy() for part in PARTS}
+    chosen |= {part: chosen[part] & ~again for part in ("validation", "test")}
+    return _split("given", interactions, chosen)
+
+
+def default_split(data: Dataset) -> Split:
+    """Split a data set by the parts that it gives; or else by time, repeats left out.
+
+    See `given_split` and `global_time_split`. The catalogue is ``data.items``, and ``row`` of each
+    part's log is the row of ``data.interactions``.
+
+    Raises
+    ------
+    ValueError
+        As those two do.
+
+    Examples
+    --------
+    >>> from mmtutorial import datasets
+    >>> default_split(datasets.load("shop", n_items=40, n_users=30)).name
+    'global time'
+    """
+    table = data.interactions
+    interactions = Interactions.of(table, items=data.items["item"])
+    if "part" in table:
+        return given_split(interactions, table["part"])
+    firsts = ~interactions.log.duplicated(["user", "item"]).to_numpy()
+    return global_time_split(interactions.where(firsts))
+
+
 def cold_items(split: Split) -> np.ndarray:
     """Say which items have no training interaction: bool (n_items,).
 
@@ -236,6 +317,11 @@ def _check_shares(validation: float, test: float) -> None:
 
 def _check_times(interactions: Interactions) -> None:
     times = interactions.log["timestamp"]
+    if not interactions.has_times:
+        raise ValueError(
+            "a split by time needs timestamps, and these interactions have none: use given_split "
+            "where the data come with parts, or cold_items_split"
+        )
     if times.nunique() < 2:
         found = f"all {len(times)} have the timestamp {times.iloc[0]}" if len(times) else "none"
         raise ValueError(

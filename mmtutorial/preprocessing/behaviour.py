@@ -15,13 +15,14 @@ def deduplicate(interactions: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     interactions : DataFrame
-        Columns user, item, timestamp, in any order of rows; further columns are kept.
+        Columns user, item, timestamp (NaN throughout where no times are known), in any order of
+        rows; further columns are kept.
 
     Returns
     -------
     DataFrame
-        Sorted by timestamp, user and item, with a new index. Of several at the same second, the
-        one that stands first is kept.
+        Sorted by timestamp, user and item, with a new index. Of several at the same second, or
+        without times, the one that stands first is kept.
 
     Raises
     ------

@@ -19,8 +19,10 @@ class Interactions:
     Parameters
     ----------
     log : DataFrame
-        Columns ``user`` and ``item`` (int64 rows of ``users`` and ``items``) and ``timestamp``
-        (int64, seconds UTC), sorted by time, then user, then item.
+        Columns ``user`` and ``item`` (int64 rows of ``users`` and ``items``), ``timestamp`` (int64,
+        seconds UTC; float64 NaN throughout where no times are known) and ``row`` (int64, the row of
+        the table given to `of`, by which to look up a review or a part), sorted by time, then user,
+        then item.
     users, items : ndarray of str
         The ids behind the rows. Items without an interaction are part of the catalogue too.
     """
@@ -33,13 +35,14 @@ class Interactions:
     def of(
         cls,
         interactions: pd.DataFrame | Iterable[tuple[str, str, int]],
-        users: Sequence[str] | None = None,
-        items: Sequence[str] | None = None,
+        users: Sequence[str] | pd.Series | None = None,
+        items: Sequence[str] | pd.Series | None = None,
     ) -> Self:
         """Build from a table (or tuples) of user id, item id and timestamp.
 
         ``users`` and ``items`` fix the ids and their order; without them, the ids that occur,
-        sorted. Raises ValueError that names the first unknown id and its row.
+        sorted. Where the column ``timestamp`` is missing or empty, no times are known. Raises
+        ValueError that names the first unknown id and its row, or the first lacking timestamp.
 
         >>> taken = Interactions.of([("bob", "tea", 7), ("ann", "cup", 5)])
         >>> taken.users.tolist(), taken.items.tolist()
@@ -67,7 +70,8 @@ class Interactions:
             {
                 "user": rows["user"].astype(np.int64),
                 "item": rows["item"].astype(np.int64),
-                "timestamp": interactions["timestamp"].to_numpy(np.int64),
+                "timestamp": _times(interactions),
+                "row": np.arange(len(interactions)),
             }
         ).sort_values(["timestamp", "user", "item"], ignore_index=True)
         return cls(log, ids["user"], ids["item"])
@@ -90,6 +94,15 @@ class Interactions:
         """How many interactions there are."""
         return len(self.log)
 
+    @property
+    def has_times(self) -> bool:
+        """Whether it is known when they happened, and so which of them came first.
+
+        >>> Interactions.of(pd.DataFrame({"user": ["ann"], "item": ["tea"]})).has_times
+        False
+        """
+        return not self.log["timestamp"].isna().any()
+
     @cached_property
     def matrix(self) -> sparse.csr_array:
         """The interactions as a matrix: float32 (n_users, n_items), 1 where there is one."""
@@ -101,7 +114,11 @@ class Interactions:
         return taken
 
     def last_items(self) -> np.ndarray:
-        """Return the item each user took last: int64 (n_users,), −1 for a user without any."""
+        """Return the item each user took last: int64 (n_users,), −1 for a user without any.
+
+        Raises ValueError where no times are known.
+        """
+        self._require_times()
         last = np.full(self.n_users, -1, dtype=np.int64)
         last[self.log["user"]] = self.log["item"]
         return last
@@ -109,14 +126,39 @@ class Interactions:
     def next_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Return each interaction's item and the item the same user took next: int64 (n_pairs,).
 
-        Pairs are ordered by user and, within a user, by time.
+        Pairs are ordered by user and, within a user, by time. Raises ValueError where no times are
+        known.
 
         >>> taken = [("a", "x", 1), ("b", "y", 2), ("a", "z", 3), ("a", "y", 4)]
         >>> Interactions.of(taken).next_pairs()
         (array([0, 2]), array([2, 1]))
         """
+        self._require_times()
         order = np.argsort(self.log["user"].to_numpy(), kind="stable")
         users = self.log["user"].to_numpy()[order]
         items = self.log["item"].to_numpy()[order]
         same = users[1:] == users[:-1]
         return items[:-1][same], items[1:][same]
+
+    def _require_times(self) -> None:
+        if not self.has_times:
+            raise ValueError(
+                "these interactions have no timestamps, so nobody knows which came first: take a "
+                "recommender that needs no order, or data with times"
+            )
+
+
+def _times(interactions: pd.DataFrame) -> np.ndarray:
+    """Return the timestamps: int64 (n,), or float64 NaN (n,) where none is known."""
+    unknown = np.full(len(interactions), np.nan)
+    if "timestamp" not in interactions:
+        return unknown
+    lacking = interactions["timestamp"].isna().to_numpy()
+    if not lacking.any():
+        return interactions["timestamp"].to_numpy(np.int64)
+    if not lacking.all():
+        raise ValueError(
+            f"interaction {int(lacking.argmax())} has no timestamp and others have one: give it to "
+            "all, or to none"
+        )
+    return unknown

@@ -93,7 +93,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     served = Site()
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(served))
     served.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)  # seconds
     thread.start()
     yield served
     server.shutdown()

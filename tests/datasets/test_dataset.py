@@ -124,6 +124,55 @@ def test_save_and_open_give_back_the_same(folder: Path, tmp_path: Path) -> None:
     assert again.validate() == []
 
 
+WITHOUT_TIMES = """user,item,timestamp,rating,review,part,plays,mood
+bob,cup,,,,train,7,
+ann,tea,,5,Good,test,2,calm
+ann,cup,,3.5,,train,,
+bob,pot,,1,,validation,1.5,sad
+"""
+
+
+def without_times(folder: Path) -> None:
+    """Rewrite the interactions: parts and further columns, and nobody knows when."""
+    (folder / "interactions.csv").write_text(WITHOUT_TIMES, encoding="utf-8")
+    about = {**ABOUT, "number_columns_of_interactions": ["plays"]}
+    (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def test_parts_and_further_columns_are_kept_and_times_may_be_unknown(
+    folder: Path, tmp_path: Path
+) -> None:
+    without_times(folder)
+    assert validate_folder(folder) == []
+    data = Dataset.open(folder)
+    log = data.interactions
+    assert log.columns.tolist()[:5] == ["user", "item", "timestamp", "rating", "review"]
+    assert log["item"].tolist() == ["cup", "tea", "cup", "pot"]  # by user, then item
+    assert log["timestamp"].isna().all() and log["timestamp"].dtype == np.float64
+    assert log["part"].tolist() == ["train", "test", "train", "validation"]
+    assert log["mood"].tolist() == ["", "calm", "", "sad"]
+    assert log["plays"].fillna(-1).tolist() == [-1, 2, 7, 1.5]
+    again = data.save(tmp_path / "again")
+    pd.testing.assert_frame_equal(again.interactions, log)
+    assert again.validate() == []
+    assert (tmp_path / "again" / "interactions.csv").read_text().splitlines()[2] == (
+        "ann,tea,,5.0,Good,test,2.0,calm"
+    )
+
+
+@pytest.mark.parametrize("column", [[None] * 4, [np.nan] * 4, pd.array([pd.NA] * 4, "Int64")])
+def test_an_empty_column_of_times_says_that_none_is_known(column: object) -> None:
+    taken = pd.DataFrame({"user": list("aabb"), "item": list("xyxy"), "timestamp": column})
+    data = Dataset("x", pd.DataFrame({"item": list("xy"), "text": "t"}), taken, Path("."))
+    assert data.interactions["timestamp"].isna().all()
+    assert data.interactions["timestamp"].dtype == np.float64
+    assert data.validate() == []
+    with pytest.raises(
+        DatasetError, match="timestamps of 1 interactions are missing: give all, or"
+    ):
+        Dataset("x", data.items, taken.assign(timestamp=[1, 2, None, 4]), Path("."))
+
+
 def test_saving_twice_writes_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     first = Dataset.open(folder).save(tmp_path / "one").save(tmp_path / "two").folder
     for path in (path for path in first.rglob("*") if path.is_file()):
@@ -315,7 +364,7 @@ def huge_png(folder: Path) -> None:
     (folder / "images" / "tea.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
 
 
-FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no such folder": (shutil.rmtree, "kitchen: there is no such folder; check the path"),
     "no dataset.json": (
         remove("dataset.json"),
@@ -413,6 +462,39 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "milliseconds": (
         edit("interactions.csv", "1704067300", "1704067300000"),
         "is not a time; write whole seconds since 1970-01-01 00:00 UTC; these look like milliseconds",
+    ),
+    "some timestamps missing": (
+        edit("interactions.csv", "1704067300", ""),
+        "row 2: the timestamp '' is not a time; write whole seconds since 1970-01-01 00:00 UTC, or "
+        "leave the whole column empty where no times are known",
+    ),
+    "twice, without times": (
+        lambda folder: (
+            without_times(folder),
+            edit("interactions.csv", "bob,pot,,1,,validation,", "bob,cup,,1,,train,")(folder),
+        ),
+        "interactions.csv, row 5: 'bob' takes 'cup' twice; remove one of the two rows",
+    ),
+    "unknown part": (
+        lambda folder: (without_times(folder), edit("interactions.csv", "test", "dev")(folder)),
+        "interactions.csv, row 3: the part 'dev' is unknown; write one of train, validation, test",
+    ),
+    "no part": (
+        lambda folder: (without_times(folder), edit("interactions.csv", "test", "")(folder)),
+        "interactions.csv, row 3: the part '' is unknown; write one of train, validation, test, or",
+    ),
+    "in two parts": (
+        lambda folder: (
+            write("interactions.csv", b"user,item,timestamp,part\nann,tea,5,train\nann,tea,6,test")(
+                folder
+            ),
+            write("truth/users.csv", b"user,warm,round\nann,1,0\n")(folder),
+        ),
+        "interactions.csv, row 3: 'ann' takes 'tea' in the parts train and test; what is tested",
+    ),
+    "words in a number column of the interactions": (
+        lambda folder: (without_times(folder), edit("interactions.csv", "1.5", "few")(folder)),
+        "interactions.csv, row 5: the plays 'few' is not a finite number; write a number, or leave",
     ),
     "bad rating": (
         edit("interactions.csv", ",5,", ",inf,"),
@@ -559,6 +641,7 @@ def test_open_refuses_broken_tables_and_tells_all_of_it(folder: Path) -> None:
     with pytest.raises(DatasetError) as error:
         Dataset.open(folder)
     assert "row 2: the timestamp 'now'" in str(error.value)
+    assert list(error.value.faults) == validate_folder(folder)
     assert "row 5: the item 'pan'" in str(error.value)
 
 

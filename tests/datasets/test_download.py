@@ -229,3 +229,22 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert cache_folder() == Path.home() / "somewhere"
     monkeypatch.delenv("MMTUTORIAL_CACHE")
     assert "mmtutorial" in cache_folder().name
+
+
+def test_files_are_had_one_by_one_below_an_address(site: Site, cache: Path) -> None:
+    odd = {**FILES, "a/three four#.bin": b"3 4"}
+    collection = Made("things", f"{site.address}/raw/", "CC0", f"{site.address}/page", odd)
+    site.files = {f"/raw/{name}": content for name, content in FILES.items()}
+    site.break_after = [100_000]
+    with pytest.raises(DatasetError, match=r"things cannot be had .*404"):
+        collection.obtain()
+    starts = [wanted for path, wanted in site.asked if path == "/raw/a/one.bin"]
+    assert starts[0] == "" and starts[1].startswith("bytes=")  # taken up where it stopped
+    site.files["/raw/a/three%20four%23.bin"] = b"3 5"
+    with pytest.raises(DatasetError, match="things cannot be had"):
+        collection.obtain()
+    site.files["/raw/a/three%20four%23.bin"] = b"3 4"
+    assert contents(collection.obtain()) == odd
+    assert contents(cache) == {f"things/{name}": data for name, data in odd.items()}
+    asked = [path for path, _ in site.asked]
+    assert asked.count("/raw/a/two.bin") == 1  # what had arrived was kept

@@ -9,7 +9,7 @@ import pytest
 from mmtutorial.baselines import Oracle, Popularity, Random
 from mmtutorial.datasets.simulate import simulate
 from mmtutorial.evaluation import evaluate as package_evaluate
-from mmtutorial.evaluation.evaluate import Evaluation, _bootstrap_means, compare, evaluate
+from mmtutorial.evaluation.evaluate import Evaluation, bootstrap_means, compare, evaluate
 from mmtutorial.evaluation.splits import (
     cold_items,
     cold_items_split,
@@ -170,7 +170,7 @@ def test_the_same_seed_gives_the_same_intervals(evaluations):
 def test_bootstrap_finds_the_standard_error_of_the_mean():
     values = np.random.default_rng(0).normal(3.0, 2.0, (400, 2))
     values[:100, 1] = np.nan
-    means = _bootstrap_means(values, n_bootstrap=4000, seed=0)
+    means = bootstrap_means(values, n_bootstrap=4000, seed=0)
     assert means.shape == (4000, 2)
     expected = np.nanstd(values, axis=0) / np.sqrt([400, 300])
     np.testing.assert_allclose(means.mean(axis=0), np.nanmean(values, axis=0), atol=0.01)
@@ -179,9 +179,9 @@ def test_bootstrap_finds_the_standard_error_of_the_mean():
 
 def test_bootstrap_draws_do_not_depend_on_how_many_fit_in_memory(monkeypatch):
     values = np.random.default_rng(0).random((50, 3))
-    whole = _bootstrap_means(values, 20, seed=5)
-    monkeypatch.setitem(_bootstrap_means.__globals__, "_RESAMPLED", 130)
-    np.testing.assert_allclose(_bootstrap_means(values, 20, seed=5), whole)
+    whole = bootstrap_means(values, 20, seed=5)
+    monkeypatch.setitem(bootstrap_means.__globals__, "_RESAMPLED", 130)
+    np.testing.assert_allclose(bootstrap_means(values, 20, seed=5), whole)
 
 
 def test_metrics_that_nobody_has_are_nan_without_a_warning(recwarn):
@@ -256,3 +256,64 @@ def test_compares_without_an_oracle_and_with_one_apart(evaluations):
 
 def test_the_package_exports_the_function():
     assert package_evaluate is evaluate
+
+
+def test_which_parts_are_left_out_is_a_choice(split):
+    recommender = Random(seed=2).fit(split.train)
+    both, train = (
+        evaluate(recommender, split, exclude=e) for e in (("validation", "train"), ["train"])
+    )
+    assert both.excluded == ("train", "validation") and train.excluded == ("train",)
+    pd.testing.assert_frame_equal(both.per_user, evaluate(recommender, split).per_user)
+    validation = split.validation.matrix.toarray()[train.users[:, None], train.ranked] > 0
+    assert validation.any()
+    assert not (split.train.matrix.toarray()[train.users[:, None], train.ranked] > 0).any()
+    owned = evaluate(Popularity().fit(split.train), split, exclude=())
+    assert (owned.ranked == owned.ranked[0]).all()  # the same list for everyone
+    # the part that is evaluated is never left out
+    validated = evaluate(recommender, split, part="validation")
+    assert validated.excluded == ("train",) and validated.per_user["recall"].mean() > 0
+    with pytest.raises(ValueError, match="exclude names 'test'"):
+        evaluate(recommender, split, exclude=("train", "test"))
+    with pytest.raises(ValueError, match="with excluded"):
+        compare([both, train])
+
+
+def test_cold_and_warm_items_apart(simulated, split):
+    oracle = Oracle(simulated[1]).fit(split.train)
+    cold = cold_items(split)
+    test = split.test.matrix.toarray() > 0
+    assert cold.any() and test[:, cold].any()
+    whole = evaluate(oracle, split)
+    for part in (cold, ~cold):
+        apart = evaluate(oracle, split, relevant_items=part)
+        expected = np.flatnonzero((test & part).any(axis=1) & np.isin(range(300), split.test_users))
+        np.testing.assert_array_equal(apart.users, expected)
+        # the lists are the same; only what counts is not
+        np.testing.assert_array_equal(apart.ranked, whole.ranked[np.isin(whole.users, expected)])
+        named = (test & part)[apart.users[:, None], apart.ranked]
+        np.testing.assert_array_equal(apart.per_user["hit_rate"], named.any(axis=1))
+        among = evaluate(oracle, split, candidates=part, k=3)
+        assert part[among.ranked[among.ranked >= 0]].all()
+        assert among.per_user["recall"].mean() > 0.1
+        covered = len(np.unique(among.ranked[among.ranked >= 0]))
+        assert among.catalogue["item_coverage"] == covered / part.sum()
+        assert among.catalogue["gini"] < 1
+        with pytest.raises(ValueError, match="with other candidates"):
+            compare([among, evaluate(oracle, split, k=3)])
+    assert not np.array_equal(
+        *(evaluate(oracle, split, relevant_items=p).users for p in (cold, ~cold))
+    )
+
+
+def test_restrictions_must_fit_the_catalogue(split):
+    recommender = Popularity().fit(split.train)
+    with pytest.raises(ValueError, match=r"candidates is bool \(3,\): it must be bool \(120,\)"):
+        evaluate(recommender, split, candidates=np.ones(3, dtype=bool))
+    with pytest.raises(ValueError, match="relevant_items is int64"):
+        evaluate(recommender, split, relevant_items=np.arange(120))
+    with pytest.raises(ValueError, match="no user has both"):
+        evaluate(recommender, split, relevant_items=np.zeros(120, dtype=bool))
+    with pytest.raises(ValueError, match="other relevant_items"):
+        half = np.arange(120) < 119
+        compare([evaluate(recommender, split, relevant_items=half), evaluate(recommender, split)])

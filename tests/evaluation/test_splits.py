@@ -8,10 +8,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from mmtutorial.datasets import Dataset
 from mmtutorial.evaluation.splits import (
     Split,
     cold_items,
     cold_items_split,
+    default_split,
+    given_split,
     global_time_split,
     leave_last_out,
 )
@@ -187,3 +190,107 @@ def test_refuses_parts_that_do_not_belong_together():
     other = Interactions.of([("a", "v", 1)])
     with pytest.raises(ValueError, match="the validation part has other users or items"):
         Split("mine", split.train, other, split.test)
+
+
+def without_times(length=60, seed=0):
+    """A table with parts, no pair twice, and nothing about when."""
+    rng = np.random.default_rng(seed)
+    pair = rng.choice(12 * 25, length, replace=False)
+    return pd.DataFrame(
+        {
+            "user": (pair // 25).astype(str),
+            "item": (pair % 25).astype(str),
+            "timestamp": np.nan,
+            "part": rng.permutation([*PARTS, *rng.choice(PARTS, length - 3)]),
+        }
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(3, 200), st.integers(0, 2**32 - 1), st.booleans())
+def test_the_given_split_is_the_given_one(length, seed, timed):
+    table = without_times(length, seed)
+    if timed:
+        table["timestamp"] = np.random.default_rng(seed).integers(0, 9, length)
+    interactions = Interactions.of(
+        table, users=[str(row) for row in range(13)], items=[str(row) for row in range(26)]
+    )
+    split = given_split(interactions, table["part"])
+    check_parts(split, interactions)
+    assert sum(len(getattr(split, part)) for part in PARTS) == length
+    for part in PARTS:
+        cut = getattr(split, part)
+        named = set(zip(cut.users[cut.log["user"]], cut.items[cut.log["item"]], strict=True))
+        expected = table[table["part"] == part]
+        assert named == set(zip(expected["user"], expected["item"], strict=True))
+        assert table["part"].iloc[cut.log["row"]].eq(part).all()
+    some = interactions.where(interactions.log["user"].to_numpy() < 6)  # rows are still the table's
+    for part in PARTS:
+        few = some.log["row"].map(table["part"]).eq(part)
+        if not few.any():
+            with pytest.raises(ValueError, match=f"the {part} part would be empty"):
+                given_split(some, table["part"])
+            break
+    else:
+        assert pairs(given_split(some, table["part"]).test) <= pairs(split.test)
+
+
+def test_given_parts_that_cannot_be_are_refused():
+    table = without_times()
+    taken = Interactions.of(table)
+    for wrong in ("dev", "", np.nan):
+        parts = [*table["part"][:7], wrong, *table["part"][8:]]
+        with pytest.raises(ValueError, match=f"row 7 has the part {wrong!r}; the parts are train,"):
+            given_split(taken, parts)
+    with pytest.raises(ValueError, match=r"parts has 59 entries, .* with at least 60 rows"):
+        given_split(taken, table["part"][:59])
+    with pytest.raises(ValueError, match="the test part would be empty"):
+        given_split(taken, table["part"].replace("test", "train"))
+    with pytest.raises(ValueError, match=r"do not say which row .* build them by Interactions\.of"):
+        given_split(replace(taken, log=taken.log.drop(columns="row")), table["part"])
+    both = pd.concat([table, table[table["part"] == "train"].head(1).assign(part="test")])
+    user, item = both[["user", "item"]].iloc[-1]
+    with pytest.raises(ValueError, match=f"user '{user}' and item '{item}' are in the test part"):
+        given_split(Interactions.of(both), both["part"])
+
+
+def test_repeats_within_a_given_part_count_in_training_alone():
+    taken = [("a", "x", 1), ("a", "x", 2), ("a", "y", 3), ("a", "y", 4), ("a", "z", 5)]
+    parts = ["train", "train", "test", "test", "validation"]
+    split = given_split(Interactions.of(taken), parts)
+    assert [len(getattr(split, part)) for part in PARTS] == [2, 1, 1]
+    assert split.test.log["timestamp"].tolist() == [3]
+
+
+def data_of(table):
+    items = pd.DataFrame({"item": [f"{row}" for row in reversed(range(26))]})
+    return Dataset("made", items, table, ".")
+
+
+def test_a_data_set_is_split_by_its_parts_or_else_by_time():
+    data = data_of(without_times())
+    split = default_split(data)
+    assert split.name == "given"
+    for part in PARTS:
+        cut = getattr(split, part)
+        assert cut.items.tolist() == data.items["item"].tolist()
+        assert data.interactions["part"].iloc[cut.log["row"]].eq(part).all()
+    timed = without_times().drop(columns="part").assign(timestamp=range(60))
+    timed = pd.concat([timed, timed[:9].assign(timestamp=100)])  # taken again
+    data = data_of(timed)
+    split = default_split(data)
+    assert split.name == "global time"
+    assert [len(getattr(split, part)) for part in PARTS] == [48, 6, 6]
+    assert data.interactions["timestamp"].iloc[split.test.log["row"]].tolist() == [*range(54, 60)]
+    with pytest.raises(ValueError, match="these interactions have none: use given_split"):
+        default_split(data_of(without_times().drop(columns="part")))
+
+
+def test_without_times_only_the_splits_that_need_none_are_made():
+    taken = Interactions.of(without_times())
+    for split in (global_time_split, leave_last_out):
+        with pytest.raises(ValueError, match=r"have none: use given_split .* or cold_items_split"):
+            split(taken)
+    split = cold_items_split(taken, seed=1)
+    assert sum(len(getattr(split, part)) for part in PARTS) == 60
+    assert cold_items(split).any()

@@ -38,6 +38,15 @@ def test_of_two_at_the_same_second_the_one_that_stands_first_is_kept():
     assert deduplicate(log)["r"].tolist() == ["first"]
 
 
+def test_without_times_the_first_row_of_a_pair_is_kept_with_its_part():
+    rows = [("b", "x", None, "test"), ("a", "x", None, "train"), ("b", "x", None, "train")]
+    log = log_of(rows, ("user", "item", "timestamp", "part"))
+    for empty in (log, log.astype({"timestamp": float})):
+        assert deduplicate(empty)["part"].tolist() == ["train", "test"]
+        assert k_core(empty, 1, 2)["part"].tolist() == ["test", "train", "train"]
+        assert describe(empty)["interactions"] == 3
+
+
 def test_dropping_goes_on_until_nothing_changes():
     # z has one buyer, so c is left with one purchase, so y is left with one buyer, and so on
     chain = [("a", "x"), ("b", "x"), ("b", "y"), ("c", "y"), ("c", "z")]

@@ -59,5 +59,44 @@ def test_where_keeps_the_ids_and_the_chosen_rows() -> None:
     taken = Interactions.of([("a", "x", 1), ("b", "y", 2), ("a", "y", 3)])
     late = taken.where(taken.log["timestamp"].to_numpy() > 1)
     assert late.users.tolist() == ["a", "b"]
-    assert late.log.to_numpy().tolist() == [[1, 1, 2], [0, 1, 3]]
+    assert late.log.to_numpy().tolist() == [[1, 1, 2, 1], [0, 1, 3, 2]]
     assert isinstance(late.log.index, pd.RangeIndex)
+
+
+@given(TRIPLES)
+def test_rows_lead_back_to_the_table(triples: list[tuple[str, str, int]]) -> None:
+    taken = Interactions.of(triples)
+    table = pd.DataFrame(triples, columns=["user", "item", "timestamp"])
+    found = table.iloc[taken.log["row"]]
+    assert found["user"].tolist() == taken.users[taken.log["user"]].tolist()
+    assert found["item"].tolist() == taken.items[taken.log["item"]].tolist()
+    assert found["timestamp"].tolist() == taken.log["timestamp"].tolist()
+    assert sorted(taken.log["row"]) == list(range(len(triples)))
+    chosen = taken.where(taken.log["timestamp"].to_numpy() % 2 == 0)
+    assert (table["timestamp"].iloc[chosen.log["row"]] % 2 == 0).all()
+    assert taken.log["row"].dtype == np.int64
+
+
+@pytest.mark.parametrize("times", [{}, {"timestamp": None}, {"timestamp": np.nan}])
+def test_without_times_there_is_a_matrix_and_no_order(times: dict[str, None]) -> None:
+    table = pd.DataFrame({"user": list("bab"), "item": list("yxx")}).assign(**times)
+    taken = Interactions.of(table)
+    assert not taken.has_times
+    assert taken.log["timestamp"].dtype == np.float64
+    assert taken.log[["user", "item", "row"]].to_numpy().tolist() == [
+        [0, 0, 1],
+        [1, 0, 2],
+        [1, 1, 0],
+    ]
+    assert taken.matrix.toarray().tolist() == [[1, 0], [1, 1]]
+    for ask in (taken.last_items, taken.next_pairs):
+        with pytest.raises(ValueError, match="no timestamps, so nobody knows which came first"):
+            ask()
+
+
+def test_half_the_times_are_refused() -> None:
+    table = pd.DataFrame({"user": list("ab"), "item": list("xy"), "timestamp": [5, None]})
+    with pytest.raises(ValueError, match="interaction 1 has no timestamp and others have one"):
+        Interactions.of(table)
+    assert Interactions.of(table[:1]).has_times
+    assert Interactions.of([], users=["a"], items=["x"]).has_times

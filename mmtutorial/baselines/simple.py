@@ -1,15 +1,16 @@
-"""What every recommender must be compared with: chance, popularity, and the oracle."""
+"""The floor, the crowd and the limit: chance, popularity, and the oracle."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommender import Features, Recommender
 
 
 class Random(Recommender):
@@ -26,20 +27,21 @@ class Random(Recommender):
         self.seed = seed
 
     def _learn(
-        self,
-        train: Interactions,
-        features: Mapping[str, np.ndarray],
-        validation: Interactions | None,
+        self, train: Interactions, features: Features, validation: Interactions | None
     ) -> None:
         self._n_items = train.n_items
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        return np.stack(
-            [
-                np.random.default_rng([self.seed, user]).random(self._n_items, dtype=np.float32)
-                for user in users
-            ]
-        ).reshape(len(users), self._n_items)
+        scores = np.empty((len(users), self._n_items), dtype=np.float32)
+        for user, row in zip(users, scores, strict=True):
+            np.random.default_rng([self.seed, user]).random(dtype=np.float32, out=row)
+        return scores
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._learn(self._fitted(), {}, None)
 
 
 class Popularity(Recommender):
@@ -53,15 +55,18 @@ class Popularity(Recommender):
     name = "popularity"
 
     def _learn(
-        self,
-        train: Interactions,
-        features: Mapping[str, np.ndarray],
-        validation: Interactions | None,
+        self, train: Interactions, features: Features, validation: Interactions | None
     ) -> None:
         self._counts = np.asarray(train.matrix.sum(axis=0), dtype=np.float32).ravel()
 
     def _score(self, users: np.ndarray) -> np.ndarray:
         return np.broadcast_to(self._counts, (len(users), len(self._counts)))
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._learn(self._fitted(), {}, None)
 
 
 class Oracle(Recommender):
@@ -84,13 +89,38 @@ class Oracle(Recommender):
         self.truth = truth
 
     def _learn(
-        self,
-        train: Interactions,
-        features: Mapping[str, np.ndarray],
-        validation: Interactions | None,
+        self, train: Interactions, features: Features, validation: Interactions | None
     ) -> None:
         self._ids = train.users
         self._columns = self.truth.item_factors.index.get_indexer(pd.Index(train.items))
 
     def _score(self, users: np.ndarray) -> np.ndarray:
         return self.truth.chance(self._ids[users])[:, self._columns]
+
+    def _saved_options(self) -> dict[str, Any]:
+        return {}  # the truth is tables: among the arrays
+
+    def _state(self) -> dict[str, np.ndarray]:
+        items, users = self.truth.item_factors, self.truth.user_factors
+        state = {
+            "factors": items.columns.to_numpy(dtype=str),
+            "items": items.index.to_numpy(dtype=str),
+            "users": users.index.to_numpy(dtype=str),
+            "item_factors": items.to_numpy(np.float64),
+            "user_factors": users.to_numpy(np.float64),
+        }
+        if self.truth.shelf is not None:
+            state["shelf"] = self.truth.shelf.to_numpy(np.float64)
+        return state
+
+    @classmethod
+    def _made(cls, options: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> Self:
+        items, users = (
+            pd.DataFrame(state[f"{kind}_factors"], state[f"{kind}s"], state["factors"])
+            for kind in ("item", "user")
+        )
+        shelf = pd.Series(state["shelf"], items.index) if "shelf" in state else None
+        return cls(Truth(items, users, shelf))
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._learn(self._fitted(), {}, None)
