@@ -1,12 +1,30 @@
-"""The command line: `mmtutorial data NAME --out DIR` and `mmtutorial check FOLDER`."""
+"""The command line: `mmtutorial data`, `mmtutorial check` and `mmtutorial recommend`."""
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mmtutorial.datasets import Dataset
+    from mmtutorial.preprocessing.interactions import Interactions
+    from mmtutorial.recommender import Features, Recommender
+
+NEW = "new"  # --user: somebody of whom nothing is known
+RECOMMENDERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # name: module, class, options
+    "two-tower": ("mmtutorial.two_tower", "TwoTower", {}),
+    "two-tower-ids": ("mmtutorial.two_tower", "TwoTower", {"ids": True}),
+    "popularity": ("mmtutorial.baselines", "Popularity", {}),
+    "item-knn": ("mmtutorial.baselines", "ItemKNN", {}),
+    "content-knn": ("mmtutorial.baselines", "ContentKNN", {}),
+    "ease": ("mmtutorial.baselines", "EASE", {}),
+}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -51,6 +69,152 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
     found = f"{len(faults)} faults" if faults else "no fault found"
     console.print(f"{folder}: {found}", soft_wrap=True)
     raise typer.Exit(bool(faults))
+
+
+@app.command()
+def recommend(
+    dataset: Annotated[str, typer.Option(help="shop, garments, lastfm, or a folder")],
+    user: Annotated[str, typer.Option(help=f"an id of interactions.csv, or {NEW!r}")],
+    k: Annotated[int, typer.Option("-k", "--k", help="how many items")] = 10,
+    seed: Annotated[int, typer.Option(help="one seed in, the same list out")] = 0,
+    recommender: Annotated[str, typer.Option(help=", ".join(RECOMMENDERS))] = "two-tower",
+) -> None:
+    """Recommend items to a user, with reasons.
+
+    The first call learns and keeps the recommender in the cache; later calls load it. A user of
+    whom nothing is known, NEW, gets what is best for everybody.
+    """
+    from mmtutorial import datasets
+
+    try:
+        lines = _recommended(dataset, user, k, seed, recommender)
+    except (datasets.DatasetError, ValueError, OSError) as fault:
+        console.print(str(fault), style="red", soft_wrap=True, markup=False, highlight=False)
+        raise typer.Exit(1) from fault
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -> list[str]:
+    """Return what to print, or raise a ValueError that says what is wrong with the request."""
+    import numpy as np
+
+    from mmtutorial import datasets
+    from mmtutorial.preprocessing.behaviour import deduplicate
+    from mmtutorial.preprocessing.interactions import Interactions
+    from mmtutorial.recommender import top_k
+    from mmtutorial.two_tower import TwoTower
+
+    if recommender not in RECOMMENDERS:
+        raise ValueError(
+            f"recommender is {recommender!r}{_closest(recommender, RECOMMENDERS)}; "
+            f"there are {', '.join(RECOMMENDERS)}"
+        )
+    if k < 1:
+        raise ValueError(f"k is {k}; a list has at least one place")
+    options = {"seed": seed} if dataset in datasets.MAKERS else {}
+    data = datasets.load(dataset, **options)
+    if user != NEW and user not in set(data.users):
+        raise ValueError(
+            f"{data.name} has no user {user!r}{_closest(user, data.users)}; its {data.n_users:,} "
+            f"users are in interactions.csv, such as {data.users[0]!r}, and {NEW!r} stands for "
+            "somebody of whom nothing is known"
+        )
+    if k > data.n_items:
+        raise ValueError(f"k is {k}, and {data.name} has {data.n_items} items: ask for fewer")
+    users = [*data.users, *([] if NEW in data.users else [NEW])]  # the last has no history
+    taken = Interactions.of(deduplicate(data.interactions), users=users, items=data.items["item"])
+    learnt, features = _learnt(data, taken, recommender, seed)
+    row = users.index(user)
+    history = taken.log["item"].to_numpy()[taken.log["user"].to_numpy() == row]
+    history = np.array(list(dict.fromkeys(history.tolist())), dtype=int)
+    if isinstance(learnt, TwoTower):  # it reads histories, also what was taken since it learnt
+        scores = learnt.score_histories([history])
+    else:
+        scores = learnt.score(np.array([row]))
+    ranked = top_k(scores, k, exclude=taken.matrix[[row]])[0]
+    return _told(data, user, history, ranked[ranked >= 0], k, learnt, features)
+
+
+def _closest(name: str, known: Any) -> str:
+    """Suggest what was perhaps meant."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _learnt(
+    data: Dataset, taken: Interactions, name: str, seed: int
+) -> tuple[Recommender, Features]:
+    """Take the recommender from the cache, or let it learn and keep it there.
+
+    The two towers stop by a validation part and learn from what was taken before it, the baselines
+    from everything.
+    """
+    import importlib
+
+    from mmtutorial import __version__
+    from mmtutorial.datasets.download import cached_place
+    from mmtutorial.evaluation import cold_items, default_split
+    from mmtutorial.preprocessing.catalogue import ready_features
+    from mmtutorial.recommender import Recommender
+    from mmtutorial.two_tower import TwoTower
+
+    module, kind, options = RECOMMENDERS[name]
+    split = default_split(data)
+    features, faults = ready_features(data, ~cold_items(split))
+    for fault in faults:
+        console.print(str(fault), style="yellow", soft_wrap=True, markup=False, highlight=False)
+    files = sorted(
+        (str(path.relative_to(data.folder)), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in data.folder.rglob("*")
+        if path.is_file()
+    )
+    key = {"data": (data.name, files), "recommender": (name, options), "seed": seed}
+    key["version"] = __version__
+    place = cached_place("recommenders", key, Path(__file__).parent.rglob("*.py"))
+    if place.is_dir():
+        return Recommender.load(place), features
+    console.print(f"Learning {name} from {data.name}, once; kept in {place}", soft_wrap=True)
+    make = getattr(importlib.import_module(module), kind)
+    if issubclass(make, TwoTower):
+        learnt = make(seed=seed, **options).fit(split.train, features, split.validation)
+    else:
+        learnt = make(**options).fit(taken, features)
+    learnt.save(place)
+    return learnt, features
+
+
+def _told(
+    data: Dataset,
+    user: str,
+    history: np.ndarray,
+    ranked: np.ndarray,
+    k: int,
+    learnt: Recommender,
+    features: Features,
+) -> list[str]:
+    """Write the list in words."""
+    from mmtutorial.baselines import Popularity
+    from mmtutorial.reasons import reasons
+
+    titles = data.items["title"].tolist()
+    if len(history):
+        last = ", ".join(titles[row] for row in history[:-6:-1])
+        lines = [f"{user} took {len(history)} items, the last ones: {last}"]
+    else:
+        lines = ["Nothing is known of this user: the list is what is best for everybody."]
+    if isinstance(learnt, Popularity):
+        why = ["many like it"] * len(ranked)
+    else:
+        why = [each.told(titles) for each in reasons(learnt, history, ranked, features)]
+    widest = max((len(titles[row]) for row in ranked), default=0)
+    lines += [
+        f"{place:3d}  {titles[row]:{widest}}  {said}"
+        for place, (row, said) in enumerate(zip(ranked, why, strict=True), start=1)
+    ]
+    if len(ranked) < k:
+        lines.append(f"{user} has all other items: there are no more to recommend.")
+    return lines
 
 
 if __name__ == "__main__":

@@ -89,11 +89,13 @@ class Recommender(ABC):
                     f"features[{modality!r}] has {array.shape[0]} rows for {train.n_items} items: "
                     "one row an item, in the order of train.items"
                 )
-            values = array.data if sparse.issparse(array) else array
+            rows: Any = np.arange(train.n_items)
+            values: Any = array
+            if sparse.issparse(array):
+                stored = array.tocoo()
+                rows, values = stored.coords[0], stored.data
             if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-                rows = array.tocoo().coords[0] if sparse.issparse(array) else np.arange(len(array))
-                wrong = ~np.isfinite(array.tocoo().data if sparse.issparse(array) else array)
-                row = rows[np.argwhere(wrong)[:, 0]].min()
+                row = rows[np.argwhere(~np.isfinite(values))[:, 0]].min()
                 raise ValueError(f"features[{modality!r}] holds NaN or infinity in item row {row}")
         self._train = None  # until it has learnt, also where learning fails
         self._learn(train, features or {}, validation)
@@ -149,7 +151,7 @@ class Recommender(ABC):
 
         ``recommender.json`` holds the class, the version of this library and the options,
         ``arrays.npz`` what was learnt and the training interactions; networks are in Keras's own
-        format beside them.
+        format beside them. The features and the validation part are not saved.
 
         Parameters
         ----------

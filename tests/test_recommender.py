@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -326,9 +327,9 @@ def test_damaged_arrays_are_refused(tmp_path: Path, damage: str) -> None:
 def test_classes_of_the_library_are_found_without_an_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mmtutorial.baselines import Random
-
-    Random(seed=4).fit(TRAIN).save(tmp_path)
-    monkeypatch.delitem(Recommender._classes, "mmtutorial.baselines.simple.Random")
-    monkeypatch.delitem(sys.modules, "mmtutorial.baselines.simple")
+    simple = importlib.import_module("mmtutorial.baselines.simple")
+    simple.Random(seed=4).fit(TRAIN).save(tmp_path)
+    monkeypatch.setattr(Recommender, "_classes", {})
+    monkeypatch.delitem(sys.modules, simple.__name__)
+    monkeypatch.setattr(sys.modules["mmtutorial.baselines"], "simple", simple)
     assert Recommender.load(tmp_path).options() == {"seed": 4}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +18,6 @@ from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.recommender import Features, Recommender, top_k, under
 
-SPREAD = 0.1  # standard deviation of the vectors before learning
 _PLACES = 10  # of the validation lists that decide when to stop
 _WATCHED_USERS = 2048  # at most so many users are validated after an epoch
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
@@ -51,6 +51,9 @@ class Pairwise(Recommender):
         Adam's step, and λ.
     epochs, batch_size, patience : int
         How long, how many triples a step, and how many epochs to wait for a better one.
+    spread : float
+        Standard deviation of the vectors before learning. From small ones few directions grow
+        first, from larger ones many; which is better depends on the data.
     seed : int
         Of the first vectors, the order of the interactions and the drawn items.
 
@@ -72,6 +75,7 @@ class Pairwise(Recommender):
         epochs: int = 200,
         batch_size: int = 1024,
         patience: int = 10,
+        spread: float = 0.1,
         seed: int = 0,
     ) -> None:
         self.dimensions = dimensions
@@ -80,6 +84,7 @@ class Pairwise(Recommender):
         self.epochs = epochs
         self.batch_size = batch_size
         self.patience = patience
+        self.spread = spread
         self.seed = seed
 
     @abstractmethod
@@ -95,7 +100,7 @@ class Pairwise(Recommender):
         """Return p (n_users, d), q (n_items, d), b (n_items,) and ½‖Θ‖² of these rows."""
 
     def _vectors(self, generator: np.random.Generator, *shape: int) -> tf.Variable:
-        return tf.Variable(generator.normal(0.0, SPREAD, shape).astype(np.float32))
+        return tf.Variable(generator.normal(0.0, self.spread, shape).astype(np.float32))
 
     def _learn(
         self, train: Interactions, features: Features, validation: Interactions | None
@@ -272,9 +277,10 @@ class VBPR(Pairwise):
         epochs: int = 200,
         batch_size: int = 1024,
         patience: int = 10,
+        spread: float = 0.1,
         seed: int = 0,
     ) -> None:
-        super().__init__(dimensions, learning_rate, l2, epochs, batch_size, patience, seed)
+        super().__init__(dimensions, learning_rate, l2, epochs, batch_size, patience, spread, seed)
         self.modalities = modalities
         self.content_dimensions = content_dimensions
         if modalities:
@@ -352,9 +358,10 @@ class LightGCN(Pairwise):
         epochs: int = 200,
         batch_size: int = 4096,
         patience: int = 10,
+        spread: float = 0.1,
         seed: int = 0,
     ) -> None:
-        super().__init__(dimensions, learning_rate, l2, epochs, batch_size, patience, seed)
+        super().__init__(dimensions, learning_rate, l2, epochs, batch_size, patience, spread, seed)
         self.layers = layers
 
     def _parts(
@@ -362,33 +369,37 @@ class LightGCN(Pairwise):
     ) -> Parts:
         if self.layers < 0:
             raise ValueError(f"layers is {self.layers}; it must be 0 or more")
-        user_degree, item_degree = (train.matrix.sum(axis=axis) for axis in (1, 0))
-        edges = train.matrix.tocoo()
-        ends = user_degree[edges.coords[0]] * item_degree[edges.coords[1]]
-        graph = sparse.csr_array((1 / np.sqrt(ends), edges.coords), shape=edges.shape)
+        self._n_users = train.n_users
+        taken = train.matrix.astype(np.float64)
+        blocks: Any = [[None, taken], [taken.T, None]]
+        edges = sparse.csr_array(sparse.block_array(blocks))
+        degree = np.maximum(edges.sum(axis=1), 1.0)
+        graph = edges.sorted_indices().tocoo()
+        places = np.stack(graph.coords, axis=1).astype(np.int64)
+        weights = 1 / np.sqrt(degree[places[:, 0]] * degree[places[:, 1]])
         return {
-            "users": self._vectors(generator, train.n_users, self.dimensions),
-            "items": self._vectors(generator, train.n_items, self.dimensions),
-            "to users": _sparse_tensor(graph),
-            "to items": _sparse_tensor(graph.T.tocsr()),
+            "nodes": self._vectors(generator, len(degree), self.dimensions),  # users, then items
+            "graph": tf.SparseTensor(places, weights.astype(np.float32), graph.shape),
         }
 
     def _represent(
         self, parts: Parts, users: tf.Tensor, items: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        p, q = [parts["users"]], [parts["items"]]
-        for _ in range(self.layers):
-            to_users = tf.sparse.sparse_dense_matmul(parts["to users"], q[-1])
-            to_items = tf.sparse.sparse_dense_matmul(parts["to items"], p[-1])
-            p.append(to_users)
-            q.append(to_items)
-        first = (tf.gather(p[0], users), tf.gather(q[0], items))
-        return (
-            tf.gather(tf.add_n(p), users) / len(p),
-            tf.gather(tf.add_n(q), items) / len(q),
-            tf.zeros(tf.size(items)),
-            tf.nn.l2_loss(first[0]) + tf.nn.l2_loss(first[1]),
-        )
+        def mean_of_layers(nodes: tf.Tensor) -> tf.Tensor:
+            layer = total = tf.convert_to_tensor(nodes)
+            for _ in range(self.layers):
+                layer = tf.sparse.sparse_dense_matmul(parts["graph"], layer)
+                total += layer
+            return total / (self.layers + 1)
+
+        @tf.custom_gradient
+        def propagate(nodes: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+            return mean_of_layers(nodes), mean_of_layers  # symmetric, so its own gradient
+
+        rows = tf.concat([users, self._n_users + items], axis=0)
+        vectors = tf.gather(propagate(parts["nodes"]), rows)
+        p, q = tf.split(vectors, [tf.size(users), tf.size(items)])
+        return p, q, tf.zeros(tf.size(items)), tf.nn.l2_loss(tf.gather(parts["nodes"], rows))
 
 
 class _Triples:
@@ -452,9 +463,3 @@ def _watched_users(known: np.ndarray, validation: Interactions | None) -> np.nda
     if len(users) <= _WATCHED_USERS:
         return users
     return users[np.linspace(0, len(users) - 1, _WATCHED_USERS).astype(np.int64)]
-
-
-def _sparse_tensor(matrix: sparse.csr_array) -> tf.SparseTensor:
-    ordered = matrix.sorted_indices().tocoo()
-    places = np.stack(ordered.coords, axis=1).astype(np.int64)
-    return tf.SparseTensor(places, ordered.data.astype(np.float32), ordered.shape)

@@ -95,8 +95,7 @@ def test_lightgcn_is_its_equation(layers: int) -> None:
     train = two_tastes(6, 5)
     parts, (p, q, b, squares) = parts_and_vectors(LightGCN(layers=layers, **SMALL), train, {})
     taken = train.matrix.toarray()
-    users, items = parts["users"].numpy(), parts["items"].numpy()
-    both = np.vstack([users, items])
+    both = parts["nodes"].numpy()
     zeros = (np.zeros((6, 6)), np.zeros((5, 5)))
     adjacency = np.block([[zeros[0], taken], [taken.T, zeros[1]]])
     degree = np.maximum(adjacency.sum(axis=1), 1e-9)
@@ -105,6 +104,32 @@ def test_lightgcn_is_its_equation(layers: int) -> None:
     np.testing.assert_allclose(np.vstack([p, q]), np.mean(powers, axis=0), rtol=1e-4, atol=1e-6)
     assert not b.any()
     assert squares == pytest.approx((both**2).sum() / 2, rel=1e-5)
+
+
+def test_the_gradient_of_lightgcn_is_that_of_its_equation() -> None:
+    train = two_tastes(6, 5)
+    model = LightGCN(layers=2, **SMALL)
+    parts = model._parts(train, {}, np.random.default_rng(0))
+    graph = tf.sparse.to_dense(parts["graph"])
+    users, items = tf.constant([0, 3]), tf.constant([1, 1])
+    with tf.GradientTape(persistent=True) as tape:
+        p, q, _, squares = model._represent(parts, users, items)
+        ours = tf.reduce_sum(p * q) + squares
+        nodes = tf.convert_to_tensor(parts["nodes"])
+        mean = (nodes + graph @ nodes + graph @ (graph @ nodes)) / 3
+        first = [tf.gather(nodes, rows) for rows in (users, 6 + items)]
+        expected = tf.reduce_sum(tf.gather(mean, users) * tf.gather(mean, 6 + items))
+        expected += sum(tf.nn.l2_loss(each) for each in first)
+    slopes = [tf.convert_to_tensor(tape.gradient(y, parts["nodes"])) for y in (ours, expected)]
+    np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [BPR, LightGCN])
+def test_fitted_again_and_again_it_is_the_same_to_the_last_bit(kind: type) -> None:
+    train = two_tastes()
+    vectors = [kind(**{**SMALL, "epochs": 4}).fit(train)._users for _ in range(10)]
+    for again in vectors[1:]:
+        np.testing.assert_array_equal(again, vectors[0])
 
 
 def test_one_step_is_adam_on_the_loss_of_the_docstring() -> None:

@@ -1,0 +1,844 @@
+"""The two-tower recommender: items from their content, users from what they took.
+
+Behind the interface of `mmtutorial.recommender`, like the baselines: another fusion, another set of
+modalities or the item ids are one word of its options.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_rs
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from rich.progress import Progress
+from scipy import sparse
+
+from mmtutorial.encoders.audio import audio_encoder
+from mmtutorial.encoders.image import image_encoder
+from mmtutorial.encoders.text import text_encoder
+from mmtutorial.evaluation.metrics import ndcg
+from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
+from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.recommender import REVIEWS, Features, Recommender, top_k
+
+POOLINGS = ("mean", "attention", "gru")
+LOSSES = ("full", "in-batch")
+_PLACES = 10  # of the validation lists that decide when to stop
+_PATIENCE = 5.0  # seconds; what takes longer shows its progress
+_LONGEST = 64  # the last items of a history that a GRU reads
+_AVERAGE = 0.9  # how much of the running mean of the weights is kept at each step
+_TOWER, _READER = "item_tower.keras", "history_reader.keras"
+
+
+@keras.saving.register_keras_serializable("mmtutorial")
+class PartwiseDense(layers.Layer):
+    """A dense layer without bias on each of ``parts`` equal parts of a vector; they never mix.
+
+    >>> PartwiseDense(3, parts=2)(np.ones((5, 8))).shape
+    TensorShape([5, 6])
+    """
+
+    def __init__(self, units: int, parts: int = 1, **options: Any) -> None:
+        super().__init__(**options)
+        self.units, self.parts = units, parts
+
+    def build(self, shape: Any) -> None:
+        """Make one matrix a part."""
+        size = shape[-1] // self.parts
+        self.matrices = [
+            self.add_weight(shape=(size, self.units), name=f"part_{part}")
+            for part in range(self.parts)
+        ]
+
+    def call(self, vectors: Any) -> Any:
+        """Multiply: (n, parts · size) → (n, parts · units)."""
+        cut = keras.ops.split(vectors, self.parts, axis=-1)
+        return keras.ops.concatenate(
+            [part @ matrix for part, matrix in zip(cut, self.matrices, strict=True)], axis=-1
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what Keras needs to make the layer again."""
+        return {**super().get_config(), "units": self.units, "parts": self.parts}
+
+
+def modality_encoder(
+    name: str, array: np.ndarray, units: int, dropout: float = 0.0, depth: int = 2
+) -> keras.Model:
+    """Build the encoder that fits how a modality is given: raw, or as ready-made features.
+
+    Parameters
+    ----------
+    name : str
+        Of the modality.
+    array : ndarray
+        int (n, words): numbers of words, through an LSTM (chapter 2); float (n, height, width,
+        channels): pixels, through a CNN (chapter 3); float (n, frames, coefficients): a sound,
+        through an LSTM (chapter 4); float (n, d): ready-made features, through dense layers.
+    units : int
+        Length of the vector.
+    dropout : float
+        Share of what goes into the last dense layer that is hidden in training.
+    depth : int
+        Dense layers for ready-made features: 1, linear, or more, with GELU between them.
+
+    Raises
+    ------
+    ValueError
+        For an array of another kind.
+
+    Examples
+    --------
+    >>> modality_encoder("image", np.zeros((2, 8, 8, 3), "float32"), units=5).output_shape
+    (None, 5)
+    """
+    whole = np.issubdtype(array.dtype, np.integer)
+    if array.ndim == 2 and whole:
+        return text_encoder(int(array.max()) + 1, units, units, pooling="mean")
+    if array.ndim == 4 and not whole:
+        return image_encoder(*array.shape[1:], units=units)
+    if array.ndim == 3 and not whole:
+        return audio_encoder(*array.shape[1:], units=units, masked=True)
+    if array.ndim == 2:
+        x = given = layers.Input(array.shape[1:], name=name)
+        for _ in range(depth - 1):
+            x = layers.Dense(units, activation="gelu")(x)
+        x = layers.Dropout(dropout)(x)
+        return keras.Model(given, layers.Dense(units)(x), name=f"{name}_features")
+    raise ValueError(
+        f"features[{name!r}] has shape {array.shape} and {array.dtype}: words are int (n, words), "
+        "pictures float (n, height, width, channels), sounds float (n, frames, coefficients), "
+        "ready-made features float (n, d)"
+    )
+
+
+def item_tower(
+    features: Mapping[str, np.ndarray],
+    fusion: str = "concatenation",
+    units: int = 64,
+    dimensions: int = 64,
+    dropout: float = 0.0,
+    depth: int = 2,
+) -> keras.Model:
+    """Build the network from an item's content to its two vectors (eq-item-tower, without e_i).
+
+    Parameters
+    ----------
+    features : mapping
+        Modality to array, one row an item; only kinds and sizes are looked at.
+    fusion : str
+        A name of `mmtutorial.fusion.FUSIONS`.
+    units, dimensions : int
+        Length of each encoder's vector and of the fused one; length of the results.
+    dropout, depth : float, int
+        See `modality_encoder`.
+
+    Returns
+    -------
+    keras.Model
+        Inputs: a mapping with every modality, and "present", float (n, modalities) in the order
+        of ``features``. Outputs: v, what the item is as a candidate; h, what it says of a user who
+        took it; both float32 (n, dimensions), or (n, modalities · dimensions) for late fusion; and
+        a list with the encoders' vectors, float32 (n, units) each.
+
+    Examples
+    --------
+    >>> arrays = {"text": np.ones((2, 5), "int32"), "audio": np.ones((2, 7), "float32")}
+    >>> v, h, vectors = item_tower(arrays, dimensions=3)({**arrays, "present": np.ones((2, 2))})
+    >>> v.shape, len(vectors)
+    (TensorShape([2, 3]), 2)
+    """
+    inputs = {
+        name: layers.Input(array.shape[1:], dtype=array.dtype.name, name=name)
+        for name, array in features.items()
+    }
+    inputs["present"] = layers.Input((len(features),), name="present")
+    vectors = [
+        modality_encoder(name, array, units, dropout, depth)(inputs[name])
+        for name, array in features.items()
+    ]
+    fuse = make_fusion(fusion, units)
+    fused = fuse(vectors, inputs["present"])
+    parts = fuse.parts(len(features))
+    candidate = PartwiseDense(dimensions, parts, name="candidate")(fused)
+    memory = PartwiseDense(dimensions, parts, name="memory")(fused)
+    return keras.Model(inputs, [candidate, memory, vectors], name="item_tower")
+
+
+class TwoTower(Recommender):
+    r"""Scores a user's vector against every item's, both computed from content, history and ids.
+
+    The item tower gives item i two vectors: v_i, what it is as a candidate, and h_i, what it says
+    of a user who took it. The user tower pools the history H_u:
+
+    .. math::
+        \hat y_{ui} = q_u \cdot v_i + b_i , \qquad
+        q_u = q_0 + \frac{1}{\lvert H_u \rvert^{\rho}} \sum_{j \in H_u} (h_j + R\, r_{uj})
+
+    (eq-user-tower), with a learnt power ρ, the vector q_0 of a user without a history, and, where
+    features hold "review", the vectors r_uj of what u wrote about j. In each step every user's
+    history is cut in two at random: from the items kept, those held out are predicted by a softmax
+    over the catalogue (eq-full-softmax), or over the items held out in the batch, with the logQ
+    correction (eq-logq). Each item goes through the encoders once a step. A choice is only compared
+    with items that had been taken by somebody before it (``by_launch``): nobody can choose what is
+    not there yet. With a validation part, learning stops when its NDCG@10 has not risen for
+    ``patience`` epochs, and the best epoch is kept.
+
+    *Users without a history* get q_0; *items that nobody took* v_i from content alone and the mean
+    bias; an item without any content too, the vector "unknown" of the fusion. A row of zeros in a
+    modality's array says that the item lacks it.
+
+    Parameters
+    ----------
+    modalities : sequence of str, optional
+        Features to read; all that `fit` is given without it; () for ids alone.
+    fusion : {"concatenation", "late", "gated", "attention", "low-rank"}
+        How an item's modalities become one vector; see `mmtutorial.fusion`.
+    ids : bool
+        Whether items that were taken in training also have free vectors e_i, added to v_i and h_i.
+    pooling : {"mean", "attention", "gru"}
+        How a history becomes one vector. "attention" weighs items by a softmax over h_j · r, "gru"
+        reads them in order of time. Late fusion goes with "mean" only, lest modalities mix.
+    dimensions, units : int
+        Length of v, h, q; length of the encoders' vectors.
+    depth : int
+        Dense layers through which ready-made features go; see `modality_encoder`.
+    dropout, history_dropout, modality_dropout, id_dropout : float
+        Shares hidden in training: within the encoders of ready-made features, of the entries of the
+        pooled history, of each item's modalities (never its last), of items' e_i.
+    alignment : float
+        Weight of the contrastive loss between each two modalities (eq-contrastive).
+    loss : {"full", "in-batch"}
+        What a choice is compared with. "in-batch" encodes only the items of the batch: for large
+        catalogues.
+    kept : pair of float
+        Between which shares of a history are kept to predict the rest; drawn for each user.
+    by_launch : bool
+        See above; without known times it has no effect.
+    learning_rate, weight_decay : float
+        Of AdamW. Weights are averaged over the last steps.
+    epochs, batch_size, patience : int
+        Passes over the users; users a step; epochs to wait for a better one.
+    seed : int
+        The same seed gives the same scores.
+
+    Attributes
+    ----------
+    history : dict
+        "loss" (nats a choice) and, with a validation part, "validation_ndcg": one float an epoch.
+    tower : keras.Model or None
+        See `item_tower`; None for ids alone.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: for an unknown option, a modality that was not given, nothing to read, or no
+        user with an item.
+
+    References
+    ----------
+    Yi et al. (2019), Sampling-bias-corrected neural modeling for large corpus item recommendations;
+    Liang et al. (2018), Variational autoencoders for collaborative filtering, for predicting one
+    part of a history from the other.
+
+    Examples
+    --------
+    >>> train = Interactions.of([(user, item, time) for user, items in
+    ...                          {"ann": "tea cup", "bob": "tea cup", "eve": "ice cone"}.items()
+    ...                          for time, item in enumerate(items.split())],
+    ...                         items=["cocoa", "cone", "cup", "ice", "tea"])
+    >>> warm = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], dtype="float32")
+    >>> tower = TwoTower(dropout=0, history_dropout=0, epochs=50).fit(train, {"text": warm})
+    >>> train.items[tower.recommend([0], k=1)].tolist()  # to ann, the cocoa that nobody took
+    [['cocoa']]
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str] | None = None,
+        fusion: str = "concatenation",
+        *,
+        ids: bool = False,
+        pooling: str = "mean",
+        dimensions: int = 64,
+        units: int = 128,
+        depth: int = 2,
+        dropout: float = 0.2,
+        history_dropout: float = 0.1,
+        modality_dropout: float = 0.0,
+        id_dropout: float = 0.0,
+        alignment: float = 0.0,
+        loss: str = "full",
+        kept: tuple[float, float] = (0.5, 0.95),
+        by_launch: bool = True,
+        learning_rate: float = 0.005,
+        weight_decay: float = 0.0,
+        epochs: int = 200,
+        batch_size: int = 512,
+        patience: int = 20,
+        seed: int = 0,
+    ) -> None:
+        self.modalities = modalities
+        self.fusion = fusion
+        self.ids = ids
+        self.pooling = pooling
+        self.dimensions = dimensions
+        self.units = units
+        self.depth = depth
+        self.dropout = dropout
+        self.history_dropout = history_dropout
+        self.modality_dropout = modality_dropout
+        self.id_dropout = id_dropout
+        self.alignment = alignment
+        self.loss = loss
+        self.kept = kept
+        self.by_launch = by_launch
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.patience = patience
+        self.seed = seed
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """What is read, and how it is fused."""
+        read = [*(self.modalities if self.modalities is not None else ["content"])]
+        read += ["ids"] if self.ids else []
+        fused = f", {self.fusion}" if len(read) - self.ids > 1 or self.modalities is None else ""
+        return f"two-tower ({' + '.join(read) or 'nothing'}{fused})"
+
+    # Learning
+
+    def _learn(
+        self, train: Interactions, features: Features, validation: Interactions | None
+    ) -> None:
+        content = self._chosen(features)
+        self._check(train, content)
+        keras.utils.set_random_seed(self.seed)
+        tf.config.experimental.enable_op_determinism()
+        self._build(train, content, features.get(REVIEWS))
+        step = self._compiled()
+        batches = _Batches(train, self)
+        watched = _watched_users(train, validation)
+        self.history = {"loss": []} | ({"validation_ndcg": []} if len(watched) else {})
+        best, waited, kept = -1.0, 0, None
+        with _progress(self.name, self.epochs) as tell:
+            for _ in range(self.epochs):
+                losses = [float(step(*batch)) for batch in batches.epoch()]
+                self.history["loss"].append(float(np.mean(losses)))
+                if validation is not None and len(watched):
+                    with self._averaged():
+                        self._set_vectors(train)
+                    ranked = top_k(self._score_of(train, watched), _PLACES, train.matrix[watched])
+                    quality = float(ndcg(ranked, validation.matrix[watched]).mean())
+                    self.history["validation_ndcg"].append(quality)
+                    waited += 1
+                    if quality > best:
+                        best, waited = quality, 0
+                        kept = [each.numpy() for each in self._means]
+                    if waited == self.patience:
+                        break
+                tell(best)
+        for mean, value in zip(self._means, kept or [], strict=False):
+            mean.assign(value)
+        for variable, mean in zip(self._variables, self._means, strict=True):
+            variable.assign(mean)
+        self._set_vectors(train)
+
+    def _chosen(self, features: Features) -> dict[str, np.ndarray]:
+        given = {name: array for name, array in features.items() if name != REVIEWS}
+        wanted = list(given) if self.modalities is None else list(self.modalities)
+        lacking = [name for name in wanted if name not in given]
+        if lacking:
+            raise ValueError(
+                f"TwoTower reads the features {lacking}, and fit was given {list(given) or 'none'}"
+            )
+        return {
+            name: given[name].toarray() if sparse.issparse(given[name]) else given[name]  # type: ignore[union-attr]
+            for name in wanted
+        }
+
+    def _check(self, train: Interactions, content: Mapping[str, np.ndarray]) -> None:
+        for option, known in (("fusion", FUSIONS), ("pooling", POOLINGS), ("loss", LOSSES)):
+            if getattr(self, option) not in known:
+                raise ValueError(
+                    f"{option} is {getattr(self, option)!r}; there are {', '.join(known)}"
+                )
+        for option in ("dimensions", "units", "depth", "epochs", "batch_size", "patience"):
+            if getattr(self, option) < 1:
+                raise ValueError(f"{option} is {getattr(self, option)}; it must be at least 1")
+        for option in ("dropout", "history_dropout", "modality_dropout", "id_dropout"):
+            if not 0 <= getattr(self, option) < 1:
+                raise ValueError(f"{option} is {getattr(self, option)}; it is a share below 1")
+        if not 0 <= self.kept[0] <= self.kept[1] < 1:
+            raise ValueError(f"kept is {self.kept}; it is two shares below 1, the smaller first")
+        if self.fusion == "late" and len(content) > 1 and (self.pooling != "mean" or self.ids):
+            raise ValueError(
+                "late fusion keeps the modalities apart; pooling must be 'mean' and ids False"
+            )
+        if not content and not self.ids:
+            raise ValueError("TwoTower needs features to read, or ids=True")
+        if not len(train):
+            raise ValueError("nobody took anything: there is nothing to learn from")
+
+    def _build(self, train: Interactions, content: Mapping[str, np.ndarray], reviews: Any) -> None:
+        """Make the networks and all variables."""
+        self._arrays = {name: tf.constant(array) for name, array in content.items()}
+        present = [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
+        self._present = tf.constant(np.column_stack(present), tf.float32) if present else None
+        self._reviews = None if reviews is None else tf.constant(np.asarray(reviews, np.float32))
+        self.tower = (
+            item_tower(content, self.fusion, self.units, self.dimensions, self.dropout, self.depth)
+            if content
+            else None
+        )
+        length = self.tower.outputs[0].shape[-1] if self.tower else self.dimensions
+        self._temperature = float(np.sqrt(length)) / 2
+        taken = np.asarray(train.matrix.sum(axis=0)).ravel()
+        self._warm = tf.constant((taken > 0).astype(np.float32))
+        self._draw = keras.random.SeedGenerator(self.seed)
+
+        def drawn(name: str, *shape: int, spread: float = 0.05) -> tf.Variable:
+            seed = [self.seed, sum(name.encode())]
+            return tf.Variable(tf.random.stateless_normal(shape, seed, stddev=spread), name=name)
+
+        self._own = {
+            "q_0": drawn("q_0", length, spread=0.0),
+            "bias": drawn("bias", train.n_items, spread=0.0),
+            "power": tf.Variable(0.5, name="power"),
+        }
+        if self.ids:
+            self._own["e"] = drawn("e", train.n_items, length)
+            self._own["e_memory"] = drawn("e_memory", train.n_items, length)
+        if self.pooling == "attention":
+            self._own["r"] = drawn("r", length)
+        if self._reviews is not None:
+            self._own["R"] = drawn("R", self._reviews.shape[1], length)
+        self._reader = None
+        if self.pooling == "gru":
+            sequence = layers.Input((None, length), name="history")
+            there = layers.Input((None,), dtype="bool", name="there")
+            state = layers.GRU(length, use_cudnn=False)(sequence, mask=there)
+            self._reader = keras.Model([sequence, there], state, name="history_reader")
+        self._variables = [
+            *self._own.values(),
+            *(each.value for each in (self.tower.trainable_variables if self.tower else [])),
+            *(each.value for each in (self._reader.trainable_variables if self._reader else [])),
+        ]
+        self._means = [tf.Variable(each, trainable=False) for each in self._variables]
+
+    def _item_vectors(self, rows: tf.Tensor | None, training: bool) -> tuple[Any, Any, Any, Any]:
+        """Return v, h (n, length), b (n,) and the alignment loss of these item rows, or of all."""
+        own, warm = self._own, self._warm
+        aligned = 0.0
+        v, h = tf.zeros(()), tf.zeros(())
+
+        def take(array: Any) -> Any:
+            return array if rows is None else tf.gather(array, rows)
+
+        if self.tower is not None:
+            there = take(self._present)
+            if training and self.modality_dropout:
+                there = drop_modalities(there, self.modality_dropout, self._draw)
+            inputs = {name: take(array) for name, array in self._arrays.items()}
+            v, h, vectors = self.tower({**inputs, "present": there}, training=training)
+            if training and self.alignment:
+                for right in range(len(vectors)):
+                    for left in range(right):
+                        both = (there[:, left] > 0) & (there[:, right] > 0)
+                        aligned += contrastive_loss(vectors[left], vectors[right], both)
+        known = take(warm)
+        if self.ids:
+            shown = known[:, None]
+            if training and self.id_dropout:
+                draw = keras.random.uniform(keras.ops.shape(shown), seed=self._draw)
+                shown = shown * tf.cast(draw >= self.id_dropout, tf.float32)
+            v = v + shown * take(own["e"])
+            h = h + shown * take(own["e_memory"])
+        mean = tf.reduce_sum(own["bias"] * warm) / tf.reduce_sum(warm)
+        b = known * take(own["bias"]) + (1 - known) * mean
+        return v, h, b, aligned
+
+    def _user_vectors(self, taken: Any, h: Any, written: Any, sequence: Any, training: bool) -> Any:
+        """Pool histories: taken float (n_users, n_items) or sparse → q float32 (n_users, length)."""
+        own = self._own
+        count = tf.reduce_sum(taken, axis=1, keepdims=True)
+        if self.pooling == "gru":
+            assert self._reader is not None
+            pooled = self._reader(
+                [tf.gather(h, tf.maximum(sequence, 0)), sequence >= 0], training=training
+            )
+            pooled = tf.where(count > 0, pooled, 0.0)
+        else:
+            weights = tf.ones_like(h[:, :1])
+            if self.pooling == "attention":
+                heard = tf.linalg.matvec(h, own["r"])[:, None] / self._temperature
+                weights = tf.exp(heard - tf.reduce_max(heard))
+            total = tf.maximum(taken @ weights, 1e-30)
+            pooled = (taken @ (weights * h)) / total
+        size = tf.maximum(count, 1.0)
+        if written is not None:
+            pooled += written @ own["R"] / size
+        pooled *= size ** (1 - own["power"])
+        if training and self.history_dropout:
+            seed = self._draw.next()
+            pooled = tf.nn.experimental.stateless_dropout(pooled, self.history_dropout, seed)
+        return own["q_0"] + pooled
+
+    def _compiled(self) -> Any:
+        """Return the function that takes one batch (see `_Batches`), learns, and says the loss."""
+        optimiser = keras.optimizers.AdamW(self.learning_rate, weight_decay=self.weight_decay)
+        learnt = list(self._own.values())
+        learnt += self.tower.trainable_variables if self.tower else []
+        learnt += self._reader.trainable_variables if self._reader else []
+        values = self._variables
+        optimiser.build(learnt)
+        correct = keras_rs.layers.SamplingProbabilityCorrection(epsilon=1e-12)
+
+        @tf.function(reduce_retracing=True)
+        def step(
+            rows: Any, taken: Any, users: Any, items: Any, launched: Any, drawn: Any,
+            written: Any, sequence: Any,
+        ) -> Any:  # fmt: skip
+            with tf.GradientTape() as tape:
+                v, h, b, aligned = self._item_vectors(rows, training=True)
+                if self._reviews is not None:
+                    review_users, review_rows = written
+                    written_by = tf.math.unsorted_segment_sum(
+                        tf.gather(self._reviews, review_rows), review_users, tf.shape(taken)[0]
+                    )
+                else:
+                    written_by = None
+                q = self._user_vectors(taken, h, written_by, sequence, training=True)
+                scores = tf.matmul(q, v, transpose_b=True) / self._temperature + b
+                if drawn is not None:  # in-batch: how often each item was drawn, and its π
+                    count, probability = drawn
+                    scores = correct(scores, probability) + tf.math.log(count)
+                pairs = tf.stack([users, items], axis=1)
+                chosen = tf.gather_nd(scores, pairs)
+                others = tf.where(taken > 0, -1e9, scores)
+                top = tf.stop_gradient(tf.reduce_max(others, axis=1, keepdims=True))
+                if launched is not None:  # columns in order of launch, and how many were there
+                    order, there = launched
+                    ahead = tf.cumsum(tf.gather(tf.exp(others - top), order, axis=1), axis=1)
+                    rivals = tf.gather_nd(ahead, tf.stack([users, there], axis=1))
+                else:
+                    rivals = tf.gather(tf.reduce_sum(tf.exp(others - top), axis=1), users)
+                total = tf.math.log(rivals + 1e-30) + tf.gather(top[:, 0], users)
+                loss = tf.reduce_mean(total - chosen)
+                objective = loss + self.alignment * aligned
+            gradients = tape.gradient(objective, values, unconnected_gradients="zero")
+            optimiser.apply([tf.convert_to_tensor(each) for each in gradients], learnt)
+            for mean, value in zip(self._means, values, strict=True):
+                mean.assign(_AVERAGE * mean + (1 - _AVERAGE) * value)
+            return loss
+
+        return step
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the running means in the variables' place for a while."""
+        now = [each.numpy() for each in self._variables]
+        for variable, mean in zip(self._variables, self._means, strict=True):
+            variable.assign(mean)
+        yield
+        for variable, value in zip(self._variables, now, strict=True):
+            variable.assign(value)
+
+    # Scoring
+
+    def _set_vectors(self, train: Interactions) -> None:
+        """Encode every item once, for scoring."""
+        v, h, b, _ = self._item_vectors(None, training=False)
+        self._v, self._h, self._b = v.numpy(), h.numpy(), b.numpy()
+        self._user = {name: each.numpy() for name, each in self._own.items()}
+
+    def user_vectors(self, histories: Sequence[Sequence[int]]) -> np.ndarray:
+        """Return q of users with these histories, such as new ones: float32 (n, length).
+
+        Parameters
+        ----------
+        histories : sequence of int sequences
+            Item rows that each user took, in order of time; an empty history is allowed.
+
+        Raises
+        ------
+        ValueError
+            For an unknown item row.
+        """
+        train = self._fitted()
+        lengths = [len(history) for history in histories]
+        items = np.concatenate([*(np.asarray(each, np.int64) for each in histories), []]).astype(
+            int
+        )
+        wrong = items[(items < 0) | (items >= train.n_items)]
+        if wrong.size:
+            raise ValueError(f"unknown item row {wrong[0]}: rows go from 0 to {train.n_items - 1}")
+        users = np.repeat(np.arange(len(histories)), lengths)
+        taken = sparse.csr_array(
+            (np.ones(len(items), np.float32), (users, items)), (len(histories), train.n_items)
+        )
+        return self._pool(taken, None, _sequences(users, items, len(histories)))
+
+    def score_histories(self, histories: Sequence[Sequence[int]]) -> np.ndarray:
+        """Score all items for users with these histories: float32 (n, n_items), like `score`."""
+        return self._match(self.user_vectors(histories))
+
+    def item_vectors(self, features: Features) -> np.ndarray:
+        """Return v of new items from their content alone: float32 (n, length).
+
+        With q from `user_vectors`, a new item's score is q · v / temperature + the mean bias, as
+        `score_new_items` does it.
+
+        Raises
+        ------
+        ValueError
+            If the recommender reads no content, or a modality is missing.
+        """
+        self._fitted()
+        if self.tower is None:
+            raise ValueError("ids alone say nothing of new items: fit with modalities")
+        content = {
+            name: np.asarray(features[name]) for name in self.tower.input if name in features
+        }
+        lacking = [name for name in self.tower.input if name not in {*content, "present"}]
+        if lacking:
+            raise ValueError(f"new items need the features {lacking} too (zeros where absent)")
+        present = [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
+        inputs = {**content, "present": np.column_stack(present).astype(np.float32)}
+        return self.tower(inputs, training=False)[0].numpy()
+
+    def score_new_items(self, users: np.ndarray, features: Features) -> np.ndarray:
+        """Score items that were not in the catalogue: float32 (n_users, n_new_items).
+
+        Comparable with `score`: what it would have given, had the item been there untaken.
+        """
+        train = self._fitted()
+        warm = np.asarray(train.matrix.sum(axis=0)).ravel() > 0
+        q = self._vectors_of(train, np.asarray(users))
+        return (
+            q @ self.item_vectors(features).T / self._temperature + self._user["bias"][warm].mean()
+        )
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return self._score_of(self._fitted(), users)
+
+    def _score_of(self, train: Interactions, users: np.ndarray) -> np.ndarray:
+        return self._match(self._vectors_of(train, users))
+
+    def _match(self, q: np.ndarray) -> np.ndarray:
+        return (q @ self._v.T) / np.float32(self._temperature) + self._b
+
+    def _vectors_of(self, train: Interactions, users: np.ndarray) -> np.ndarray:
+        written = None
+        if self._reviews is not None:
+            written = self._written(train)[users]
+        sequences = None
+        if self.pooling == "gru":
+            log = train.log
+            chosen = np.isin(log["user"], users)
+            place = np.full(train.n_users, -1)
+            place[users] = np.arange(len(users))
+            rows = place[log["user"].to_numpy()[chosen]]
+            order = np.argsort(rows, kind="stable")
+            items = log["item"].to_numpy()[chosen]
+            sequences = _sequences(rows[order], items[order], len(users))
+        return self._pool(train.matrix[users], written, sequences)
+
+    def _written(self, train: Interactions) -> np.ndarray:
+        """Add up each user's review vectors: float32 (n_users, d)."""
+        assert self._reviews is not None
+        log = train.log
+        who = sparse.csr_array(
+            (np.ones(len(log), np.float32), (log["user"], np.arange(len(log)))),
+            (train.n_users, len(log)),
+        )
+        return who @ self._reviews.numpy()[log["row"]]
+
+    def _pool(self, taken: sparse.csr_array, written: Any, sequences: Any) -> np.ndarray:
+        """Do in NumPy what `_user_vectors` does; a history is sparse here."""
+        count = np.diff(taken.indptr)[:, None].astype(np.float32)
+        if self.pooling == "gru":
+            assert self._reader is not None
+            read = self._reader([self._h[np.maximum(sequences, 0)], sequences >= 0])
+            pooled = np.where(count > 0, read.numpy(), 0.0)
+        else:
+            weights = np.ones((len(self._h), 1), np.float32)
+            if self.pooling == "attention":
+                heard = (self._h @ self._user["r"])[:, None] / self._temperature
+                weights = np.exp(heard - heard.max()).astype(np.float32)
+            pooled = (taken @ (weights * self._h)) / np.maximum(taken @ weights, 1e-30)
+        size = np.maximum(count, 1.0)
+        if written is not None:
+            pooled = pooled + written @ self._user["R"] / size
+        return (self._user["q_0"] + pooled * size ** (1 - self._user["power"])).astype(np.float32)
+
+    # Saving
+
+    def _state(self) -> dict[str, np.ndarray]:
+        state = {"v": self._v, "h": self._h, "b": self._b, "temperature": self._temperature}
+        state |= {f"user/{name}": array for name, array in self._user.items()}
+        state |= {f"history/{name}": np.array(each) for name, each in self.history.items()}
+        if self._reviews is not None:
+            state["reviews"] = self._reviews.numpy()
+        return state
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        def under(prefix: str) -> dict[str, np.ndarray]:
+            return {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
+
+        self._v, self._h, self._b = state["v"], state["h"], state["b"]
+        self._temperature = float(state["temperature"])
+        self._user = under("user/")
+        self.history = {name: each.tolist() for name, each in under("history/").items()}
+        self._reviews = tf.constant(state["reviews"]) if "reviews" in state else None
+
+    def _write(self, folder: Path) -> None:
+        for network, name in ((self.tower, _TOWER), (self._reader, _READER)):
+            if network is not None:
+                network.save(folder / name)
+
+    def _read(self, folder: Path) -> None:
+        networks = [
+            keras.saving.load_model(folder / name) if (folder / name).exists() else None
+            for name in (_TOWER, _READER)
+        ]
+        self.tower, self._reader = networks
+
+
+class _Batches:
+    """Cut the users into batches, and each user's history in two: what is kept, what is predicted.
+
+    A batch is what `TwoTower._compiled`'s function takes: item rows (None for all), the kept items
+    as float (n_users, n_items), the pairs to predict (places of user and item), order and reach of the launches, counts and probabilities of the drawn items, what was written
+    about kept items, and kept items as sequences.
+    """
+
+    def __init__(self, train: Interactions, options: TwoTower) -> None:
+        log = train.log.drop_duplicates(["user", "item"])
+        order = np.argsort(log["user"].to_numpy(), kind="stable")  # the log is in order of time
+        self.item = log["item"].to_numpy()[order]
+        self.row = log["row"].to_numpy()[order]
+        user = log["user"].to_numpy()[order]
+        self.start = np.searchsorted(user, np.arange(train.n_users + 1))
+        self.users = np.flatnonzero(np.diff(self.start))
+        self.n_items = train.n_items
+        self.options = options
+        self.generator = np.random.default_rng(options.seed)
+        self.share = np.bincount(self.item, minlength=train.n_items) / len(log)
+        self.by_launch = options.by_launch and train.has_times
+        if self.by_launch:
+            times = log["timestamp"].to_numpy()
+            first = np.full(train.n_items, np.iinfo(np.int64).max)
+            np.minimum.at(first, log["item"].to_numpy(), times.astype(np.int64))
+            self.first = first
+            self.time = times.astype(np.int64)[order]
+
+    def epoch(self) -> Iterator[tuple[Any, ...]]:
+        """Go once through the users, in a new order, with new cuts."""
+        users = self.generator.permutation(self.users)
+        for start in range(0, len(users), self.options.batch_size):
+            batch = self._batch(users[start : start + self.options.batch_size])
+            if batch is not None:
+                yield batch
+
+    def _batch(self, users: np.ndarray) -> tuple[Any, ...] | None:
+        sizes = self.start[users + 1] - self.start[users]
+        places = np.repeat(self.start[users] - np.cumsum(sizes) + sizes, sizes)
+        places = places + np.arange(sizes.sum())  # of the users' interactions, in order
+        owner = np.repeat(np.arange(len(users)), sizes)
+        share = self.generator.uniform(*self.options.kept, len(users))
+        keeps = self.generator.random(len(places)) < share[owner]
+        if keeps.all():
+            return None
+        items = self.item[places]
+        full = self.options.loss == "full"
+        rows = None if full else np.unique(items)
+        column = items if full else np.searchsorted(rows, items)  # type: ignore[arg-type]
+        n_columns = self.n_items if full else len(rows)  # type: ignore[arg-type]
+        taken = np.zeros((len(users), n_columns), np.float32)
+        taken[owner[keeps], column[keeps]] = 1.0
+        held = ~keeps
+        drawn = launched = written = sequence = None
+        first = self.first if self.by_launch and full else None
+        if self.by_launch and not full:
+            first = self.first[rows]
+        if first is not None:
+            launch_order = np.argsort(first, kind="stable")
+            there = np.searchsorted(first[launch_order], self.time[places][held], side="right") - 1
+            launched = (launch_order.astype(np.int32), np.maximum(there, 0).astype(np.int32))
+        if not full:
+            count = np.bincount(column[held], minlength=n_columns)
+            drawn = (
+                np.maximum(count, 1e-12).astype(np.float32),
+                self.share[rows].astype(np.float32),
+            )
+        if self.options._reviews is not None:
+            written = (owner[keeps].astype(np.int32), self.row[places][keeps].astype(np.int32))
+        if self.options.pooling == "gru":
+            sequence = tf.constant(_sequences(owner[keeps], column[keeps], len(users)), tf.int32)
+        return (
+            None if full else tf.constant(rows, tf.int32),
+            tf.constant(taken),
+            tf.constant(owner[held], tf.int32),
+            tf.constant(column[held], tf.int32),
+            _constants(launched),
+            _constants(drawn),
+            _constants(written),
+            sequence,
+        )
+
+
+def _constants(arrays: tuple[np.ndarray, ...] | None) -> tuple[tf.Tensor, ...] | None:
+    return None if arrays is None else tuple(tf.constant(each) for each in arrays)
+
+
+def _sequences(users: np.ndarray, items: np.ndarray, n_users: int) -> np.ndarray:
+    """Write each user's last items as a row, filled with −1 at the end: int (n_users, length)."""
+    count = np.bincount(users, minlength=n_users)
+    place = np.arange(len(users)) - np.repeat(np.cumsum(count) - count, count)
+    skipped = np.maximum(count - _LONGEST, 0)[users]
+    rows = np.full((n_users, max(1, min(_LONGEST, count.max(initial=0)))), -1, dtype=np.int64)
+    late = place >= skipped
+    rows[users[late], (place - skipped)[late]] = items[late]
+    return rows
+
+
+def _watched_users(train: Interactions, validation: Interactions | None) -> np.ndarray:
+    """Users with a training and a validation item."""
+    if validation is None:
+        return np.zeros(0, dtype=np.int64)
+    return np.intersect1d(train.log["user"], validation.log["user"])
+
+
+@contextlib.contextmanager
+def _progress(what: str, epochs: int) -> Iterator[Any]:
+    """Show progress once learning has taken five seconds."""
+    started = time.monotonic()
+    shown: list[Progress] = []
+    done = 0
+
+    def tell(best: float) -> None:
+        nonlocal done
+        done += 1
+        if not shown and time.monotonic() - started > _PATIENCE:
+            shown.append(Progress(transient=True))
+            shown[0].start()
+            shown[0].add_task(what, total=epochs)
+        if shown:
+            words = f"{what}, best validation NDCG@{_PLACES} {best:.3f}" if best >= 0 else what
+            shown[0].update(shown[0].task_ids[0], completed=done, description=words)
+
+    try:
+        yield tell
+    finally:
+        for each in shown:
+            each.stop()
