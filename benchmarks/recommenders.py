@@ -51,7 +51,11 @@ from mmtutorial.recommender import Features, Recommender
 K = 20
 METRICS = ("ndcg", "recall")
 GRIDS: dict[str, dict[str, Sequence[Any]]] = {
-    "BPR, ours": {"learning_rate": [0.001, 0.003], "l2": [0.01, 0.02, 0.05], "spread": [0.01, 0.1]},
+    "BPR, ours": {
+        "learning_rate": [0.001, 0.003],
+        "l2": [0.01, 0.015, 0.02],
+        "spread": [0.01, 0.1],
+    },
     "BPR, Cornac": {
         "max_iter": [100, 200, 400],
         "learning_rate": [0.03, 0.1],
@@ -59,12 +63,25 @@ GRIDS: dict[str, dict[str, Sequence[Any]]] = {
     },
     "VBPR, ours": {"learning_rate": [0.001, 0.003], "l2": [0.01, 0.02], "spread": [0.01, 0.1]},
     "VBPR, Cornac": {
-        "n_epochs": [10, 30],
+        "n_epochs": [10, 30, 60],
         "learning_rate": [0.001, 0.005],
         "lambda_w": [0.01, 0.1],
     },
 }
-OPTIONS: dict[str, dict[str, dict[str, Any]]] = {"shop": {}, "lastfm": {}}
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "shop": {
+        "BPR, ours": {"learning_rate": 0.001, "l2": 0.01, "spread": 0.01},
+        "BPR, Cornac": {"max_iter": 400, "learning_rate": 0.03, "lambda_reg": 0.03},
+        "VBPR, ours": {"learning_rate": 0.001, "l2": 0.01, "spread": 0.01},
+        "VBPR, Cornac": {"n_epochs": 30, "learning_rate": 0.001, "lambda_w": 0.01},
+    },
+    "lastfm": {
+        "BPR, ours": {"learning_rate": 0.003, "l2": 0.02, "spread": 0.1},
+        "BPR, Cornac": {"max_iter": 400, "learning_rate": 0.03, "lambda_reg": 0.01},
+        "VBPR, ours": {"learning_rate": 0.001, "l2": 0.02, "spread": 0.1},
+        "VBPR, Cornac": {"n_epochs": 30, "learning_rate": 0.001, "lambda_w": 0.01},
+    },
+}
 
 
 class Cornac(Recommender):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +11,6 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mmtutorial.datasets import Dataset
     from mmtutorial.preprocessing.interactions import Interactions
     from mmtutorial.recommender import Features, Recommender
@@ -114,26 +113,27 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
         raise ValueError(f"k is {k}; a list has at least one place")
     options = {"seed": seed} if dataset in datasets.MAKERS else {}
     data = datasets.load(dataset, **options)
-    if user != NEW and user not in set(data.users):
+    users = data.users.tolist()
+    if user != NEW and user not in users:
         raise ValueError(
-            f"{data.name} has no user {user!r}{_closest(user, data.users)}; its {data.n_users:,} "
-            f"users are in interactions.csv, such as {data.users[0]!r}, and {NEW!r} stands for "
+            f"{data.name} has no user {user!r}{_closest(user, users)}; its {len(users):,} "
+            f"users are in interactions.csv, such as {users[0]!r}, and {NEW!r} stands for "
             "somebody of whom nothing is known"
         )
     if k > data.n_items:
         raise ValueError(f"k is {k}, and {data.name} has {data.n_items} items: ask for fewer")
-    users = [*data.users, *([] if NEW in data.users else [NEW])]  # the last has no history
+    users += [] if NEW in users else [NEW]  # has no history
     taken = Interactions.of(deduplicate(data.interactions), users=users, items=data.items["item"])
     learnt, features = _learnt(data, taken, recommender, seed)
     row = users.index(user)
-    history = taken.log["item"].to_numpy()[taken.log["user"].to_numpy() == row]
-    history = np.array(list(dict.fromkeys(history.tolist())), dtype=int)
+    mine = taken.log["user"].to_numpy() == row
+    history = list(dict.fromkeys(taken.log["item"].to_numpy()[mine].tolist()))
     if isinstance(learnt, TwoTower):  # it reads histories, also what was taken since it learnt
         scores = learnt.score_histories([history])
     else:
         scores = learnt.score(np.array([row]))
     ranked = top_k(scores, k, exclude=taken.matrix[[row]])[0]
-    return _told(data, user, history, ranked[ranked >= 0], k, learnt, features)
+    return _told(data, user, history, ranked[ranked >= 0].tolist(), k, learnt, features)
 
 
 def _closest(name: str, known: Any) -> str:
@@ -173,7 +173,8 @@ def _learnt(
     key["version"] = __version__
     place = cached_place("recommenders", key, Path(__file__).parent.rglob("*.py"))
     if place.is_dir():
-        return Recommender.load(place), features
+        with contextlib.suppress(ValueError):  # damaged: learn it again
+            return Recommender.load(place), features
     console.print(f"Learning {name} from {data.name}, once; kept in {place}", soft_wrap=True)
     make = getattr(importlib.import_module(module), kind)
     if issubclass(make, TwoTower):
@@ -187,8 +188,8 @@ def _learnt(
 def _told(
     data: Dataset,
     user: str,
-    history: np.ndarray,
-    ranked: np.ndarray,
+    history: list[int],
+    ranked: list[int],
     k: int,
     learnt: Recommender,
     features: Features,
@@ -198,7 +199,7 @@ def _told(
     from mmtutorial.reasons import reasons
 
     titles = data.items["title"].tolist()
-    if len(history):
+    if history:
         last = ", ".join(titles[row] for row in history[:-6:-1])
         lines = [f"{user} took {len(history)} items, the last ones: {last}"]
     else:

@@ -249,7 +249,8 @@ class AttentionFusion(_Projected):
         there = ops.concatenate(masks, axis=1)
         heard = ops.stack([ops.matmul(each, self.query) for each in projected], axis=1)
         heard = ops.where(there > 0, heard / self.units**0.5, -1e9)
-        return ops.softmax(heard, axis=1) * there
+        strong = ops.exp(heard - ops.max(heard, axis=1, keepdims=True)) * there
+        return strong / ops.maximum(ops.sum(strong, axis=1, keepdims=True), 1.0)  # the largest is 1
 
     def _fuse(self, vectors: list[Any], masks: list[Any]) -> Any:
         projected = self._project(vectors)
@@ -265,7 +266,9 @@ class LowRankFusion(Fusion):
         f = \sum_{\ell=1}^{\rho} \bigodot_m [\, p_m z_m, 1 \,] \, M_{m\ell}
 
     (eq-lowrank). The 1 keeps the shorter products; an absent modality leaves the last row of
-    M_{mℓ}, which starts at 1: a learnt factor, not a zero that would wipe out the others.
+    M_{mℓ}: a learnt factor, not a zero that would wipe out the others. The last rows start at one
+    value, such that the sum of products of them alone starts at 1; the other weights start small,
+    for a product of large random numbers would drown what each modality says on its own.
 
     Parameters
     ----------
@@ -286,12 +289,18 @@ class LowRankFusion(Fusion):
         self.rank = rank
 
     def _make_weights(self) -> None:
+        length = self.rank * self.units
+        start = keras.initializers.Constant(self.rank ** (-1 / len(self.sizes)))
         self.factor = [
-            self.add_weight(shape=(size, self.rank * self.units), name=f"M_{m}")
+            self.add_weight(
+                shape=(size, length),
+                initializer=keras.initializers.RandomNormal(stddev=0.5 / size**0.5),
+                name=f"M_{m}",
+            )
             for m, size in enumerate(self.sizes)
         ]
         self.last_row = [
-            self.add_weight(shape=(self.rank * self.units,), initializer="ones", name=f"M_{m}_1")
+            self.add_weight(shape=(length,), initializer=start, name=f"M_{m}_1")
             for m, _ in enumerate(self.sizes)
         ]
 

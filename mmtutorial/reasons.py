@@ -15,6 +15,8 @@ from mmtutorial.baselines.item_to_item import ItemToItem
 from mmtutorial.recommender import Features, Recommender
 from mmtutorial.two_tower import TwoTower
 
+Rows = Sequence[int] | np.ndarray  # of items
+
 WORDS = {
     "text": "its text",
     "words": "its tags",
@@ -61,13 +63,14 @@ class Reason:
         else:
             words = f"because you took {named}" if named else "many like it"
         if self.modalities:
-            decided = " and ".join(WORDS.get(name, f"its {name}") for name in self.modalities)
+            *others, last = [WORDS.get(name, f"its {name}") for name in self.modalities]
+            decided = f"{', '.join(others)} and {last}" if others else last
             words += f"; {'' if self.all_modalities else 'mostly '}{decided}"
         return words
 
 
 def history_shares(
-    recommender: Recommender, history: Sequence[int], items: Sequence[int]
+    recommender: Recommender, history: Rows, items: Rows
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Take scores apart into what each item of a history adds, exactly.
 
@@ -83,7 +86,7 @@ def history_shares(
     Parameters
     ----------
     recommender : Recommender
-        A fitted `TwoTower` that pools by "mean" or "attention", or an `ItemToItem`.
+        A fitted `TwoTower` that pools by "mean", or an `ItemToItem`.
     history : sequence of int
         Item rows that the user took, each once; may be empty.
     items : sequence of int
@@ -127,27 +130,22 @@ def history_shares(
         if not len(past):
             everybody = recommender._average[0] - recommender._average.mean()
         return everybody[listed].astype(np.float64), apart.T[listed]
-    if not isinstance(recommender, TwoTower) or recommender.pooling == "gru":
+    if not isinstance(recommender, TwoTower) or recommender.pooling != "mean":
         raise ValueError(
             f"the scores of {recommender.name} are no sum over the history: take a two-tower "
-            "recommender that pools by 'mean' or 'attention', item-kNN, content-kNN or EASE"
+            "recommender that pools by 'mean', item-kNN, content-kNN or EASE"
         )
-    learnt = recommender._state()
-    v, h, b = (learnt[name].astype(np.float64) for name in "vhb")
-    apart = (v - v.mean(axis=0))[listed] / learnt["temperature"]
-    everybody = apart @ learnt["user/q_0"] + (b - b.mean())[listed]
-    size = max(len(past), 1)
-    weights = np.full(len(past), 1 / size)
-    if recommender.pooling == "attention":
-        heard = h @ learnt["user/r"] / learnt["temperature"]
-        weights = np.exp(heard - heard.max())[past]
-        weights /= max(weights.sum(), 1e-30)
-    weights = weights * size ** (1 - float(learnt["user/power"]))
-    return everybody, apart @ (weights[:, None] * h[past]).T
+    histories: list[list[int]] = [[], past.tolist(), *([row] for row in past.tolist())]
+    scores = recommender.score_histories(histories).astype(np.float64)
+    scores -= scores.mean(axis=1, keepdims=True)
+    everybody, whole, singles = scores[0], scores[1] - scores[0], scores[2:] - scores[0]
+    total = singles.sum(axis=0)  # of histories of one item each: |H|^ρ times as much
+    singles *= (whole @ total) / max(total @ total, np.finfo(float).tiny)
+    return everybody[listed], singles.T[listed]
 
 
 def modality_shares(
-    recommender: TwoTower, history: Sequence[int], items: Sequence[int], features: Features
+    recommender: TwoTower, history: Rows, items: Rows, features: Features
 ) -> dict[str, np.ndarray]:
     """Say what each modality of items adds to their scores: how much is lost when it is hidden.
 
@@ -194,7 +192,8 @@ def modality_shares(
     present = np.column_stack(
         [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
     ).astype(np.float32)
-    q = recommender.user_vectors([history])[0] / recommender._state()["temperature"]
+    past = np.asarray(history, dtype=int).tolist()
+    q = recommender.user_vectors([past])[0] / np.float32(recommender._temperature)
 
     def scored(there: np.ndarray) -> np.ndarray:
         return recommender.tower({**content, "present": there}, training=False)[0].numpy() @ q  # type: ignore[misc]
@@ -210,8 +209,8 @@ def modality_shares(
 
 def reasons(
     recommender: Recommender,
-    history: Sequence[int],
-    items: Sequence[int],
+    history: Rows,
+    items: Rows,
     features: Features | None = None,
 ) -> list[Reason]:
     """Give the reason for each item of a list.

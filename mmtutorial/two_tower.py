@@ -18,22 +18,25 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from rich.progress import Progress
-from scipy import sparse
 
+from mmtutorial.baselines.content import as_dense
 from mmtutorial.encoders.audio import audio_encoder
 from mmtutorial.encoders.image import image_encoder
-from mmtutorial.encoders.text import text_encoder
+from mmtutorial.encoders.text import WORD_VECTORS, text_encoder
 from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import REVIEWS, Features, Recommender, top_k
+from mmtutorial.preprocessing.text import UNKNOWN
+from mmtutorial.recommender import REVIEWS, Features, Recommender, _rows, top_k, under
 
 POOLINGS = ("mean", "attention", "gru")
 LOSSES = ("full", "in-batch")
 _PLACES = 10  # of the validation lists that decide when to stop
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _LONGEST = 64  # the last items of a history that a GRU reads
+_BLOCK = 1024  # items or users encoded at a time once learning is over: bounds memory
 _AVERAGE = 0.9  # how much of the running mean of the weights is kept at each step
+_TINY = 1e-12  # stands for a probability or a count of 0
 _TOWER, _READER = "item_tower.keras", "history_reader.keras"
 
 
@@ -100,23 +103,27 @@ def modality_encoder(
     (None, 5)
     """
     whole = np.issubdtype(array.dtype, np.integer)
+    sizes = array.shape[1:]
     if array.ndim == 2 and whole:
-        return text_encoder(int(array.max()) + 1, units, units, pooling="mean")
-    if array.ndim == 4 and not whole:
-        return image_encoder(*array.shape[1:], units=units)
-    if array.ndim == 3 and not whole:
-        return audio_encoder(*array.shape[1:], units=units, masked=True)
-    if array.ndim == 2:
-        x = given = layers.Input(array.shape[1:], name=name)
+        encoder = text_encoder(int(array.max()) + 1, units, units, pooling="mean")
+    elif array.ndim == 4 and not whole:
+        encoder = image_encoder(sizes[0], sizes[1], sizes[2], units)
+    elif array.ndim == 3 and not whole:
+        encoder = audio_encoder(sizes[0], sizes[1], units, masked=True)
+    elif array.ndim == 2:
+        x = given = layers.Input(sizes, name=name)
         for _ in range(depth - 1):
             x = layers.Dense(units, activation="gelu")(x)
         x = layers.Dropout(dropout)(x)
-        return keras.Model(given, layers.Dense(units)(x), name=f"{name}_features")
-    raise ValueError(
-        f"features[{name!r}] has shape {array.shape} and {array.dtype}: words are int (n, words), "
-        "pictures float (n, height, width, channels), sounds float (n, frames, coefficients), "
-        "ready-made features float (n, d)"
-    )
+        encoder = keras.Model(given, layers.Dense(units)(x))
+    else:
+        raise ValueError(
+            f"features[{name!r}] has shape {array.shape} and {array.dtype}: words are int "
+            "(n, words), pictures float (n, height, width, channels), sounds float "
+            "(n, frames, coefficients), ready-made features float (n, d)"
+        )
+    encoder.name = f"{name}_encoder"
+    return encoder
 
 
 def item_tower(
@@ -328,7 +335,9 @@ class TwoTower(Recommender):
         step = self._compiled()
         batches = _Batches(train, self)
         watched = _watched_users(train, validation)
-        self.history = {"loss": []} | ({"validation_ndcg": []} if len(watched) else {})
+        self.history: dict[str, list[float]] = {"loss": []}
+        if validation is not None and len(watched):
+            self.history["validation_ndcg"] = []
         best, waited, kept = -1.0, 0, None
         with _progress(self.name, self.epochs) as tell:
             for _ in range(self.epochs):
@@ -336,8 +345,9 @@ class TwoTower(Recommender):
                 self.history["loss"].append(float(np.mean(losses)))
                 if validation is not None and len(watched):
                     with self._averaged():
-                        self._set_vectors(train)
-                    ranked = top_k(self._score_of(train, watched), _PLACES, train.matrix[watched])
+                        self._encode_items()
+                        q = self._encode_users(batches, watched)
+                    ranked = top_k(self._match(q), _PLACES, train.matrix[watched])
                     quality = float(ndcg(ranked, validation.matrix[watched]).mean())
                     self.history["validation_ndcg"].append(quality)
                     waited += 1
@@ -351,7 +361,8 @@ class TwoTower(Recommender):
             mean.assign(value)
         for variable, mean in zip(self._variables, self._means, strict=True):
             variable.assign(mean)
-        self._set_vectors(train)
+        self._encode_items()
+        self._q = self._encode_users(batches, np.arange(train.n_users))
 
     def _chosen(self, features: Features) -> dict[str, np.ndarray]:
         given = {name: array for name, array in features.items() if name != REVIEWS}
@@ -361,10 +372,9 @@ class TwoTower(Recommender):
             raise ValueError(
                 f"TwoTower reads the features {lacking}, and fit was given {list(given) or 'none'}"
             )
-        return {
-            name: given[name].toarray() if sparse.issparse(given[name]) else given[name]  # type: ignore[union-attr]
-            for name in wanted
-        }
+        if "present" in wanted:
+            raise ValueError("no modality may be called 'present': give features['present'] a name")
+        return {name: as_dense(given[name]) for name in wanted}
 
     def _check(self, train: Interactions, content: Mapping[str, np.ndarray]) -> None:
         for option, known in (("fusion", FUSIONS), ("pooling", POOLINGS), ("loss", LOSSES)):
@@ -391,10 +401,10 @@ class TwoTower(Recommender):
 
     def _build(self, train: Interactions, content: Mapping[str, np.ndarray], reviews: Any) -> None:
         """Make the networks and all variables."""
+        self._names = list(content)
         self._arrays = {name: tf.constant(array) for name, array in content.items()}
-        present = [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
-        self._present = tf.constant(np.column_stack(present), tf.float32) if present else None
-        self._reviews = None if reviews is None else tf.constant(np.asarray(reviews, np.float32))
+        self._present = tf.constant(_present(content)) if content else None
+        self._reviews = None if reviews is None else tf.constant(as_dense(reviews), tf.float32)
         self.tower = (
             item_tower(content, self.fusion, self.units, self.dimensions, self.dropout, self.depth)
             if content
@@ -468,14 +478,16 @@ class TwoTower(Recommender):
         return v, h, b, aligned
 
     def _user_vectors(self, taken: Any, h: Any, written: Any, sequence: Any, training: bool) -> Any:
-        """Pool histories: taken float (n_users, n_items) or sparse → q float32 (n_users, length)."""
+        """Pool histories: taken float32 (n_users, n_items) → q float32 (n_users, length).
+
+        ``written`` holds places of users and rows of their reviews, ``sequence`` see `_sequences`.
+        """
         own = self._own
         count = tf.reduce_sum(taken, axis=1, keepdims=True)
         if self.pooling == "gru":
             assert self._reader is not None
-            pooled = self._reader(
-                [tf.gather(h, tf.maximum(sequence, 0)), sequence >= 0], training=training
-            )
+            there = tf.greater_equal(sequence, 0)
+            pooled = self._reader([tf.gather(h, tf.maximum(sequence, 0)), there], training=training)
             pooled = tf.where(count > 0, pooled, 0.0)
         else:
             weights = tf.ones_like(h[:, :1])
@@ -486,7 +498,11 @@ class TwoTower(Recommender):
             pooled = (taken @ (weights * h)) / total
         size = tf.maximum(count, 1.0)
         if written is not None:
-            pooled += written @ own["R"] / size
+            users, rows = written
+            said = tf.gather(self._reviews, rows)
+            pooled += (
+                tf.math.unsorted_segment_sum(said, users, tf.shape(taken)[0]) @ own["R"] / size
+            )
         pooled *= size ** (1 - own["power"])
         if training and self.history_dropout:
             seed = self._draw.next()
@@ -501,7 +517,6 @@ class TwoTower(Recommender):
         learnt += self._reader.trainable_variables if self._reader else []
         values = self._variables
         optimiser.build(learnt)
-        correct = keras_rs.layers.SamplingProbabilityCorrection(epsilon=1e-12)
 
         @tf.function(reduce_retracing=True)
         def step(
@@ -510,30 +525,9 @@ class TwoTower(Recommender):
         ) -> Any:  # fmt: skip
             with tf.GradientTape() as tape:
                 v, h, b, aligned = self._item_vectors(rows, training=True)
-                if self._reviews is not None:
-                    review_users, review_rows = written
-                    written_by = tf.math.unsorted_segment_sum(
-                        tf.gather(self._reviews, review_rows), review_users, tf.shape(taken)[0]
-                    )
-                else:
-                    written_by = None
-                q = self._user_vectors(taken, h, written_by, sequence, training=True)
+                q = self._user_vectors(taken, h, written, sequence, training=True)
                 scores = tf.matmul(q, v, transpose_b=True) / self._temperature + b
-                if drawn is not None:  # in-batch: how often each item was drawn, and its π
-                    count, probability = drawn
-                    scores = correct(scores, probability) + tf.math.log(count)
-                pairs = tf.stack([users, items], axis=1)
-                chosen = tf.gather_nd(scores, pairs)
-                others = tf.where(taken > 0, -1e9, scores)
-                top = tf.stop_gradient(tf.reduce_max(others, axis=1, keepdims=True))
-                if launched is not None:  # columns in order of launch, and how many were there
-                    order, there = launched
-                    ahead = tf.cumsum(tf.gather(tf.exp(others - top), order, axis=1), axis=1)
-                    rivals = tf.gather_nd(ahead, tf.stack([users, there], axis=1))
-                else:
-                    rivals = tf.gather(tf.reduce_sum(tf.exp(others - top), axis=1), users)
-                total = tf.math.log(rivals + 1e-30) + tf.gather(top[:, 0], users)
-                loss = tf.reduce_mean(total - chosen)
+                loss = choice_loss(scores, taken, users, items, launched, drawn)
                 objective = loss + self.alignment * aligned
             gradients = tape.gradient(objective, values, unconnected_gradients="zero")
             optimiser.apply([tf.convert_to_tensor(each) for each in gradients], learnt)
@@ -555,38 +549,61 @@ class TwoTower(Recommender):
 
     # Scoring
 
-    def _set_vectors(self, train: Interactions) -> None:
-        """Encode every item once, for scoring."""
-        v, h, b, _ = self._item_vectors(None, training=False)
-        self._v, self._h, self._b = v.numpy(), h.numpy(), b.numpy()
-        self._user = {name: each.numpy() for name, each in self._own.items()}
+    def _encode_items(self) -> None:
+        """Set v, h and b of the whole catalogue, for scoring."""
+        n_items = self._warm.shape[0]
+        blocks = [
+            self._item_vectors(tf.range(start, min(start + _BLOCK, n_items)), training=False)[:3]
+            for start in range(0, n_items, _BLOCK)
+        ]
+        self._v, self._h, self._b = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+
+    def _encode_users(self, batches: _Batches, users: np.ndarray) -> np.ndarray:
+        """Return q of fitted users, from all that they took: float32 (n_users, length)."""
+        blocks = []
+        for start in range(0, len(users), _BLOCK):
+            block = users[start : start + _BLOCK]
+            owner, places = batches.interactions_of(block)
+            written = None
+            if self._reviews is not None:
+                written = (owner, batches.row[places])
+            blocks.append(self._pool(owner, batches.item[places], len(block), written))
+        return np.concatenate(blocks)
+
+    def _pool(
+        self, users: np.ndarray, items: np.ndarray, n_users: int, written: Any = None
+    ) -> np.ndarray:
+        """Return q of histories, given as places of users in order and items: (n_users, length)."""
+        taken = np.zeros((n_users, len(self._h)), np.float32)
+        taken[users, items] = 1.0
+        sequence = _sequences(users, items, n_users) if self.pooling == "gru" else None
+        return self._user_vectors(taken, self._h, written, sequence, training=False).numpy()
 
     def user_vectors(self, histories: Sequence[Sequence[int]]) -> np.ndarray:
         """Return q of users with these histories, such as new ones: float32 (n, length).
 
+        It is what a fitted user with the same history has, who wrote no reviews.
+
         Parameters
         ----------
         histories : sequence of int sequences
-            Item rows that each user took, in order of time; an empty history is allowed.
+            Item rows that each user took, in order of time; an empty history is allowed, and of an
+            item taken again only the first time counts.
 
         Raises
         ------
         ValueError
             For an unknown item row.
         """
-        train = self._fitted()
-        lengths = [len(history) for history in histories]
-        items = np.concatenate([*(np.asarray(each, np.int64) for each in histories), []]).astype(
-            int
-        )
-        wrong = items[(items < 0) | (items >= train.n_items)]
-        if wrong.size:
-            raise ValueError(f"unknown item row {wrong[0]}: rows go from 0 to {train.n_items - 1}")
-        users = np.repeat(np.arange(len(histories)), lengths)
-        taken = sparse.csr_array(
-            (np.ones(len(items), np.float32), (users, items)), (len(histories), train.n_items)
-        )
-        return self._pool(taken, None, _sequences(users, items, len(histories)))
+        n_items = self._fitted().n_items
+        rows = [list(dict.fromkeys(_rows(np.array(each), n_items, "item"))) for each in histories]
+        blocks = [np.zeros((0, self._own["q_0"].shape[0]), np.float32)]
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            users = np.repeat(np.arange(len(block)), [len(each) for each in block])
+            items = np.array([item for each in block for item in each], dtype=np.int64)
+            blocks.append(self._pool(users, items, len(block)))
+        return np.concatenate(blocks)
 
     def score_histories(self, histories: Sequence[Sequence[int]]) -> np.ndarray:
         """Score all items for users with these histories: float32 (n, n_items), like `score`."""
@@ -596,110 +613,70 @@ class TwoTower(Recommender):
         """Return v of new items from their content alone: float32 (n, length).
 
         With q from `user_vectors`, a new item's score is q · v / temperature + the mean bias, as
-        `score_new_items` does it.
+        `score_new_items` does it. Words that no item of the catalogue has are read as unknown.
 
         Raises
         ------
         ValueError
-            If the recommender reads no content, or a modality is missing.
+            If the recommender reads no content, a modality is missing, has another shape than in
+            ``fit``, or holds NaN.
         """
         self._fitted()
         if self.tower is None:
             raise ValueError("ids alone say nothing of new items: fit with modalities")
-        content = {
-            name: np.asarray(features[name]) for name in self.tower.input if name in features
-        }
-        lacking = [name for name in self.tower.input if name not in {*content, "present"}]
+        lacking = [name for name in self._names if name not in features]
         if lacking:
             raise ValueError(f"new items need the features {lacking} too (zeros where absent)")
-        present = [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
-        inputs = {**content, "present": np.column_stack(present).astype(np.float32)}
+        content = {name: as_dense(features[name]) for name in self._names}
+        for name, array in content.items():
+            sizes = self.tower.input[name].shape[1:]
+            n_new = len(content[self._names[0]])
+            if array.shape != (n_new, *sizes):
+                raise ValueError(
+                    f"features[{name!r}] has shape {array.shape}; these {n_new} new items need "
+                    f"{(n_new, *sizes)}, as in fit"
+                )
+            if np.issubdtype(array.dtype, np.integer):
+                encoder = self.tower.get_layer(f"{name}_encoder")
+                known = array < encoder.get_layer(WORD_VECTORS).input_dim
+                content[name] = np.where(known, array, UNKNOWN)
+            elif not np.isfinite(array).all():
+                row = np.argwhere(~np.isfinite(array))[0, 0]
+                raise ValueError(f"features[{name!r}] holds NaN or infinity in row {row}")
+        inputs = {**content, "present": _present(content)}
         return self.tower(inputs, training=False)[0].numpy()
 
     def score_new_items(self, users: np.ndarray, features: Features) -> np.ndarray:
         """Score items that were not in the catalogue: float32 (n_users, n_new_items).
 
-        Comparable with `score`: what it would have given, had the item been there untaken.
+        Comparable with `score`: what it would have given, had the item been there untaken. Raises
+        ValueError for an unknown user row, and as `item_vectors` does.
         """
         train = self._fitted()
-        warm = np.asarray(train.matrix.sum(axis=0)).ravel() > 0
-        q = self._vectors_of(train, np.asarray(users))
-        return (
-            q @ self.item_vectors(features).T / self._temperature + self._user["bias"][warm].mean()
-        )
+        q = self._q[_rows(users, train.n_users, "user")]
+        mean = self._own["bias"].numpy()[np.unique(train.log["item"])].mean()
+        return q @ self.item_vectors(features).T / np.float32(self._temperature) + mean
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        return self._score_of(self._fitted(), users)
-
-    def _score_of(self, train: Interactions, users: np.ndarray) -> np.ndarray:
-        return self._match(self._vectors_of(train, users))
+        return self._match(self._q[users])
 
     def _match(self, q: np.ndarray) -> np.ndarray:
-        return (q @ self._v.T) / np.float32(self._temperature) + self._b
-
-    def _vectors_of(self, train: Interactions, users: np.ndarray) -> np.ndarray:
-        written = None
-        if self._reviews is not None:
-            written = self._written(train)[users]
-        sequences = None
-        if self.pooling == "gru":
-            log = train.log
-            chosen = np.isin(log["user"], users)
-            place = np.full(train.n_users, -1)
-            place[users] = np.arange(len(users))
-            rows = place[log["user"].to_numpy()[chosen]]
-            order = np.argsort(rows, kind="stable")
-            items = log["item"].to_numpy()[chosen]
-            sequences = _sequences(rows[order], items[order], len(users))
-        return self._pool(train.matrix[users], written, sequences)
-
-    def _written(self, train: Interactions) -> np.ndarray:
-        """Add up each user's review vectors: float32 (n_users, d)."""
-        assert self._reviews is not None
-        log = train.log
-        who = sparse.csr_array(
-            (np.ones(len(log), np.float32), (log["user"], np.arange(len(log)))),
-            (train.n_users, len(log)),
-        )
-        return who @ self._reviews.numpy()[log["row"]]
-
-    def _pool(self, taken: sparse.csr_array, written: Any, sequences: Any) -> np.ndarray:
-        """Do in NumPy what `_user_vectors` does; a history is sparse here."""
-        count = np.diff(taken.indptr)[:, None].astype(np.float32)
-        if self.pooling == "gru":
-            assert self._reader is not None
-            read = self._reader([self._h[np.maximum(sequences, 0)], sequences >= 0])
-            pooled = np.where(count > 0, read.numpy(), 0.0)
-        else:
-            weights = np.ones((len(self._h), 1), np.float32)
-            if self.pooling == "attention":
-                heard = (self._h @ self._user["r"])[:, None] / self._temperature
-                weights = np.exp(heard - heard.max()).astype(np.float32)
-            pooled = (taken @ (weights * self._h)) / np.maximum(taken @ weights, 1e-30)
-        size = np.maximum(count, 1.0)
-        if written is not None:
-            pooled = pooled + written @ self._user["R"] / size
-        return (self._user["q_0"] + pooled * size ** (1 - self._user["power"])).astype(np.float32)
+        return q @ self._v.T / np.float32(self._temperature) + self._b
 
     # Saving
 
     def _state(self) -> dict[str, np.ndarray]:
-        state = {"v": self._v, "h": self._h, "b": self._b, "temperature": self._temperature}
-        state |= {f"user/{name}": array for name, array in self._user.items()}
-        state |= {f"history/{name}": np.array(each) for name, each in self.history.items()}
-        if self._reviews is not None:
-            state["reviews"] = self._reviews.numpy()
-        return state
+        state = {"v": self._v, "h": self._h, "b": self._b, "q": self._q}
+        state["names"] = np.array(self._names, dtype=str)
+        state["temperature"] = np.array(self._temperature)
+        state |= {f"own/{name}": each.numpy() for name, each in self._own.items()}
+        return state | {f"history/{name}": np.array(each) for name, each in self.history.items()}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        def under(prefix: str) -> dict[str, np.ndarray]:
-            return {k.removeprefix(prefix): a for k, a in state.items() if k.startswith(prefix)}
-
-        self._v, self._h, self._b = state["v"], state["h"], state["b"]
-        self._temperature = float(state["temperature"])
-        self._user = under("user/")
-        self.history = {name: each.tolist() for name, each in under("history/").items()}
-        self._reviews = tf.constant(state["reviews"]) if "reviews" in state else None
+        self._v, self._h, self._b, self._q = (state[name] for name in "vhbq")
+        self._names, self._temperature = state["names"].tolist(), float(state["temperature"])
+        self._own = {name: tf.constant(array) for name, array in under("own/", state).items()}
+        self.history = {name: each.tolist() for name, each in under("history/", state).items()}
 
     def _write(self, folder: Path) -> None:
         for network, name in ((self.tower, _TOWER), (self._reader, _READER)):
@@ -714,91 +691,138 @@ class TwoTower(Recommender):
         self.tower, self._reader = networks
 
 
+def choice_loss(
+    scores: Any,
+    taken: Any,
+    users: Any,
+    items: Any,
+    launched: tuple[Any, Any] | None = None,
+    drawn: tuple[Any, Any] | None = None,
+) -> Any:
+    """Return the cross-entropy of choices in a softmax over items (eq-full-softmax, eq-logq).
+
+    Parameters
+    ----------
+    scores : tensor
+        float32 (n_users, n_items).
+    taken : tensor
+        float32 (n_users, n_items), 1 where the user has the item already: no alternative.
+    users, items : tensor
+        int32 (n_choices,): who chose what; no item that the user has already.
+    launched : pair of tensors, optional
+        int32 (n_items,): the items in order of launch; int32 (n_choices,): the place in that order
+        of the last one that was there at each choice. Later ones are no alternatives.
+    drawn : pair of tensors, optional
+        float32 (n_items,) each, for the in-batch softmax with logQ correction: how often each item
+        is among the choices, and π, its share of all training interactions.
+
+    Returns
+    -------
+    tensor
+        float32 scalar, nats a choice.
+
+    Examples
+    --------
+    >>> scores = np.log(np.array([[1, 2, 5]], dtype="float32"))
+    >>> taken = np.array([[0, 0, 1]], dtype="float32")
+    >>> round(float(np.exp(-choice_loss(scores, taken, [0], [1]))), 4)  # 2 of 1 + 2
+    0.6667
+    """
+    pairs = tf.stack([users, items], axis=1)
+    if drawn is not None:
+        count, probability = drawn
+        scores = keras_rs.layers.SamplingProbabilityCorrection(epsilon=_TINY)(scores, probability)
+    chosen = tf.gather_nd(scores, pairs)
+    if drawn is not None:  # an item that was drawn twice is twice in the sum
+        scores += tf.math.log(tf.maximum(count, _TINY))
+    others = tf.where(taken > 0, -1e9, scores)
+    top = tf.stop_gradient(tf.reduce_max(others, axis=1, keepdims=True))
+    weights = tf.exp(others - top)
+    if launched is None:
+        total = tf.gather(tf.reduce_sum(weights, axis=1), users)
+    else:
+        order, last = launched
+        ahead = tf.cumsum(tf.gather(weights, order, axis=1), axis=1)
+        total = tf.gather_nd(ahead, tf.stack([users, last], axis=1))
+    return tf.reduce_mean(tf.math.log(total + 1e-30) + tf.gather(top[:, 0], users) - chosen)
+
+
 class _Batches:
     """Cut the users into batches, and each user's history in two: what is kept, what is predicted.
 
-    A batch is what `TwoTower._compiled`'s function takes: item rows (None for all), the kept items
-    as float (n_users, n_items), the pairs to predict (places of user and item), order and reach of the launches, counts and probabilities of the drawn items, what was written
-    about kept items, and kept items as sequences.
+    Of an item that a user took again, only the first time counts.
     """
 
     def __init__(self, train: Interactions, options: TwoTower) -> None:
-        log = train.log.drop_duplicates(["user", "item"])
-        order = np.argsort(log["user"].to_numpy(), kind="stable")  # the log is in order of time
-        self.item = log["item"].to_numpy()[order]
-        self.row = log["row"].to_numpy()[order]
-        user = log["user"].to_numpy()[order]
-        self.start = np.searchsorted(user, np.arange(train.n_users + 1))
-        self.users = np.flatnonzero(np.diff(self.start))
-        self.n_items = train.n_items
+        log = train.log.drop_duplicates(["user", "item"])  # in order of time
+        first = log.drop_duplicates("item")[["item", "timestamp"]]
+        log = log.sort_values("user", kind="stable")
+        self.item, self.row = log["item"].to_numpy(), log["row"].to_numpy()
+        self.start = np.searchsorted(log["user"], np.arange(train.n_users + 1))
+        self.share = np.bincount(self.item, minlength=train.n_items) / len(log)
         self.options = options
         self.generator = np.random.default_rng(options.seed)
-        self.share = np.bincount(self.item, minlength=train.n_items) / len(log)
         self.by_launch = options.by_launch and train.has_times
         if self.by_launch:
-            times = log["timestamp"].to_numpy()
-            first = np.full(train.n_items, np.iinfo(np.int64).max)
-            np.minimum.at(first, log["item"].to_numpy(), times.astype(np.int64))
-            self.first = first
-            self.time = times.astype(np.int64)[order]
+            self.time = log["timestamp"].to_numpy(np.int64)
+            self.launch = np.full(train.n_items, np.iinfo(np.int64).max)
+            self.launch[first["item"]] = first["timestamp"]
+
+    def interactions_of(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the place in ``users`` of who took it, and the place in ``item``, of each."""
+        sizes = self.start[users + 1] - self.start[users]
+        places = np.repeat(self.start[users] - np.cumsum(sizes) + sizes, sizes)
+        return np.repeat(np.arange(len(users)), sizes), places + np.arange(sizes.sum())
 
     def epoch(self) -> Iterator[tuple[Any, ...]]:
         """Go once through the users, in a new order, with new cuts."""
-        users = self.generator.permutation(self.users)
+        users = self.generator.permutation(np.flatnonzero(np.diff(self.start)))
         for start in range(0, len(users), self.options.batch_size):
-            batch = self._batch(users[start : start + self.options.batch_size])
-            if batch is not None:
-                yield batch
+            yield self._batch(users[start : start + self.options.batch_size])
 
-    def _batch(self, users: np.ndarray) -> tuple[Any, ...] | None:
-        sizes = self.start[users + 1] - self.start[users]
-        places = np.repeat(self.start[users] - np.cumsum(sizes) + sizes, sizes)
-        places = places + np.arange(sizes.sum())  # of the users' interactions, in order
-        owner = np.repeat(np.arange(len(users)), sizes)
+    def _batch(self, users: np.ndarray) -> tuple[Any, ...]:
+        """Return what `TwoTower._compiled`'s function takes.
+
+        Item rows (None for all), the kept items as float (n_users, n_items), places of user and
+        item of each choice to predict, ``launched`` and ``drawn`` of `choice_loss`, places of user
+        and row of the reviews of kept items, and the kept items as sequences.
+        """
+        owner, places = self.interactions_of(users)
         share = self.generator.uniform(*self.options.kept, len(users))
-        keeps = self.generator.random(len(places)) < share[owner]
-        if keeps.all():
-            return None
+        draw = self.generator.random(len(places))
+        largest = np.maximum.reduceat(draw, np.searchsorted(owner, np.arange(len(users))))
+        keeps = draw < np.minimum(share, largest)[owner]  # at least one is held out
+        held = ~keeps
         items = self.item[places]
         full = self.options.loss == "full"
-        rows = None if full else np.unique(items)
-        column = items if full else np.searchsorted(rows, items)  # type: ignore[arg-type]
-        n_columns = self.n_items if full else len(rows)  # type: ignore[arg-type]
-        taken = np.zeros((len(users), n_columns), np.float32)
+        rows = np.arange(len(self.share)) if full else np.unique(items)
+        column = np.searchsorted(rows, items).astype(np.int32)
+        owner = owner.astype(np.int32)
+        taken = np.zeros((len(users), len(rows)), np.float32)
         taken[owner[keeps], column[keeps]] = 1.0
-        held = ~keeps
         drawn = launched = written = sequence = None
-        first = self.first if self.by_launch and full else None
-        if self.by_launch and not full:
-            first = self.first[rows]
-        if first is not None:
-            launch_order = np.argsort(first, kind="stable")
-            there = np.searchsorted(first[launch_order], self.time[places][held], side="right") - 1
-            launched = (launch_order.astype(np.int32), np.maximum(there, 0).astype(np.int32))
+        if self.by_launch:
+            order = np.argsort(self.launch[rows], kind="stable")
+            times = self.launch[rows][order]
+            last = np.searchsorted(times, self.time[places][held], side="right") - 1
+            launched = (order.astype(np.int32), last.astype(np.int32))
         if not full:
-            count = np.bincount(column[held], minlength=n_columns)
-            drawn = (
-                np.maximum(count, 1e-12).astype(np.float32),
-                self.share[rows].astype(np.float32),
-            )
+            count = np.bincount(column[held], minlength=len(rows))
+            drawn = (count.astype(np.float32), self.share[rows].astype(np.float32))
         if self.options._reviews is not None:
-            written = (owner[keeps].astype(np.int32), self.row[places][keeps].astype(np.int32))
+            written = (owner[keeps], self.row[places][keeps])
         if self.options.pooling == "gru":
-            sequence = tf.constant(_sequences(owner[keeps], column[keeps], len(users)), tf.int32)
+            sequence = _sequences(owner[keeps], column[keeps], len(users))
         return (
-            None if full else tf.constant(rows, tf.int32),
-            tf.constant(taken),
-            tf.constant(owner[held], tf.int32),
-            tf.constant(column[held], tf.int32),
-            _constants(launched),
-            _constants(drawn),
-            _constants(written),
-            sequence,
-        )
+            None if full else rows,
+            taken, owner[held], column[held], launched, drawn, written, sequence,
+        )  # fmt: skip
 
 
-def _constants(arrays: tuple[np.ndarray, ...] | None) -> tuple[tf.Tensor, ...] | None:
-    return None if arrays is None else tuple(tf.constant(each) for each in arrays)
+def _present(content: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Say which item has which modality, rows not all zeros: float32 (n_items, n_modalities)."""
+    there = [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
+    return np.column_stack(there).astype(np.float32)
 
 
 def _sequences(users: np.ndarray, items: np.ndarray, n_users: int) -> np.ndarray:

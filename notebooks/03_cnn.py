@@ -224,7 +224,6 @@ quote(
 # To compare gradients we need a loss. We take the mean of the squared outputs, halved, so that
 # $\partial \mathcal L / \partial y = y / \text{(number of entries)}$.
 
-
 # %%
 def keras_says(layer, x, weights=()):
     """Output of a Keras layer, and its gradients by x and the weights."""
@@ -672,7 +671,6 @@ plots.table(found.groupby("dtype").max().reset_index())
 #
 # With that, a whole network fits on one screen: a convolution with ReLU, a pooling, a dense layer, a
 # softmax, the cross-entropy. Whoever can read these lines knows what Keras does.
-
 
 # %%
 def forward(x, weights):
@@ -1370,7 +1368,7 @@ quote(
 # {glue:text}`cnn-near-pixels`, by an encoder with random weights {glue:text}`cnn-near-untrained`, by
 # chance {glue:text}`cnn-near-chance`. In this the trained encoder {glue:text}`cnn-near-verdict`. Note
 # what was learnt, though: to tell *kinds*. Whether two shirts please the same people is a question that
-# these labels never asked; in {doc}`../chapters/07_recommend` the shoppers teach the encoder.
+# these labels never asked; in {doc}`07_recommend` the shoppers teach the encoder.
 #
 # ## Does ReLU keep gradients from vanishing?
 #
@@ -1486,7 +1484,6 @@ numpy_rho = pd.DataFrame(found, columns=names)
 # %% [markdown]
 # Then the same question to a stack of Keras's convolutions, $3 \times 3$ with 16 filters, on the real
 # pictures of 16 × 16 (in float64, since float32 ends at 10⁻⁴⁵).
-
 
 # %%
 def conv_rho(x, truth, depth, activation, rule, number):

@@ -183,7 +183,7 @@ glue("network-cold-in-test", f"{cold_in_test:.1%}", display=False)
 # The vocabulary is counted, and the sounds' means and deviations are taken, on items that were bought
 # in training, since the items to come are not known yet. An item without a picture gets a black one, an item without a sound gets the
 # mean of all sounds, an item without a text gets padding. The listing knows no other way, and it
-# matters: see {doc}`../chapters/06_fusion`.
+# matters: see {doc}`06_fusion`.
 
 # %% tags=["remove-output"]
 WORDS, PIXELS, FRAMES, COEFFICIENTS = 64, 32, 32, 20
@@ -340,7 +340,6 @@ plots.table(examples)
 # holds them as `conv2d`, `max_pool` and `lstm`. So the whole network is a few lines, for a batch of $B$
 # examples at once:
 
-
 # %%
 def forward(text, image, audio, weights):  # -> (B, n)
     E, K, b, U_text, R_text, b_text, U_audio, R_audio, b_audio, *rest = weights
@@ -483,7 +482,7 @@ glue("network-image-rows", f"{joined['image']:,}", display=False)
 # and nearly all of these lie *behind* the convolution: `Flatten` hands {glue:text}`network-image-rows`
 # numbers to the dense layer, {glue:text}`network-image-entries` of all that is fused. Text and sound
 # send 32 numbers each. Concatenation treats entries alike, not modalities; who sends more numbers
-# is heard more at the start. {doc}`../chapters/06_fusion` asks what that does.
+# is heard more at the start. {doc}`06_fusion` asks what that does.
 #
 # ## Training, as written
 #
@@ -591,7 +590,7 @@ plots.show(
 # Every shopper of the test period gets a list of ten out of the *whole* catalogue. We report what the
 # article's section 9.3 names: **accuracy** (it does not say of what; we take the hit rate),
 # **coverage** in two readings (the share of items that occur in some list; the share of users who
-# find something in theirs) and **NDCG** {cite}`jarvelin2002`. {doc}`../chapters/08_evaluation` defines
+# find something in theirs) and **NDCG** {cite}`jarvelin2002`. {doc}`08_evaluation` defines
 # them one by one. Beside the network stand
 #
 # - **random**, the floor;
@@ -611,7 +610,6 @@ plots.show(
 # with every shopper as probable as another beforehand, and
 # $P(\cdot \mid u) \in \mathbb{R}^{n_\text{items}}$ the true chances of {eq}`eq-oracle`. It is the limit of the *reading* "from the last item to the next", and in matrices
 # it is one product, $n_\text{items} \times n_\text{users}$ by $n_\text{users} \times n_\text{items}$.
-
 
 # %%
 class OneItemOracle(Recommender):
@@ -767,7 +765,7 @@ Markdown(told)
 # {glue:text}`network-random-cold-places`. The listing reads content at its *input* only. Its output
 # has a column of weights for each item, which is an item *id* by another name, and the column of an
 # item that was never a label has only ever been pushed down (exercise 3). A cold item can be looked
-# at, and cannot be recommended. The recommender of {doc}`../chapters/07_recommend` computes both sides
+# at, and cannot be recommended. The recommender of {doc}`07_recommend` computes both sides
 # from content.
 #
 # ### Seeds

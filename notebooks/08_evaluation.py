@@ -303,6 +303,7 @@ if wordless:
         )
     )
 
+
 # %% [markdown]
 # A list of recommenders, simple ones, each one word here:
 #
@@ -318,7 +319,6 @@ if wordless:
 # (The texts of new items are there when the test begins, and may be read; who takes the items is what
 # nobody may know.) EASE has settings. They are *chosen* by the validation part and *reported* on the test
 # part; nothing in this chapter is chosen by the test.
-
 
 # %% tags=["remove-output"]
 def on_validation(recommender):
@@ -636,7 +636,7 @@ quote(
 # {glue:text}`evaluation-one-coverage`, its NDCG by {glue:text}`evaluation-one-ndcg` and its hit rate by
 # {glue:text}`evaluation-one-hits`. So "coverage rises by 5 %" ([C2](#claim-c2)) says something about a
 # recommender only beside what happened to its accuracy, and this is the comparison that
-# {doc}`../chapters/07_recommend` and {doc}`../chapters/09_reproduction` have to make.
+# {doc}`07_recommend` and {doc}`../chapters/09_reproduction` have to make.
 #
 # ## Who is tested on what
 #
@@ -819,6 +819,7 @@ quote(
 # %% tags=["hide-input"]
 plots.table(by_k, index=True, digits=3)
 
+
 # %% [markdown]
 # The smallest $\tau$ between the order at $k = 10$ and the others is {glue:text}`evaluation-tau-k`.
 #
@@ -827,7 +828,6 @@ plots.table(by_k, index=True, digits=3)
 # One number for all test items hides that a recommender may be good at known items and blind for new
 # ones. `relevant_items` counts only some items as relevant, in the same lists: a user who took none of
 # them is not evaluated.
-
 
 # %% tags=["remove-output"]
 def apart(**restriction):
@@ -929,7 +929,6 @@ coarse = pd.DataFrame(coarse).T
 
 # %% tags=["hide-input"]
 plots.table(coarse, index=True, digits=3)
-
 
 # %% [markdown]
 # **The quiet one.** Leave-last-out tests every user on the last new item, whenever that was. We cut the
@@ -1658,7 +1657,7 @@ plots.table(
 # | row | the article | here |
 # |---|---|---|
 # | [M1](#claim-m1) | accuracy, coverage, NDCG | all three, with both readings of coverage. Hit rate and NDCG agree on the order (Kendall's $\tau$ = {glue:text}`evaluation-tau-hits-ndcg`); item coverage does not follow them ($\tau$ = {glue:text}`evaluation-tau-coverage-ndcg`), and {glue:text}`evaluation-covering-most` has most of it. The article's own coverage, of users, is the mean hit rate: as we read it, no third measure beside accuracy |
-# | [C2](#claim-c2) | coverage rises by 5 % or more | one random item a list changes item coverage by {glue:text}`evaluation-one-coverage` and NDCG by {glue:text}`evaluation-one-ndcg`: the number is evidence only beside accuracy. Content in EASE changes item coverage by {glue:text}`evaluation-content-coverage` and hit rate (user coverage) by {glue:text}`evaluation-content-hits`, both without a seed. Fusion against the best single modality, over seeds, is for {doc}`../chapters/07_recommend` and {doc}`../chapters/09_reproduction` |
+# | [C2](#claim-c2) | coverage rises by 5 % or more | one random item a list changes item coverage by {glue:text}`evaluation-one-coverage` and NDCG by {glue:text}`evaluation-one-ndcg`: the number is evidence only beside accuracy. Content in EASE changes item coverage by {glue:text}`evaluation-content-coverage` and hit rate (user coverage) by {glue:text}`evaluation-content-hits`, both without a seed. Fusion against the best single modality, over seeds, is for {doc}`07_recommend` and {doc}`../chapters/09_reproduction` |
 # | [S1](#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`evaluation-minutes` minutes on {glue:text}`evaluation-cores` cores and {glue:text}`evaluation-memory` GB |
 #
 # ## Exercises

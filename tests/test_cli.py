@@ -1,4 +1,4 @@
-"""The command line: data sets written as folders, and what is wrong with one."""
+"""The command line: data sets as folders, what is wrong with one, and recommendations."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mmtutorial import datasets
+from mmtutorial import cli, datasets
 from mmtutorial.cli import app
+from mmtutorial.recommender import Recommender
 
 RUNNER = CliRunner()
 
@@ -58,3 +59,107 @@ def test_check_says_that_a_folder_is_not_there() -> None:
     result = RUNNER.invoke(app, ["check", "no/such/place"])
     assert result.exit_code == 1
     assert "there is no such folder; check the path" in result.output
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, small_shop: None, tmp_path: Path) -> Path:
+    """Let recommenders learn for three epochs only, and be kept in a folder of this test."""
+    shops = datasets.MAKERS["shop"]()  # made before the cache moves
+    monkeypatch.setitem(datasets.MAKERS, "shop", lambda **options: shops)
+    monkeypatch.setenv("MMTUTORIAL_CACHE", str(tmp_path))
+    for name in ("two-tower", "two-tower-ids"):
+        module, kind, options = cli.RECOMMENDERS[name]
+        short = (module, kind, {**options, "epochs": 1, "units": 8, "dimensions": 8})
+        monkeypatch.setitem(cli.RECOMMENDERS, name, short)
+    return tmp_path
+
+
+def recommended(*arguments: str) -> tuple[int, list[str]]:
+    """Call the command on the small shop: exit status and lines."""
+    result = RUNNER.invoke(app, ["recommend", "--dataset", "shop", *arguments])
+    return result.exit_code, result.output.strip().splitlines()
+
+
+def test_recommend_learns_once_and_gives_titles_and_reasons(
+    quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, first = recommended("--user", "u03")
+    assert status == 0, first
+    assert first[0].startswith("Learning two-tower from shop, once")
+    data = datasets.load("shop")
+    titles = dict(zip(data.items["item"], data.items["title"], strict=True))
+    owned = data.interactions.loc[data.interactions["user"] == "u03", "item"]
+    head = next(line for line in first if "took" in line)
+    assert head.startswith(f"u03 took {owned.nunique()} items")
+    assert titles[owned.iloc[-1]] in head
+    listed = first[first.index(head) + 1 :]
+    assert [int(line[:3]) for line in listed] == list(range(1, 11))
+    named = [line[5:].split("  ")[0].strip() for line in listed]
+    assert set(named) <= set(titles.values())
+    assert len(set(named)) == 10
+    assert not set(named) & {titles[item] for item in owned}
+    assert any("because you took" in line or "and you took" in line for line in listed)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("it learns a second time")
+
+    monkeypatch.setattr(Recommender, "fit", refuse)
+    status, again = recommended("--user", "u03")
+    assert (status, again) == (0, [head, *listed])
+    with pytest.raises(AssertionError, match="a second time"):  # another seed, another recommender
+        RUNNER.invoke(
+            app,
+            ["recommend", "--dataset", "shop", "--user", "u03", "--seed", "1"],
+            catch_exceptions=False,
+        )
+
+
+def test_a_damaged_recommender_is_learnt_again(quick: Path) -> None:
+    _, first = recommended("--user", "u03", "-k", "2", "--recommender", "ease")
+    (arrays,) = quick.glob("recommenders/*/arrays.npz")
+    arrays.write_bytes(arrays.read_bytes()[:100])
+    status, again = recommended("--user", "u03", "-k", "2", "--recommender", "ease")
+    assert (status, again) == (0, first)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", cli.RECOMMENDERS)
+def test_every_recommender_serves_known_and_new_users(name: str) -> None:
+    status, lines = recommended("--user", "u01", "-k", "3", "--recommender", name)
+    assert status == 0, lines
+    assert [line[:3] for line in lines[-3:]] == ["  1", "  2", "  3"]
+    status, lines = recommended("--user", "new", "-k", "3", "--recommender", name)
+    assert status == 0, lines
+    assert lines[-4] == "Nothing is known of this user: the list is what is best for everybody."
+    assert all("many like it" in line for line in lines[-3:])
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_list_ends_where_nothing_is_left() -> None:
+    status, lines = recommended("--user", "u01", "-k", "40", "--recommender", "popularity")
+    assert status == 0
+    assert lines[-1] == "u01 has all other items: there are no more to recommend."
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--user", "u003"], "shop has no user 'u003' (did you mean 'u03'?)"),
+        (["--user", "Ann"], "shop has no user 'Ann'; its 30 users are in interactions.csv"),
+        (["--user", "u01", "-k", "0"], "k is 0; a list has at least one place"),
+        (["--user", "u01", "-k", "41"], "k is 41, and shop has 40 items: ask for fewer"),
+        (["--user", "u01", "--recommender", "eas"], "'eas' (did you mean 'ease'?); there are"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_explained(arguments: list[str], message: str) -> None:
+    status, lines = recommended(*arguments)
+    assert status == 1
+    assert message in lines[-1]
+    assert len(lines) == 1  # and no traceback
+
+
+def test_recommend_names_the_data_sets() -> None:
+    result = RUNNER.invoke(app, ["recommend", "--dataset", "shoop", "--user", "u01"])
+    assert result.exit_code == 1
+    assert "'shoop' is neither a data set (shop, garments, lastfm) nor a folder" in result.output

@@ -72,9 +72,9 @@ class Pairwise(Recommender):
         dimensions: int = 64,
         learning_rate: float = 0.003,
         l2: float = 0.02,
-        epochs: int = 200,
+        epochs: int = 400,
         batch_size: int = 1024,
-        patience: int = 10,
+        patience: int = 30,
         spread: float = 0.1,
         seed: int = 0,
     ) -> None:
@@ -260,8 +260,8 @@ class VBPR(Pairwise):
     >>> train = Interactions.of([("ann", "tea", 1), ("bob", "ice", 2), ("eve", "tea", 3)],
     ...                         items=["cocoa", "ice", "tea"])
     >>> warm = np.array([[1.0], [0.0], [1.0]])
-    >>> vbpr = VBPR(dimensions=4, content_dimensions=4, epochs=200).fit(train, {"text": warm})
-    >>> vbpr.recommend([0], k=1)  # to ann, the cocoa that nobody took
+    >>> vbpr = VBPR(dimensions=4, content_dimensions=4, learning_rate=0.01)
+    >>> vbpr.fit(train, {"text": warm}).recommend([0], k=1)  # to ann, the cocoa that nobody took
     array([[0]])
     """
 
@@ -272,11 +272,11 @@ class VBPR(Pairwise):
         modalities: Sequence[str] | None = None,
         dimensions: int = 64,
         content_dimensions: int = 64,
-        learning_rate: float = 0.003,
+        learning_rate: float = 0.001,
         l2: float = 0.02,
-        epochs: int = 200,
+        epochs: int = 400,
         batch_size: int = 1024,
-        patience: int = 10,
+        patience: int = 30,
         spread: float = 0.1,
         seed: int = 0,
     ) -> None:
@@ -355,9 +355,9 @@ class LightGCN(Pairwise):
         dimensions: int = 64,
         learning_rate: float = 0.01,
         l2: float = 0.003,
-        epochs: int = 200,
+        epochs: int = 400,
         batch_size: int = 4096,
-        patience: int = 10,
+        patience: int = 30,
         spread: float = 0.1,
         seed: int = 0,
     ) -> None:

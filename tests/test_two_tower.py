@@ -1,0 +1,551 @@
+"""The two-tower recommender: its losses by hand, what leaks, what is saved, what is refused."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from keras import layers
+from scipy import sparse
+
+from mmtutorial import two_tower
+from mmtutorial.evaluation.metrics import ndcg
+from mmtutorial.fusion import FUSIONS, Fusion
+from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.recommender import Recommender
+from mmtutorial.two_tower import (
+    LOSSES,
+    POOLINGS,
+    TwoTower,
+    _Batches,
+    choice_loss,
+    item_tower,
+    modality_encoder,
+)
+
+N_USERS, N_ITEMS = 24, 16
+STRANGER = 7  # a user without a training interaction
+UNKNOWN, NEW, BARE = 3, 11, 14  # items without: content and takers, takers, content
+EVERYONE = np.arange(N_USERS)
+SMALL: dict[str, Any] = {"dimensions": 4, "units": 5, "epochs": 2, "batch_size": 32}
+
+
+@pytest.fixture(autouse=True)
+def _eager() -> Iterator[None]:
+    """Run without compilation, which takes longer than so few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def table() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    taken = generator.random((N_USERS, N_ITEMS)) < 0.35
+    taken[STRANGER] = False
+    taken[:, [UNKNOWN, NEW]] = False
+    users, items = generator.permutation(np.argwhere(taken)).T
+    again = np.arange(len(users)) % 4 == 0  # taken twice, the second time later
+    found = pd.DataFrame({"user": np.r_[users, users[again]], "item": np.r_[items, items[again]]})
+    return found.assign(timestamp=np.arange(len(found)) // 2)
+
+
+def interactions(log: pd.DataFrame) -> Interactions:
+    named = log.assign(
+        user="u" + log["user"].astype(str).str.zfill(2),
+        item="i" + log["item"].astype(str).str.zfill(2),
+    )
+    return Interactions.of(
+        named, [f"u{u:02d}" for u in range(N_USERS)], [f"i{i:02d}" for i in range(N_ITEMS)]
+    )
+
+
+def ready(seed: int = 1) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    content = {
+        name: generator.standard_normal((N_ITEMS, size)).astype(np.float32)
+        for name, size in (("text", 6), ("image", 5), ("audio", 4))
+    }
+    for array in content.values():
+        array[[UNKNOWN, BARE]] = 0.0
+    content["audio"][[0, 5]] = 0.0
+    return content
+
+
+def raw(seed: int = 1) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    content = {
+        "text": generator.integers(1, 9, (N_ITEMS, 4)).astype(np.int32),
+        "image": generator.random((N_ITEMS, 4, 4, 3), np.float32),
+        "audio": generator.standard_normal((N_ITEMS, 3, 2)).astype(np.float32),
+    }
+    for array in content.values():
+        array[[UNKNOWN, BARE]] = 0
+    return content
+
+
+TABLE = table()
+TRAIN = interactions(TABLE)
+REVIEWS = np.random.default_rng(2).standard_normal((len(TABLE), 3)).astype(np.float32)
+
+
+def later() -> Interactions:
+    """A validation part: what users had not taken yet."""
+    generator = np.random.default_rng(4)
+    free = np.argwhere(TRAIN.matrix.toarray() == 0)
+    users, items = generator.permutation(free)[:40].T
+    return interactions(pd.DataFrame({"user": users, "item": items, "timestamp": 999}))
+
+
+@cache
+def fitted(kind: str = "ready", reviews: bool = False, **options: Any) -> TwoTower:
+    content = {"ready": ready, "raw": raw, "none": dict}[kind]()
+    if reviews:
+        content["review"] = REVIEWS
+    return TwoTower(**{**SMALL, **options}).fit(TRAIN, content)
+
+
+# Every fusion with every number of ready-made modalities, and each once with raw media; poolings,
+# ids and reviews take turns so that each fusion meets each.
+SOME = [
+    (kind, fusion, number, "mean" if fusion == "late" else POOLINGS[turn % 3], turn % 2 == 0)
+    for kind in ("ready", "raw")
+    for place, fusion in enumerate(FUSIONS)
+    for number in ((1, 2, 3) if kind == "ready" else (1 + place % 3,))
+    for turn in [place + number + (kind == "raw")]
+]
+
+
+@pytest.mark.parametrize(("kind", "fusion", "number", "pooling", "ids"), SOME)
+def test_it_works_with_some_modalities_and_loaded_it_is_the_same_to_the_last_bit(
+    kind: str, fusion: str, number: int, pooling: str, ids: bool, tmp_path: Path
+) -> None:
+    content = ready() if kind == "ready" else raw()
+    modalities = ("image", "text", "audio")[:number]  # not in alphabetical order
+    ids, reviews = ids and fusion != "late", not ids
+    options = {**SMALL, "epochs": 1, "fusion": fusion, "pooling": pooling, "ids": ids}
+    before = TwoTower(modalities, **options)
+    before.fit(TRAIN, content | ({"review": REVIEWS} if reviews else {}))
+    scores = before.score(EVERYONE)
+    assert scores.shape == (N_USERS, N_ITEMS)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    after = Recommender.load(before.save(tmp_path / "saved"))
+    assert isinstance(after, TwoTower)
+    assert (after.name, after.history) == (before.name, before.history)
+    assert after.options() == before.options()
+    others = {name: array[::-1] for name, array in content.items()}
+    histories = [[4, 2], [], [9]]
+    for found, expected in (
+        (after.score(EVERYONE), scores),
+        (after.score(EVERYONE, np.array([2])), scores[:, [2]]),
+        (after.recommend(EVERYONE, k=4), before.recommend(EVERYONE, k=4)),
+        (after.user_vectors(histories), before.user_vectors(histories)),
+        (after.score_histories(histories), before.score_histories(histories)),
+        (after.item_vectors(others), before.item_vectors(others)),
+        (after.score_new_items([0, 1], others), before.score_new_items([0, 1], others)),
+        (after.score([3, 3]), scores[[3, 3]]),
+    ):
+        np.testing.assert_array_equal(found, expected)
+    after.save(tmp_path / "again")
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_ids_alone_do(pooling: str, tmp_path: Path) -> None:
+    before = fitted("none", ids=True, pooling=pooling)
+    after = TwoTower.load(before.save(tmp_path))
+    assert (before.tower, after.tower) == (None, None)
+    np.testing.assert_array_equal(after.score(EVERYONE), before.score(EVERYONE))
+    assert np.ptp(before.score(EVERYONE)[:, [UNKNOWN, NEW]], axis=1).max() == 0
+    np.testing.assert_array_equal(after.score_histories([[1, 2]]), before.score_histories([[1, 2]]))
+    with pytest.raises(ValueError, match="ids alone say nothing of new items"):
+        after.item_vectors(ready())
+
+
+def test_several_modalities_may_be_of_one_kind() -> None:
+    content = {"front": raw()["image"], "back": raw()["image"], "title": raw()["text"]}
+    content["text"] = content["title"]
+    assert np.isfinite(TwoTower(**SMALL).fit(TRAIN, content).score(EVERYONE)).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_same_seed_gives_the_same_scores_and_another_seed_others(loss: str) -> None:
+    options = {
+        "ids": True,
+        "epochs": 1,
+        "modality_dropout": 0.3,
+        "id_dropout": 0.2,
+        "alignment": 0.1,
+    }
+    one = TwoTower(**{**SMALL, **options}, loss=loss).fit(TRAIN, ready()).score(EVERYONE)
+    same = TwoTower(**{**SMALL, **options}, loss=loss).fit(TRAIN, ready()).score(EVERYONE)
+    other = TwoTower(**{**SMALL, **options}, loss=loss, seed=1).fit(TRAIN, ready()).score(EVERYONE)
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+
+
+def test_compiled_it_learns_the_same() -> None:
+    options = {**SMALL, "pooling": "gru", "loss": "in-batch", "ids": True, "batch_size": 9}
+    content = ready() | {"review": REVIEWS}
+    one = TwoTower(**options).fit(TRAIN, content)
+    tf.config.run_functions_eagerly(False)
+    two = TwoTower(**options).fit(TRAIN, content)
+    np.testing.assert_allclose(two.history["loss"], one.history["loss"], rtol=1e-3)
+    np.testing.assert_allclose(two.score(EVERYONE), one.score(EVERYONE), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["ready", "raw"])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_gradient_reaches_every_weight_of_every_encoder(kind: str, fusion: str) -> None:
+    whole = ready() if kind == "ready" else raw()
+    content = {name: array[[1, 2, 4, 6, 8, 9]] for name, array in whole.items()}
+    keras.utils.set_random_seed(0)
+    tower = item_tower(content, fusion, units=5, dimensions=4)
+    with tf.GradientTape() as tape:
+        v, h, _ = tower({**content, "present": np.ones((6, 3), np.float32)})
+        loss = tf.reduce_sum(tf.sin(v) + tf.cos(h))
+    encoders = [tower.get_layer(f"{name}_encoder") for name in content]
+    weights = [weight for encoder in encoders for weight in encoder.trainable_weights]
+    assert all(encoder.trainable_weights for encoder in encoders)
+    gradients = tape.gradient(loss, [weight.value for weight in weights])
+    for weight, gradient in zip(weights, gradients, strict=True):
+        assert np.abs(tf.convert_to_tensor(gradient)).max() > 1e-9, weight.path
+
+
+class Counting(layers.Layer):
+    """Passes on what it is given, and notes how many rows that were."""
+
+    rows: list[int]
+
+    def call(self, vectors: Any, training: bool = False) -> Any:
+        if training:
+            self.rows.append(int(vectors.shape[0]))
+        return vectors
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_item_goes_through_its_encoder_once_a_step(
+    loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters = {}
+
+    def counted(name: str, array: np.ndarray, *sizes: Any) -> keras.Model:
+        counters[name] = Counting()
+        counters[name].rows = []
+        encoder = modality_encoder(name, array, *sizes)
+        again = keras.Input(array.shape[1:], dtype=array.dtype.name)
+        return keras.Model(again, counters[name](encoder(again)), name=f"counted_{name}")
+
+    batches: list[Any] = []
+
+    def noted(self: _Batches, users: np.ndarray, cut: Any = _Batches._batch) -> Any:
+        batches.append(cut(self, users))
+        return batches[-1]
+
+    monkeypatch.setattr(two_tower, "modality_encoder", counted)
+    monkeypatch.setattr(_Batches, "_batch", noted)
+    options = {**SMALL, "batch_size": 5}
+    TwoTower(**options, loss=loss).fit(TRAIN, ready())
+    assert len(batches) == 2 * 5  # 23 users with a history
+    expected = [N_ITEMS if batch[0] is None else len(np.unique(batch[0])) for batch in batches]
+    assert {name: counter.rows for name, counter in counters.items()} == dict.fromkeys(
+        ready(), expected
+    )
+    assert (min(expected) < N_ITEMS) == (loss == "in-batch")
+
+
+def batches_of(**options: Any) -> _Batches:
+    tower = TwoTower(**{**SMALL, "batch_size": 6, **options})
+    tower._reviews = tf.constant(REVIEWS)
+    return _Batches(TRAIN, tower)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("kept", [(0.0, 0.0), (0.5, 0.9), (0.999, 0.999)])
+def test_nothing_of_what_is_to_be_predicted_is_read(loss: str, kept: tuple[float, float]) -> None:
+    cut = batches_of(loss=loss, kept=kept, pooling="gru")
+    first = {(u, i): t for u, i, t in TABLE[::-1].itertuples(index=False)}
+    for _ in range(3):
+        seen: list[int] = []
+        users = cut.generator.permutation(EVERYONE[EVERYONE != STRANGER])
+        for start in range(0, len(users), 6):
+            who = users[start : start + 6]
+            rows, taken, owner, column, _, _, (writer, review), sequence = cut._batch(who)
+            items = np.arange(N_ITEMS) if rows is None else rows
+            assert (taken[owner, column] == 0).all()
+            assert len(np.unique(owner)) == len(who)  # everybody has something to predict
+            whole = np.zeros((len(who), N_ITEMS))
+            whole[:, items] = taken
+            whole[owner, items[column]] += 1
+            np.testing.assert_array_equal(whole, TRAIN.matrix[who].toarray())
+            read = set(zip(who[writer], TABLE["item"].to_numpy()[review], strict=True))
+            kept_pairs = {(who[u], items[i]) for u, i in np.argwhere(taken)}
+            assert read == kept_pairs
+            assert len(read) == len(review)  # a repeated one is read once
+            for user, line in zip(who, sequence, strict=True):
+                read_items = items[line[line >= 0]]
+                assert {(user, item) for item in read_items} == {
+                    p for p in kept_pairs if p[0] == user
+                }
+                times = [first[user, item] for item in read_items]
+                assert times == sorted(times)
+            seen += who.tolist()
+        assert sorted(seen) == [u for u in EVERYONE if u != STRANGER]
+
+
+def test_each_epoch_meets_each_user_once_and_cuts_anew() -> None:
+    cut = batches_of()
+    one, two = list(cut.epoch()), list(cut.epoch())
+    assert [len(batch[1]) for batch in one] == [6, 6, 6, 5]
+    assert any(not np.array_equal(a[1], b[1]) for a, b in zip(one, two, strict=True))
+
+
+def test_tiny_histories_are_learnt_from_without_a_warning() -> None:
+    train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2), ("bob", "tea", 3)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        tower = TwoTower((), ids=True, kept=(0.9, 0.99), epochs=5).fit(train)
+    assert np.isfinite(tower.history["loss"]).all()
+    assert len(tower.history["loss"]) == 5
+
+
+def cross_entropy(
+    scores: np.ndarray, taken: np.ndarray, users: Any, items: Any, there: Any = None
+) -> float:
+    """Compute eq-full-softmax choice by choice; ``there`` (n_choices, n_items) is on the shelf."""
+    lost = []
+    for place, (user, item) in enumerate(zip(users, items, strict=True)):
+        shelf = taken[user] == 0
+        if there is not None:
+            shelf = shelf & there[place]
+        lost.append(np.log(np.exp(scores[user, shelf]).sum()) - scores[user, item])
+    return float(np.mean(lost))
+
+
+@pytest.mark.parametrize("by_launch", [True, False])
+def test_the_full_softmax_equals_numpy(by_launch: bool) -> None:
+    scores = np.random.default_rng(3).standard_normal((6, N_ITEMS)).astype(np.float32) * 3
+    cut = batches_of(by_launch=by_launch)
+    who = EVERYONE[:6]
+    _, taken, owner, column, launched, drawn, _, _ = cut._batch(who)
+    assert drawn is None
+    assert (launched is not None) == by_launch
+    there = None
+    if by_launch:
+        launch = TABLE.groupby("item")["timestamp"].min().reindex(range(N_ITEMS), fill_value=1e9)
+        when = TABLE.groupby(["user", "item"])["timestamp"].min()
+        there = np.array([launch <= when[who[u], i] for u, i in zip(owner, column, strict=True)])
+        assert 0 < there.mean() < 0.9
+    expected = cross_entropy(scores.astype(float), taken, owner, column, there)
+    found = float(choice_loss(scores, taken, owner, column, launched, drawn))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_in_batch_softmax_equals_the_chapters_equation() -> None:
+    """Eq-logq, a sum over the choices of the batch, repeated items repeated."""
+    scores = np.random.default_rng(3).standard_normal((8, N_ITEMS)).astype(np.float32) * 3
+    cut = batches_of(loss="in-batch", by_launch=False, kept=(0.2, 0.5))
+    rows, taken, owner, column, launched, drawn, _, _ = cut._batch(EVERYONE[8:16])
+    scores = scores[:, : len(rows)]
+    assert launched is None
+    assert len(column) > len(np.unique(column))
+    share = TRAIN.matrix.sum(axis=0) / TRAIN.matrix.sum()
+    corrected = scores - np.log(np.maximum(share[rows], 1e-12))
+    lost = []
+    for user, item in zip(owner, column, strict=True):
+        rivals = [other for other in column if not taken[user, other]]
+        assert len(rivals) < len(column) or not taken[user].any()
+        total = np.exp(corrected[user, rivals]).sum()
+        lost.append(np.log(total) - corrected[user, item])
+    found = float(choice_loss(scores, taken, owner, column, launched, drawn))
+    assert found == pytest.approx(np.mean(lost), rel=1e-5)
+
+
+def test_the_loss_that_is_told_is_in_nats_a_choice() -> None:
+    """Before anything is learnt all scores are alike, and the loss is ln(items to choose from)."""
+    options = {"dimensions": 4, "kept": (0.0, 0.0), "by_launch": False, "epochs": 1}
+    tower = TwoTower((), ids=True, **options, batch_size=N_USERS).fit(TRAIN)
+    assert tower.history["loss"][0] == pytest.approx(np.log(N_ITEMS), abs=0.02)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_user_without_history_is_q_0_and_a_history_is_its_user(pooling: str) -> None:
+    tower = fitted(pooling=pooling, ids=True)
+    q_0 = tower._own["q_0"].numpy()
+    assert np.abs(q_0).max() > 0
+    np.testing.assert_allclose(tower.user_vectors([[]]), q_0[None], rtol=1e-6)
+    np.testing.assert_array_equal(tower.score([STRANGER]), tower.score_histories([[]]))
+    log = TRAIN.log.sort_values("timestamp", kind="stable")
+    histories = [log["item"][log["user"] == user].tolist() for user in EVERYONE]
+    assert any(len(set(each)) < len(each) for each in histories)
+    np.testing.assert_allclose(
+        tower.score_histories(histories), tower.score(EVERYONE), rtol=1e-5, atol=1e-6
+    )
+    turned = tower.user_vectors([[1, 2, 4], [4, 2, 1]])
+    assert np.allclose(*turned, atol=1e-6) == (pooling != "gru")
+
+
+def test_user_vectors_equal_the_equation() -> None:
+    tower = fitted(ids=True, reviews=True)
+    own = {name: each.numpy() for name, each in tower._own.items()}
+    log = TRAIN.log.drop_duplicates(["user", "item"])
+    for user in EVERYONE:
+        mine = log[log["user"] == user]
+        said = tower._h[mine["item"]] + REVIEWS[mine["row"]] @ own["R"]
+        q = own["q_0"] + said.sum(axis=0) / max(len(mine), 1) ** own["power"]
+        scores = tower._v @ q / (np.sqrt(4) / 2) + tower._b
+        np.testing.assert_allclose(tower.score([user])[0], scores, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(tower.score(EVERYONE), fitted(ids=True).score(EVERYONE))
+
+
+def test_attention_is_a_softmax_over_the_history() -> None:
+    tower = fitted(pooling="attention")
+    own = {name: each.numpy() for name, each in tower._own.items()}
+    h = tower._h[[1, 4, 6]]
+    heard = np.exp(h @ own["r"] / (np.sqrt(4) / 2))
+    expected = own["q_0"] + (heard / heard.sum()) @ h * 3 ** (1 - own["power"])
+    np.testing.assert_allclose(tower.user_vectors([[1, 4, 6]])[0], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["ready", "raw"])
+def test_new_items_score_as_the_same_items_would_untaken_in_the_catalogue(kind: str) -> None:
+    tower = fitted(kind, ids=True)
+    content = ready() if kind == "ready" else raw()
+    cold = np.array([UNKNOWN, NEW])
+    new = {name: array[cold] for name, array in content.items()}
+    expected = tower.score(EVERYONE, cold)
+    np.testing.assert_allclose(tower.score_new_items(EVERYONE, new), expected, rtol=1e-4, atol=1e-5)
+    warm = np.unique(TRAIN.log["item"])
+    mean = tower._own["bias"].numpy()[warm].mean()
+    assert abs(mean) > 0
+    q = tower.user_vectors([[1, 2]])
+    by_hand = q @ tower.item_vectors(new).T / (np.sqrt(4) / 2) + mean
+    np.testing.assert_allclose(tower.score_histories([[1, 2]])[:, cold], by_hand, rtol=1e-4)
+    taken = {name: array[[BARE]] for name, array in content.items()}  # its id and bias tell apart
+    assert not np.allclose(tower.score_new_items(EVERYONE, taken), tower.score(EVERYONE, [BARE]))
+
+
+def test_an_item_without_any_content_has_the_vector_of_the_unknown() -> None:
+    tower = fitted()
+    assert tower.tower is not None
+    fuse = next(each for each in tower.tower.layers if isinstance(each, Fusion))
+    expected = tower.tower.get_layer("candidate")(fuse.unknown[None])[0]
+    np.testing.assert_allclose(tower._v[UNKNOWN], expected, rtol=1e-5)
+    np.testing.assert_array_equal(tower._v[UNKNOWN], tower._v[BARE])
+
+
+def test_sparse_features_are_those_of_the_dense() -> None:
+    thin = {name: sparse.csr_array(array) for name, array in ready().items()}
+    tower = TwoTower(**SMALL).fit(TRAIN, thin)
+    np.testing.assert_array_equal(tower.score(EVERYONE), fitted().score(EVERYONE))
+    np.testing.assert_array_equal(tower.item_vectors(thin), tower.item_vectors(ready()))
+
+
+def test_a_word_that_no_item_of_the_catalogue_has_is_unknown() -> None:
+    tower, content = fitted("raw"), raw()
+    strange, unknown = (content["text"].copy() for _ in range(2))
+    strange[:, 2], unknown[:, 2] = 900, 1
+    np.testing.assert_array_equal(
+        tower.item_vectors(content | {"text": strange}),
+        tower.item_vectors(content | {"text": unknown}),
+    )
+
+
+def test_early_stopping_keeps_the_best_epoch() -> None:
+    validation = later()
+    options = {**SMALL, "epochs": 60, "patience": 2, "learning_rate": 0.1}
+    tower = TwoTower(**options, ids=True).fit(TRAIN, ready(), validation)
+    qualities = tower.history["validation_ndcg"]
+    assert len(qualities) == len(tower.history["loss"]) == int(np.argmax(qualities)) + 1 + 2 < 60
+    watched = np.intersect1d(TRAIN.log["user"], validation.log["user"])
+    ranked = tower.recommend(watched, k=10)
+    quality = ndcg(ranked, validation.matrix[watched]).mean()
+    assert quality == pytest.approx(max(qualities), abs=1e-9)
+    assert qualities[-1] < max(qualities)
+
+
+def test_what_is_learnt_recommends_better_than_chance() -> None:
+    generator = np.random.default_rng(0)
+    kind = np.arange(12) % 2
+    pairs = [(f"u{u:02d}", f"i{i:02d}", t) for u in range(20)
+             for t, i in enumerate(generator.permutation(np.flatnonzero(kind == u % 2))[:4])]  # fmt: skip
+    train = Interactions.of(pairs, items=[f"i{i:02d}" for i in range(12)])
+    content = {"text": np.eye(2, dtype=np.float32)[kind]}
+    options = {**SMALL, "epochs": 15, "learning_rate": 0.05, "dropout": 0, "by_launch": False}
+    for loss in LOSSES:
+        tower = TwoTower(**options, loss=loss).fit(train, content)
+        ranked = tower.recommend(np.arange(20), k=2)
+        assert (kind[ranked] == (np.arange(20) % 2)[:, None]).mean() > 0.95, loss
+
+
+def test_a_list_longer_than_the_catalogue_ends_empty() -> None:
+    lists = fitted().recommend([0, STRANGER], k=N_ITEMS + 3)
+    taken = len(np.unique(TRAIN.log["item"][TRAIN.log["user"] == 0]))
+    np.testing.assert_array_equal((lists >= 0).sum(axis=1), [N_ITEMS - taken, N_ITEMS])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"modalities": ("text", "smell")}, r"reads the features \['smell'\], and fit was given"),
+        ({"fusion": "mean"}, "fusion is 'mean'; there are concatenation"),
+        ({"pooling": "max"}, "pooling is 'max'; there are mean, attention, gru"),
+        ({"loss": "hinge"}, "loss is 'hinge'; there are full, in-batch"),
+        ({"dimensions": 0}, "dimensions is 0"),
+        ({"modality_dropout": 1.0}, "modality_dropout is 1.0"),
+        ({"kept": (0.9, 0.5)}, "kept is"),
+        ({"fusion": "late", "pooling": "gru"}, "late fusion keeps the modalities apart"),
+        ({"fusion": "late", "ids": True}, "late fusion keeps the modalities apart"),
+        ({"modalities": ()}, "needs features to read, or ids=True"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TwoTower(**options).fit(TRAIN, ready())
+
+
+def test_features_that_cannot_be_read_are_refused() -> None:
+    for name, array, message in (
+        ("text", np.full((N_ITEMS, 2), np.nan), "holds NaN or infinity in item row 0"),
+        ("text", np.ones((N_ITEMS - 1, 2)), "15 rows for 16 items"),
+        ("image", np.zeros((N_ITEMS, 4, 4, 3), np.uint8), "pictures float"),
+        ("present", np.ones((N_ITEMS, 2)), "no modality may be called 'present'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TwoTower(**SMALL).fit(TRAIN, {name: array})
+    empty = TRAIN.where(np.zeros(len(TRAIN), bool))
+    with pytest.raises(ValueError, match="nobody took anything"):
+        TwoTower(**SMALL).fit(empty, ready())
+
+
+def test_questions_that_have_no_answer_are_refused() -> None:
+    tower, content = fitted(), ready()
+    with pytest.raises(ValueError, match="unknown item row 16"):
+        tower.score_histories([[1], [N_ITEMS]])
+    with pytest.raises(ValueError, match="unknown item row -1"):
+        tower.user_vectors([[-1]])
+    for users in ([N_USERS], [-1]):
+        with pytest.raises(ValueError, match="unknown user row"):
+            tower.score_new_items(users, content)
+    with pytest.raises(ValueError, match=r"need the features \['image'\] too"):
+        tower.item_vectors({"text": content["text"], "audio": content["audio"]})
+    with pytest.raises(ValueError, match=r"'audio'\] has shape \(16, 3\); these 16 .* \(16, 4\)"):
+        tower.item_vectors(content | {"audio": content["audio"][:, :3]})
+    with pytest.raises(ValueError, match=r"'audio'.*NaN or infinity in row 2"):
+        wrong = content["audio"].copy()
+        wrong[2, 1] = np.inf
+        tower.item_vectors(content | {"audio": wrong})
+    for ask in (
+        lambda: TwoTower().user_vectors([[0]]),
+        lambda: TwoTower().item_vectors(content),
+        lambda: TwoTower().score_new_items([0], content),
+    ):
+        with pytest.raises(RuntimeError, match="has not been fitted"):
+            ask()
