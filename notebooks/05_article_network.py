@@ -340,6 +340,7 @@ plots.table(examples)
 # holds them as `conv2d`, `max_pool` and `lstm`. So the whole network is a few lines, for a batch of $B$
 # examples at once:
 
+
 # %%
 def forward(text, image, audio, weights):  # -> (B, n)
     E, K, b, U_text, R_text, b_text, U_audio, R_audio, b_audio, *rest = weights
@@ -610,6 +611,7 @@ plots.show(
 # with every shopper as probable as another beforehand, and
 # $P(\cdot \mid u) \in \mathbb{R}^{n_\text{items}}$ the true chances of {eq}`eq-oracle`. It is the limit of the *reading* "from the last item to the next", and in matrices
 # it is one product, $n_\text{items} \times n_\text{users}$ by $n_\text{users} \times n_\text{items}$.
+
 
 # %%
 class OneItemOracle(Recommender):

@@ -387,6 +387,7 @@ print(
 # two-tower recommender of {doc}`07_recommend`, which scores items by their fused content
 # alone, without ids.
 
+
 # %% tags=["remove-output"]
 def opened(name, **options):
     """A data set, its split, and its features."""
@@ -690,6 +691,7 @@ for fusion in FUSIONS:
 # %% [markdown]
 # First the price. The encoders give vectors of $d_m = 128$ entries, and $d$ is 128; with $n_m$
 # modalities, the numbers of weights follow from the equations, the vector "unknown" included:
+
 
 # %%
 def n_weights(fusion, sizes, d, rho=4):
@@ -1178,6 +1180,7 @@ quote(
 # were; and compare three towers that read all and fuse by concatenation, as the article does, or less:
 # one trained as above, one trained with modality dropout (0.3), and one that never read what is withheld.
 
+
 # %% tags=["remove-output"]
 class Shown(Recommender):
     """A trained tower before whom the items stand with other features."""
@@ -1571,6 +1574,7 @@ print(
 # answers it for this one. Trained as one, the parts can divide the work; trained apart, each learns to
 # explain all purchases by itself.
 # ```
+
 
 # %% tags=["hide-cell"]
 def scored(rows):

@@ -343,6 +343,7 @@ quote(rho=f"{rho:.2f}", d=v.shape[1], difference=f"{difference:.0e}")
 # two dense layers, the fusion {eq}`eq-concatenation`, and one matrix each. With the weights of the Keras
 # network:
 
+
 # %%
 def gelu(a):
     """a · Φ(a), with Φ the normal distribution's: the activation between the layers."""

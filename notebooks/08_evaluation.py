@@ -320,6 +320,7 @@ if wordless:
 # nobody may know.) EASE has settings. They are *chosen* by the validation part and *reported* on the test
 # part; nothing in this chapter is chosen by the test.
 
+
 # %% tags=["remove-output"]
 def on_validation(recommender):
     """NDCG@10 on the validation part, to choose by."""
@@ -828,6 +829,7 @@ plots.table(by_k, index=True, digits=3)
 # One number for all test items hides that a recommender may be good at known items and blind for new
 # ones. `relevant_items` counts only some items as relevant, in the same lists: a user who took none of
 # them is not evaluated.
+
 
 # %% tags=["remove-output"]
 def apart(**restriction):
