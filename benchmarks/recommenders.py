@@ -76,7 +76,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "VBPR, Cornac": {"n_epochs": 30, "learning_rate": 0.001, "lambda_w": 0.01},
     },
     "lastfm": {
-        "BPR, ours": {"learning_rate": 0.003, "l2": 0.02, "spread": 0.1},
+        "BPR, ours": {"learning_rate": 0.001, "l2": 0.015, "spread": 0.01},
         "BPR, Cornac": {"max_iter": 400, "learning_rate": 0.03, "lambda_reg": 0.01},
         "VBPR, ours": {"learning_rate": 0.001, "l2": 0.02, "spread": 0.1},
         "VBPR, Cornac": {"n_epochs": 30, "learning_rate": 0.001, "lambda_w": 0.01},
@@ -170,7 +170,7 @@ def table(runs: Mapping[str, pd.DataFrame]) -> None:
         seconds = found["seconds"]
         spread = f"{seconds.min():.1f}–{seconds.max():.1f}"
         print(f"{line}{seconds.median():10.1f}{spread:>16}")
-    for kind in ("BPR", "VBPR"):
+    for kind in sorted({name.split(",")[0] for name in runs}):
         ours, theirs = (runs[f"{kind}, {who}"] for who in ("ours", "Cornac"))
         told = []
         for metric in METRICS:
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="at least 2")
     parser.add_argument("--dimensions", type=int, default=64)
     parser.add_argument("--tune", action="store_true", help="choose the options anew, seed 0")
-    parser.add_argument("--only", default="", help="contenders whose names begin so; with --tune")
+    parser.add_argument("--only", choices=("BPR", "VBPR"), help="BPR or VBPR; both without")
     options = parser.parse_args()
     if options.seeds < 2:
         parser.error("--seeds must be at least 2: an interval needs them")
@@ -206,12 +206,13 @@ def main() -> None:
         runs = {}
         for kind, make in makers(options.dimensions).items():
             content = features if kind.startswith("VBPR") else {}
-            if options.tune and kind.startswith(options.only):
+            if options.only and not kind.startswith(options.only):
+                continue
+            if options.tune:
                 grid = {**GRIDS[kind], "seed": [0]}
                 best, tried = tune(make, grid, split, content, k=K)
                 chosen[kind] = {option: best[option] for option in GRIDS[kind]}
                 print(f"{kind}: {chosen[kind]}, of\n{tried.round(4).to_string()}")
-            if options.tune:
                 continue
             runs[kind] = pd.DataFrame(
                 measure(lambda: make(seed=seed, **chosen.get(kind, {})), split, content)  # noqa: B023
