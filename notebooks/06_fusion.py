@@ -908,7 +908,8 @@ quote(
 # the difference of two calls: once with the item's features, once with a row of zeros in one of them. Hiding
 # also moves the level of *all* items, and that decides nothing; so from each fall we take what the user's
 # scores of all items fall by on average. What is left is what the modality says of this item beyond what
-# it says of any.
+# it says of any. (Late fusion and attention give the weight of what is hidden to what is left: with them a
+# fall also holds what the others would have said more loudly.)
 
 # %%
 tower = towers[favourite]
@@ -1500,8 +1501,8 @@ for fusion in ("late", "concatenation", "low-rank"):
         fusion=fusion,
         epochs=60,
         batch_size=128,
+        depth=1,  # the signs need no reading
         seed=seed,
-        **STEP.get(fusion, {}),
     )
     tower.fit(agreeing, {"image": signs[:, :1], "audio": signs[:, 1:]})
     lists = tower.recommend(np.arange(400), k=10)
