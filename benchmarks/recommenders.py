@@ -1,6 +1,6 @@
 """BPR-MF and VBPR: ours against Cornac's, on the same split, over several seeds.
 
-    pip install -e ".[benchmarks]" torch          # Cornac's VBPR learns by PyTorch
+    pip install -e ".[benchmarks]"                # Cornac's VBPR learns by PyTorch
     python benchmarks/recommenders.py             # shop and lastfm
     python benchmarks/recommenders.py shop --seeds 5 --dimensions 32
     python benchmarks/recommenders.py lastfm --tune
@@ -8,9 +8,11 @@
 Both learn from the training part and are measured by our `evaluate` on the test part: the whole
 catalogue is ranked, training and validation items are left out, NDCG@20 and recall@20. VBPR reads
 the same features in both: the ready-made ones where the data set has some; else TF-IDF words, small
-pictures and MFCC summaries, reduced to 64 numbers each. The options of both were chosen alike, on
-the validation part, by ``--tune``; what it chose stands in OPTIONS. Ours stops early by the
-validation part, which is in its time; Cornac's number of epochs was chosen with its other options.
+pictures and MFCC summaries, reduced to 64 numbers each. The options that are used stand in OPTIONS.
+``--tune`` chooses them on the validation part, by the grids in GRIDS. Those in OPTIONS come from
+smaller grids, a shorter patience of ours, and, for our BPR on lastfm, from training curves on which
+the test part could be seen too: so choose anew before quoting a number. Ours stops early by the
+validation part, which is in its time; Cornac's number of epochs is one of its options.
 
 Cornac learns in C++ (BPR; one thread where a seed is given) or PyTorch (VBPR; one thread too, since
 its batches of 100 are too small to be shared out), ours in TensorFlow, whose compilation is in the
