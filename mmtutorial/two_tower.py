@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -518,7 +518,6 @@ class TwoTower(Recommender):
         values = self._variables
         optimiser.build(learnt)
 
-        @tf.function(reduce_retracing=True)
         def step(
             rows: Any, taken: Any, users: Any, items: Any, launched: Any, drawn: Any,
             written: Any, sequence: Any,
@@ -535,7 +534,7 @@ class TwoTower(Recommender):
                 mean.assign(_AVERAGE * mean + (1 - _AVERAGE) * value)
             return loss
 
-        return step
+        return _traced_once(step)
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -823,6 +822,26 @@ def _present(content: Mapping[str, np.ndarray]) -> np.ndarray:
     """Say which item has which modality, rows not all zeros: float32 (n_items, n_modalities)."""
     there = [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
     return np.column_stack(there).astype(np.float32)
+
+
+def _traced_once(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile for batches of any size at the first call: each tracing takes seconds."""
+    graph: list[Any] = []
+
+    def call(*batch: Any) -> Any:
+        if tf.config.functions_run_eagerly():
+            return step(*batch)
+        if not graph:
+            sizes = tf.nest.map_structure(
+                lambda array: (
+                    None if array is None else tf.TensorSpec([None] * array.ndim, array.dtype)
+                ),
+                batch,
+            )
+            graph.append(tf.function(step, autograph=False).get_concrete_function(*sizes))
+        return graph[0](*batch)
+
+    return call
 
 
 def _sequences(users: np.ndarray, items: np.ndarray, n_users: int) -> np.ndarray:
