@@ -123,8 +123,8 @@ def quote(**numbers):
 #
 # $e_i$ and $e'_i$ are id {term}`embeddings <embedding>`: what training purchases say about $i$ and no
 # medium shows. Without them the recommender is *content-only*. With them it is a *hybrid*, and they
-# are 0 for items without a training interaction; in training they are put to 0 now and then
-# (`id_dropout`), or the content would have nothing left to learn. With them alone, and no content,
+# are 0 for items without a training interaction. In training they can be put to 0 now and then
+# (`id_dropout`, not used here), to leave the content something to learn. With them alone, and no content,
 # each item has two free vectors, as in {term}`matrix factorisation`; but a user has none.
 #
 # **The {term}`user tower`** reads the history $H_u$, the items that $u$ took before:
@@ -266,7 +266,7 @@ SETTINGS = {
     }
 }
 options = SETTINGS.get(data.name, {}) | {"seed": seed}
-both = {"ids": True, "id_dropout": 0.0 if data.name in SETTINGS else 0.3}
+both = {"ids": True}
 
 # %% tags=["remove-output"]
 began = time.perf_counter()
