@@ -444,6 +444,7 @@ class TwoTower(Recommender):
             *(each.value for each in (self._reader.trainable_variables if self._reader else [])),
         ]
         self._means = [tf.Variable(each, trainable=False) for each in self._variables]
+        self._encoded = _traced_once(lambda rows: self._item_vectors(rows, training=False)[:3])
 
     def _item_vectors(self, rows: tf.Tensor | None, training: bool) -> tuple[Any, Any, Any, Any]:
         """Return v, h (n, length), b (n,) and the alignment loss of these item rows, or of all."""
@@ -552,7 +553,7 @@ class TwoTower(Recommender):
         """Set v, h and b of the whole catalogue, for scoring."""
         n_items = self._warm.shape[0]
         blocks = [
-            self._item_vectors(tf.range(start, min(start + _BLOCK, n_items)), training=False)[:3]
+            self._encoded(tf.range(start, min(start + _BLOCK, n_items)))
             for start in range(0, n_items, _BLOCK)
         ]
         self._v, self._h, self._b = (np.concatenate(parts) for parts in zip(*blocks, strict=True))

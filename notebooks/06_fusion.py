@@ -464,7 +464,7 @@ SETTINGS = (
     else {}
 )
 SHORT = {"epochs": 60, "patience": 10, "batch_size": 256}
-LONG = {"epochs": 400, "patience": 20}
+LONG = {"epochs": 400, "patience": 20 if profile == "full" else 12}
 SETTINGS |= SHORT if profile == "quick" else LONG
 STEP = {"low-rank": {"learning_rate": 0.002}}  # products move fast
 SEEDS = range(seed, seed + (1 if profile == "quick" else 5))
