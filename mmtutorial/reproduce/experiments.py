@@ -1,0 +1,496 @@
+"""The grid of experiments: which recommender, fusion, modalities, data and seed are measured.
+
+A `Task` is plain data; `measure` turns one into an `Outcome`, the same wherever it runs. The grids
+are lists of tasks, in an order in which neighbours share what has to be prepared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import io
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtutorial.reproduce.store import data_digest, key, library_digest
+
+UNUSED = (  # parts of the library that no measurement depends on
+    "cli.py", "plots.py", "reasons.py", "blend.py", "equations", "encoders",
+    "reproduce/__init__.py", "reproduce/ledger.py", "reproduce/ledger.toml",
+    "reproduce/notebooks.py", "reproduce/results.py", "reproduce/run.py",
+    "reproduce/scheduler.py", "reproduce/table.py",
+)  # fmt: skip
+LISTENERS = {  # chosen on lastfm's validation part, for ready-made features of real users
+    "depth": 1, "dimensions": 128, "dropout": 0.3, "history_dropout": 0.5, "kept": (0.5, 0.9),
+}  # fmt: skip
+STEP = {"low-rank": {"learning_rate": 0.002}}  # products move fast; chosen on shop's validation part
+WHOLE = {"epochs": 400, "patience": 20}  # until the validation part stops it
+SHORT = {"epochs": 40, "patience": 10, "batch_size": 256}  # profile quick
+FUSED = ("concatenation", "late", "gated", "attention", "low-rank")
+_ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recommender, with one seed, on one data set.
+
+    Parameters
+    ----------
+    experiment : str
+        The grid that it belongs to.
+    dataset : str
+        A name or a folder.
+    recommender : str
+        What tables call it.
+    kind : str
+        Its class, such as "two_tower.TwoTower".
+    seed : int
+        Of the recommender; the data's own is in ``made``.
+    options : mapping
+        Of the class.
+    modalities : tuple of str
+        What it reads; None for all that there are, () for ids alone.
+    made : mapping
+        Options of the data set's maker.
+    split : str
+        "default" (`default_split`) or "cold items" (`cold_items_split`).
+    damage : mapping
+        "noise" or "absent" by modality: deviations of normal noise added to its features, or the
+        share of items from which it is taken.
+    condition : mapping
+        Knobs by which tables tell tasks of one experiment apart.
+    """
+
+    experiment: str
+    dataset: str
+    recommender: str
+    kind: str
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    modalities: tuple[str, ...] | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
+    split: str = "default"
+    damage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    condition: Mapping[str, float | str] = field(default_factory=dict)
+
+    def key(self) -> str:
+        """Name the task by all that its outcome depends on."""
+        return key(
+            task=asdict(self), library=library_digest(UNUSED), data=data_digest(self.dataset)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What `measure` found.
+
+    Parameters
+    ----------
+    task : Task
+        What was measured.
+    rows : list of dict
+        "split", "metric", "k", "value": one a measure.
+    users, ranked : ndarray
+        int32 (n,) and (n, k): the test's users, and their lists of the first split of ``rows``.
+    per_user : DataFrame
+        float64 (n, metrics), beside them.
+    cost : dict
+        Seconds, epochs and parameters; they are no part of what must repeat.
+    """
+
+    task: Task
+    rows: list[dict[str, Any]]
+    users: np.ndarray
+    ranked: np.ndarray
+    per_user: pd.DataFrame
+    cost: dict[str, float]
+
+    def to_bytes(self) -> bytes:
+        """Pack it as a NumPy archive without pickled objects."""
+        about = {
+            "task": asdict(self.task), "rows": self.rows, "cost": self.cost,
+            "metrics": list(self.per_user.columns),
+        }  # fmt: skip
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            about=np.array(json.dumps(about, ensure_ascii=False)),
+            users=self.users, ranked=self.ranked,
+            per_user=self.per_user.to_numpy(np.float64),
+        )  # fmt: skip
+        return buffer.getvalue()
+
+    @classmethod
+    def of_bytes(cls, content: bytes) -> Outcome:
+        """Unpack what `to_bytes` packed; ValueError for anything else."""
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                about = json.loads(str(archive["about"]))
+                users, ranked = archive["users"], archive["ranked"]
+                values = archive["per_user"]
+            task = about["task"]
+            modalities = task["modalities"]
+            task["modalities"] = None if modalities is None else tuple(modalities)
+            per_user = pd.DataFrame(values, columns=about["metrics"], index=users)
+            return cls(Task(**task), about["rows"], users, ranked, per_user, about["cost"])
+        except Exception as fault:  # a damaged archive fails in many ways
+            raise ValueError(f"not an outcome: {fault}") from fault
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """What tasks on the same data share."""
+
+    data: Any
+    split: Any
+    features: dict[str, np.ndarray]
+    described: np.ndarray  # (n_items, d), by which diversity is measured
+
+
+def measure(task: Task) -> Outcome:
+    """Fit one recommender and measure its lists on the test part (full ranking).
+
+    Lists of ten, with the items of training and validation left out; then of these, cold and warm
+    relevant items apart, where there are cold ones; and where the data come with parts, lists of
+    twenty under both rules of exclusion.
+
+    The same task gives the same outcome, whatever ran before in the process.
+    """
+    import time
+
+    from mmtutorial.evaluation import cold_items, evaluate
+
+    with _ONE:
+        _one_thread()
+        stage = _stage(
+            task.dataset, json.dumps(task.made), task.split, json.dumps(task.damage, sort_keys=True)
+        )
+        split = stage.split
+        started = time.perf_counter()
+        recommender = _fitted(task, stage)
+        seconds = time.perf_counter() - started
+        found = evaluate(
+            recommender, split, n_bootstrap=1, seed=task.seed, item_vectors=stage.described
+        )
+        rows = _rows(found, task.split)
+        cold = cold_items(split)
+        for name, wanted in (("cold", cold), ("warm", ~cold)):
+            if cold.any() and task.split == "default" and _any_relevant(split, wanted):
+                part = evaluate(recommender, split, n_bootstrap=1, relevant_items=wanted)
+                rows += _rows(part, f"{task.split}, {name} items")
+        if "part" in stage.data.interactions and task.split == "default":
+            for exclude in (("train", "validation"), ("train",)):
+                twenty = evaluate(recommender, split, k=20, n_bootstrap=1, exclude=exclude)
+                rows += _rows(twenty, f"{task.split}, without {' and '.join(exclude)} items")
+        history = getattr(recommender, "history", {})
+        best = max(history.get("validation_ndcg", []), default=None)
+        if best is not None:
+            rows.append({"split": "validation", "metric": "ndcg", "k": 10, "value": best})
+        return Outcome(
+            task, rows, found.users.astype(np.int32), found.ranked.astype(np.int32),
+            found.per_user.astype(np.float64),
+            {"seconds": seconds, "epochs": float(len(history.get("loss", []))),
+             "parameters": float(_parameters(recommender))},
+        )  # fmt: skip
+
+
+def fusions(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
+    """Each modality, each pair, all of them under each fusion, and ids: the very same tower."""
+    names = _modalities(dataset)
+    made = _made(dataset, profile)
+    settings = _settings(dataset, profile)
+    tasks = []
+    for seed in seeds:
+        base = Task("fusions", dataset, "", "two_tower.TwoTower", seed, settings, made=made)
+        for size in range(1, len(names)):
+            if size == 1 or profile == "full":
+                tasks += [
+                    replace(base, recommender=" + ".join(some), modalities=some)
+                    for some in combinations(names, size)
+                ]
+        if len(names) > 1:
+            for fusion in FUSED if profile == "full" else FUSED[::3]:
+                chosen = {**settings, "fusion": fusion, **STEP.get(fusion, {})}
+                tasks.append(replace(base, recommender=fusion, modalities=names, options=chosen))
+        if profile == "full":
+            hybrid = {**settings, "ids": True}
+            tasks.append(replace(base, recommender="ids", modalities=(), options=hybrid))
+            mixed = replace(base, modalities=names, options=hybrid)
+            tasks.append(replace(mixed, recommender="concatenation + ids"))
+    return tasks
+
+
+def baselines(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
+    """The recommenders to beat, with the library's defaults; those without a seed run once."""
+    made = _made(dataset, profile)
+    simple = {
+        "popularity": "baselines.Popularity",
+        "item-kNN": "baselines.ItemKNN",
+        "content-kNN": "baselines.ContentKNN",
+        "EASE": "baselines.EASE",
+        "EASE + content": "baselines.EASE",
+    }
+    seeded = {"random": "baselines.Random"}
+    if profile == "full":
+        seeded |= {"BPR": "baselines.BPR", "LightGCN": "baselines.LightGCN"}
+    if dataset in SIMULATED:
+        simple["oracle"] = "baselines.Oracle"
+    tasks = [
+        Task(
+            "baselines", dataset, name, kind, seeds[0], made=made,
+            options={"content_weight": 1.0} if name == "EASE + content" else {},
+            modalities=None if "ontent" in name else (),
+        )
+        for name, kind in simple.items()
+    ]  # fmt: skip
+    for seed in seeds:
+        tasks += [
+            Task("baselines", dataset, name, kind, seed, {"seed": seed}, modalities=(), made=made)
+            for name, kind in seeded.items()
+        ]
+    return tasks
+
+
+def cold(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
+    """Whole items held back: what is known of items that nobody has taken."""
+    if profile == "quick":
+        return []
+    names = _modalities(dataset)
+    base = Task(
+        "cold items", dataset, "", "two_tower.TwoTower", 0, _settings(dataset, profile),
+        made=_made(dataset, profile), split="cold items",
+    )  # fmt: skip
+    some = [*[(each,) for each in names], *combinations(names, 2)] if len(names) > 2 else [
+        (each,) for each in names
+    ]
+    tasks = [
+        replace(base, recommender=" + ".join(each), modalities=each, seed=seed)
+        for seed in seeds
+        for each in some
+    ]
+    everything = [replace(base, recommender="concatenation", modalities=names, seed=s) for s in seeds]
+    chance = Task("cold items", dataset, "random", "baselines.Random", made=base.made,
+                  modalities=(), split="cold items")  # fmt: skip
+    return [*tasks, *(everything if len(names) > 1 else []), chance]
+
+
+def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
+    """Noise in, and absence of, one modality at a time: fused, and that modality alone."""
+    names = _modalities(dataset)
+    levels = {"noise": (0.5, 1.0, 2.0, 4.0), "absent": (0.25, 0.5, 0.75, 1.0)}
+    if profile == "quick":
+        levels = {"noise": (2.0,), "absent": (0.5,)}
+    settings = _settings(dataset, profile)
+    base = Task("quality of data", dataset, "concatenation", "two_tower.TwoTower",
+                options=settings, modalities=names, made=_made(dataset, profile))  # fmt: skip
+    return [
+        replace(
+            base, seed=seed, damage={how: {name: level}},
+            condition={"damage": how, "damaged": name, "level": level},
+        )
+        for how, some in levels.items()
+        for name in names
+        for level in some
+        for seed in (seeds[:3] if profile == "full" else seeds[:1])
+    ]  # fmt: skip
+
+
+WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 of the first
+PAIRS = (0.0, 0.5, 1.0, 2.0)  # of the pair of both
+NOISES = (0.25, 0.5, 1.0, 2.0)
+
+
+def knobs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
+    """Where fusion helps: small shops between one modality alone and all alike, calm and noisy."""
+    if dataset != "shop":
+        return []
+    weights, noises = (WEIGHTS, NOISES) if profile == "full" else (WEIGHTS[::3], NOISES[1:2])
+    names = _modalities(dataset)
+    tasks = []
+    for weight in weights:
+        for noise in noises:
+            made = {
+                "n_items": 240, "n_users": 800, "noise": noise, "seed": 0,
+                "weights": {"image": 1.0, "text": weight, "audio": weight, "pair": 0.0},
+            }  # fmt: skip
+            for seed in seeds[:3]:
+                base = Task(
+                    "knobs", dataset, "", "two_tower.TwoTower", seed,
+                    _settings(dataset, profile), made=made,
+                    condition={"weight of the others": weight, "noise": noise},
+                )  # fmt: skip
+                tasks += [replace(base, recommender=name, modalities=(name,)) for name in names]
+                tasks.append(replace(base, recommender="concatenation", modalities=names))
+    return tasks
+
+
+GRIDS = {
+    "fusions": fusions,
+    "baselines": baselines,
+    "cold items": cold,
+    "quality of data": quality,
+    "knobs": knobs,
+}
+SIMULATED = ("shop", "garments")
+
+
+def grid(dataset: str, profile: str, n_seeds: int, only: Sequence[str] = ()) -> list[Task]:
+    """Return all tasks of a profile on one data set.
+
+    Parameters
+    ----------
+    dataset : str
+        A name or a folder.
+    profile : {"quick", "full"}
+        Few short experiments, or all of them, each trained until its validation part stops it.
+    n_seeds : int
+        Seeds 0, 1, …
+    only : sequence of str
+        Names of `GRIDS`; all without.
+
+    Raises
+    ------
+    ValueError
+        For another profile, no seed, or an unknown grid.
+
+    Examples
+    --------
+    >>> [task.recommender for task in grid("shop", "quick", 1, ["fusions"])]
+    ['text', 'image', 'audio', 'concatenation', 'attention']
+    """
+    if profile not in ("quick", "full"):
+        raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
+    if n_seeds < 1:
+        raise ValueError(f"seeds is {n_seeds}; at least one is needed")
+    unknown = set(only) - set(GRIDS)
+    if unknown:
+        raise ValueError(f"there is no experiment {min(unknown)!r}; there are {', '.join(GRIDS)}")
+    chosen = only or GRIDS
+    return [
+        task
+        for name in GRIDS
+        if name in chosen
+        for task in GRIDS[name](dataset, profile, range(n_seeds))
+    ]
+
+
+def _settings(dataset: str, profile: str) -> dict[str, Any]:
+    """Options of every tower on a data set."""
+    return {
+        **(LISTENERS if dataset == "lastfm" else {}),
+        **(WHOLE if profile == "full" else SHORT),
+    }
+
+
+def _made(dataset: str, profile: str) -> dict[str, Any]:
+    """Options of the data set's maker."""
+    if dataset == "garments" and profile == "quick":
+        return {"seed": 0, "n_items": 1200, "n_users": 1200}
+    return {"seed": 0} if dataset in SIMULATED else {}
+
+
+@functools.lru_cache(maxsize=8)
+def _modalities(dataset: str) -> tuple[str, ...]:
+    """Name what there is to read."""
+    if dataset in SIMULATED:
+        return ("text", "image", "audio")
+    if dataset == "lastfm":
+        return ("text", "audio", "words")
+    return tuple(_stage(dataset, "{}", "default", "{}").features)
+
+
+@functools.lru_cache(maxsize=2)
+def _stage(dataset: str, made: str, split: str, damage: str) -> _Stage:
+    """Load, split and encode once for the tasks that follow each other."""
+    from mmtutorial import datasets
+    from mmtutorial.evaluation import cold_items, cold_items_split, default_split
+    from mmtutorial.preprocessing.catalogue import ready_features
+    from mmtutorial.preprocessing.interactions import Interactions
+    from mmtutorial.preprocessing.reduce import reduce
+
+    data = datasets.load(dataset, **json.loads(made))
+    if split == "default":
+        parts = default_split(data)
+    else:
+        everything = Interactions.of(data.interactions, items=data.items["item"])
+        firsts = ~everything.log.duplicated(["user", "item"]).to_numpy()
+        parts = cold_items_split(everything.where(firsts))
+    features, _ = ready_features(data, ~cold_items(parts))
+    described = np.hstack(
+        [
+            reduce(array, min(16, array.shape[1]), present=array.any(axis=1))[0]
+            for array in features.values()
+        ]
+    )
+    for how, levels in json.loads(damage).items():
+        for name, level in levels.items():
+            features[name] = _damaged(features[name], how, level)
+    return _Stage(data, parts, features, described)
+
+
+def _damaged(array: np.ndarray, how: str, level: float) -> np.ndarray:
+    """Add noise to the rows that are there, or take a share of them away."""
+    generator = np.random.default_rng([20, round(1000 * level), how == "noise"])
+    there = array.any(axis=1)
+    if how == "noise":
+        noise = generator.normal(scale=level, size=array.shape)
+        return np.where(there[:, None], array + noise, 0).astype(np.float32)
+    if how == "absent":
+        rows = generator.permutation(np.flatnonzero(there))[: round(level * there.sum())]
+        kept = array.copy()
+        kept[rows] = 0
+        return kept
+    raise ValueError(f"damage is {how!r}; it is 'noise' or 'absent'")
+
+
+def _fitted(task: Task, stage: _Stage) -> Any:
+    module, _, name = task.kind.rpartition(".")
+    kind = getattr(importlib.import_module(f"mmtutorial.{module}"), name)
+    options = {
+        option: tuple(value) if isinstance(value, list) else value
+        for option, value in task.options.items()
+    }
+    if name == "Oracle":
+        return kind(stage.data.truth).fit(stage.split.train)
+    if name == "TwoTower":
+        tower = kind(task.modalities, seed=task.seed, **options)
+        return tower.fit(stage.split.train, stage.features, stage.split.validation)
+    features = stage.features if task.modalities is None else {}
+    return kind(**options).fit(stage.split.train, features, stage.split.validation)
+
+
+def _rows(found: Any, split: str) -> list[dict[str, Any]]:
+    """One row a measure: means over users, and measures of all lists together."""
+    values = {**found.per_user.mean().to_dict(), **found.catalogue}
+    return [
+        {"split": split, "metric": metric, "k": found.k, "value": float(value)}
+        for metric, value in values.items()
+    ]
+
+
+def _any_relevant(split: Any, wanted: np.ndarray) -> bool:
+    log = split.test.log
+    known = np.isin(log["user"], split.train.log["user"])
+    return bool(wanted[log["item"][known]].any())
+
+
+def _parameters(recommender: Any) -> int:
+    """Count the trained numbers of a tower; 0 for others."""
+    return sum(int(np.prod(each.shape)) for each in getattr(recommender, "_variables", []))
+
+
+def _one_thread() -> None:
+    """Let every process compute alone: the order of sums, and so the last digit, depends on it."""
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # too late: TensorFlow has been used in this process
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)

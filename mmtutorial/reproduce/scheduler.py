@@ -1,0 +1,191 @@
+"""One `map` for all experiments: processes of this machine, or a Dask cluster; the same results.
+
+Every finished outcome is written at once under its task's key, so that an interrupted run goes on
+where it stopped. A worker that dies loses its own task only, and that task is tried again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from mmtutorial.reproduce.experiments import Outcome, Task, measure
+from mmtutorial.reproduce.store import write
+
+ATTEMPTS = 3  # at a task whose worker died
+
+Tell = Callable[[int, int, Task], None]  # done, of, the last one
+
+
+class TaskFailed(RuntimeError):
+    """A task raised, or its worker died again and again; says which task and why."""
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    out: str | Path,
+    *,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    tell: Tell | None = None,
+    function: Callable[[Task], Outcome] = measure,
+) -> tuple[list[Outcome], list[TaskFailed]]:
+    """Measure all tasks, or take from ``out`` what has been measured already.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        What to measure.
+    out : str or Path
+        Outcomes are kept in its folder ``outcomes``, one file a task.
+    jobs : int, optional
+        Processes of this machine at a time; one a core without it. 1 works in one process too.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as "tcp://10.0.0.1:8786": its workers measure, with the
+        same version of this library (extra ``distributed``).
+    tell : callable, optional
+        Called with the number of finished tasks, of all, and the task that has just finished.
+    function : callable
+        What turns a task into an outcome.
+
+    Returns
+    -------
+    outcomes : list of Outcome
+        In the order of ``tasks``, those that failed left out.
+    failures : list of TaskFailed
+        One a failed task; the others have gone on.
+
+    Raises
+    ------
+    ValueError
+        If jobs is below 1.
+    ImportError
+        If a scheduler is named and Dask is not installed.
+    """
+    jobs = (os.cpu_count() or 1) if jobs is None else jobs
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}; at least one is needed")
+    folder = Path(out) / "outcomes"
+    found: dict[str, Outcome] = {}
+    failed: dict[str, TaskFailed] = {}
+    todo: dict[str, Task] = {}
+    for task in tasks:
+        name = task.key()
+        kept = _kept(folder / f"{name}.npz")
+        if kept is None:
+            todo[name] = task
+        else:
+            found[name] = kept
+
+    def finish(name: str, outcome: Outcome | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            task = todo[name]
+            what = f"{task.experiment}, {task.recommender} on {task.dataset}, seed {task.seed}"
+            failed[name] = TaskFailed(f"{what}: {type(outcome).__name__}: {outcome}")
+        else:
+            write(folder / f"{name}.npz", outcome.to_bytes())
+            found[name] = outcome
+        if tell:
+            tell(len(found) + len(failed), len(found) + len(todo_left()), todo[name])
+
+    def todo_left() -> list[str]:
+        return [name for name in todo if name not in found]
+
+    if todo and scheduler:
+        _by_dask(todo, scheduler, function, finish)
+    elif todo:
+        _by_processes(todo, jobs, function, finish)
+    names = list(dict.fromkeys(task.key() for task in tasks))
+    return [found[name] for name in names if name in found], list(failed.values())
+
+
+def _kept(path: Path) -> Outcome | None:
+    """Read an outcome; a damaged one is made again."""
+    try:
+        return Outcome.of_bytes(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _by_processes(
+    todo: dict[str, Task],
+    jobs: int,
+    function: Callable[[Task], Outcome],
+    finish: Callable[[str, Any], None],
+) -> None:
+    """Measure in processes that live on; when one dies, begin anew with what is left."""
+    attempts = dict.fromkeys(todo, 0)
+    left = list(todo)
+    fresh = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    while left:
+        pool = ProcessPoolExecutor(min(jobs, len(left)), mp_context=fresh)
+        waiting = iter(list(left))
+        running: dict[Future[Outcome], str] = {}
+        try:
+            while True:
+                for name in waiting:
+                    running[pool.submit(function, todo[name])] = name
+                    if len(running) == jobs:
+                        break
+                if not running:
+                    break
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                broken = False
+                for future in done:
+                    fault = future.exception()
+                    if isinstance(fault, BrokenProcessPool):
+                        broken = True
+                        continue
+                    name = running.pop(future)
+                    left.remove(name)
+                    finish(name, fault or future.result())
+                if broken:
+                    raise BrokenProcessPool
+        except BrokenProcessPool:
+            for name in running.values():
+                attempts[name] += 1
+                if attempts[name] == ATTEMPTS:
+                    left.remove(name)
+                    finish(name, RuntimeError(f"its process ended {ATTEMPTS} times"))
+        finally:
+            _end(pool)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Leave no process behind, whatever ended the run."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()
+
+
+def _by_dask(
+    todo: dict[str, Task],
+    address: str,
+    function: Callable[[Task], Outcome],
+    finish: Callable[[str, Any], None],
+) -> None:
+    """Measure on a cluster, which tries again what a dying worker lost."""
+    try:
+        from distributed import Client, as_completed
+    except ImportError as fault:
+        raise ImportError(
+            "a scheduler needs Dask, which is not installed: pip install 'mmtutorial[distributed]'"
+        ) from fault
+    with closing(Client(address, set_as_default=False)) as client:
+        futures = {
+            client.submit(function, task, key=f"mmtutorial-{name}", retries=0, pure=False): name
+            for name, task in todo.items()
+        }
+        for future in as_completed(list(futures)):
+            fault = future.exception()
+            finish(futures[future], future.result() if fault is None else fault)
+            future.release()

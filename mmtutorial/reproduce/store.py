@@ -1,0 +1,118 @@
+"""Keep finished work by what it depends on, so that an interrupted run goes on where it stopped.
+
+A piece of work has a key: the digest of everything that its outcome depends on. Its outcome is one
+file that is either there in full or not there. So a kill at any moment costs only what was not
+finished, and a change in the library, the data or the parameters makes new keys.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import mmtutorial
+from mmtutorial.datasets import MAKERS
+
+PACKAGE = Path(mmtutorial.__file__).parent
+
+
+def key(**parts: Any) -> str:
+    """Return 16 hexadecimal digits that name work by all that it depends on.
+
+    Parameters
+    ----------
+    **parts
+        Numbers, texts, tuples, lists, dicts and None; the order of names does not matter.
+
+    Raises
+    ------
+    TypeError
+        If a part is of another kind, whose text might differ from run to run.
+
+    Examples
+    --------
+    >>> key(seed=0, fusion="late") == key(fusion="late", seed=0) != key(fusion="late", seed=1)
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def library_digest(without: Collection[str] = ()) -> str:
+    """Return a digest of the library's own source, line ends aside.
+
+    Parameters
+    ----------
+    without : tuple of str
+        Files and folders of the package that the work does not use, such as ``cli.py``.
+
+    Examples
+    --------
+    >>> library_digest() != library_digest(("cli.py",))
+    True
+    """
+    digest = hashlib.sha256(mmtutorial.__version__.encode())
+    for path in sorted(PACKAGE.rglob("*")):
+        name = path.relative_to(PACKAGE).as_posix()
+        left_out = any(name == each or name.startswith(f"{each}/") for each in without)
+        if path.is_file() and "__pycache__" not in name and not left_out:
+            content = path.read_bytes().replace(b"\r\n", b"\n")
+            digest.update(f"{name} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def data_digest(dataset: str) -> str:
+    """Return a digest of a data set: of every file of a folder; of a name, the name itself.
+
+    The data sets that have a name are made by the library from files whose digests it checks, so
+    `library_digest` tells them apart.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a name nor a folder.
+    """
+    if dataset in MAKERS:
+        return dataset
+    folder = Path(dataset)
+    if not folder.is_dir():
+        raise ValueError(
+            f"{dataset!r} is neither a data set ({', '.join(MAKERS)}) nor a folder: check the "
+            "spelling, or give the path of a folder that holds a dataset.json"
+        )
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def write(path: str | Path, content: bytes | str) -> Path:
+    """Write a file in full or not at all; folders are made.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(Path(folder, "a", "b.txt"), "done").read_text()
+    'done'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    raw = content.encode() if isinstance(content, str) else content
+    place, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(place, "wb") as file:
+            file.write(raw)
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    return path
