@@ -382,7 +382,8 @@ def contrastive_loss(left: Any, right: Any, both: Any, temperature: float = 0.1)
     Parameters
     ----------
     left, right : tensor
-        float (n_items, d), of any length; they are divided by it here.
+        float (n_items, d) of any precision, vectors of any length; they are cast to float32, and
+        divided by their length, here.
     both : tensor
         bool (n_items,): which items have both modalities.
     temperature : float
@@ -391,7 +392,7 @@ def contrastive_loss(left: Any, right: Any, both: Any, temperature: float = 0.1)
     Returns
     -------
     tensor
-        float scalar, in nats; 0 where no item has both.
+        float32 scalar, in nats; 0 where no item has both.
 
     Examples
     --------
@@ -402,9 +403,10 @@ def contrastive_loss(left: Any, right: Any, both: Any, temperature: float = 0.1)
     """
     both = ops.cast(both, "bool")
     weight = ops.cast(both, "float32")
-    zero = ops.zeros_like(left)
-    left = ops.normalize(ops.where(both[:, None], left, zero))
-    right = ops.normalize(ops.where(both[:, None], right, zero))
+    left, right = (
+        ops.normalize(ops.where(both[:, None], ops.cast(each, "float32"), 0.0))
+        for each in (left, right)
+    )
     cosines = ops.matmul(left, ops.transpose(right)) / temperature
     rows = ops.where(both[None, :], cosines, -1e9)
     columns = ops.where(both[None, :], ops.transpose(cosines), -1e9)

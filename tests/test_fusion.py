@@ -296,6 +296,16 @@ def test_the_contrastive_loss_equals_a_loop(temperature: float) -> None:
     assert float(contrastive_loss(left, right, np.zeros(9, bool))) == 0.0
 
 
+def test_the_contrastive_loss_takes_numbers_of_any_precision() -> None:
+    left, right = np.random.default_rng(6).standard_normal((2, 5, 3))
+    both = np.array([1, 0, 1, 1, 1])
+    expected = contrast(left, right, both, 0.1)
+    for kinds in (("float64", "float64"), ("float64", "float32"), ("float32", "float64")):
+        found = contrastive_loss(left.astype(kinds[0]), right.astype(kinds[1]), both)
+        assert found.dtype == "float32"
+        assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_contrastive_loss_has_a_finite_gradient_where_a_modality_is_absent() -> None:
     left = tf.linalg.diag([1.0, 1.0, 0.0, 1.0])
     with tf.GradientTape() as tape:
