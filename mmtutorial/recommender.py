@@ -122,9 +122,9 @@ class Recommender(ABC):
         without ``items``. Raises ValueError for an unknown row, RuntimeError before ``fit``.
         """
         train = self._fitted()
-        users = _rows(users, train.n_users, "user")
+        users = check_rows(users, train.n_users, "user")
         scores = np.asarray(self._score(users), dtype=np.float32)
-        return scores if items is None else scores[:, _rows(items, train.n_items, "item")]
+        return scores if items is None else scores[:, check_rows(items, train.n_items, "item")]
 
     def recommend(self, users: np.ndarray, k: int = 10, exclude_seen: bool = True) -> np.ndarray:
         """Return the k best items of each user: int (n_users, k) item rows, best first.
@@ -132,7 +132,7 @@ class Recommender(ABC):
         Items taken in training are left out with ``exclude_seen``; where fewer than k remain the
         row ends in −1. Ties go to the smaller item row.
         """
-        seen = self._fitted().matrix[_rows(users, self._fitted().n_users, "user")]
+        seen = self._fitted().matrix[check_rows(users, self._fitted().n_users, "user")]
         return top_k(self.score(users), k, exclude=seen if exclude_seen else None)
 
     def options(self) -> dict[str, Any]:
@@ -349,8 +349,36 @@ def top_k(scores: np.ndarray, k: int, exclude: sparse.csr_array | None = None) -
     return ranked
 
 
-def _rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:
-    """Check row numbers of users or items, and return them as an int array."""
+def check_rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:
+    """Check row numbers of users or items, and return them as an int array.
+
+    Parameters
+    ----------
+    rows : ndarray
+        int (n,).
+    count : int
+        How many users or items there are.
+    kind : str
+        "user" or "item", for the message.
+
+    Returns
+    -------
+    ndarray
+        int64 (n,).
+
+    Raises
+    ------
+    ValueError
+        If the rows are not one-dimensional or not whole numbers, or one is not in 0 … count − 1.
+
+    Examples
+    --------
+    >>> check_rows(np.array([2, 0]), count=3, kind="item")
+    array([2, 0])
+    >>> check_rows(np.array([3]), count=3, kind="item")
+    Traceback (most recent call last):
+    ValueError: unknown item row 3: rows go from 0 to 2
+    """
     rows = np.asarray(rows)
     if rows.ndim != 1 or not (rows.size == 0 or np.issubdtype(rows.dtype, np.integer)):
         raise ValueError(f"{kind}s must be a one-dimensional array of int rows, not {rows!r}")

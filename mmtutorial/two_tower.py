@@ -27,7 +27,7 @@ from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.preprocessing.text import UNKNOWN
-from mmtutorial.recommender import REVIEWS, Features, Recommender, _rows, top_k, under
+from mmtutorial.recommender import REVIEWS, Features, Recommender, check_rows, top_k, under
 
 POOLINGS = ("mean", "attention", "gru")
 LOSSES = ("full", "in-batch")
@@ -596,7 +596,9 @@ class TwoTower(Recommender):
             For an unknown item row.
         """
         n_items = self._fitted().n_items
-        rows = [list(dict.fromkeys(_rows(np.array(each), n_items, "item"))) for each in histories]
+        rows = [
+            list(dict.fromkeys(check_rows(np.array(each), n_items, "item"))) for each in histories
+        ]
         blocks = [np.zeros((0, self._own["q_0"].shape[0]), np.float32)]
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
@@ -653,7 +655,7 @@ class TwoTower(Recommender):
         ValueError for an unknown user row, and as `item_vectors` does.
         """
         train = self._fitted()
-        q = self._q[_rows(users, train.n_users, "user")]
+        q = self._q[check_rows(users, train.n_users, "user")]
         mean = self._own["bias"].numpy()[np.unique(train.log["item"])].mean()
         return q @ self.item_vectors(features).T / np.float32(self._temperature) + mean
 
