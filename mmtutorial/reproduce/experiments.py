@@ -31,7 +31,9 @@ UNUSED = (  # parts of the library that no measurement depends on
 LISTENERS = {  # chosen on lastfm's validation part, for ready-made features of real users
     "depth": 1, "dimensions": 128, "dropout": 0.3, "history_dropout": 0.5, "kept": (0.5, 0.9),
 }  # fmt: skip
-STEP = {"low-rank": {"learning_rate": 0.002}}  # products move fast; chosen on shop's validation part
+STEP = {
+    "low-rank": {"learning_rate": 0.002}
+}  # products move fast; chosen on shop's validation part
 WHOLE = {"epochs": 400, "patience": 20}  # until the validation part stops it
 SHORT = {"epochs": 40, "patience": 10, "batch_size": 256}  # profile quick
 FUSED = ("concatenation", "late", "gated", "attention", "low-rank")
@@ -62,6 +64,8 @@ class Task:
         Options of the data set's maker.
     split : str
         "default" (`default_split`) or "cold items" (`cold_items_split`).
+    raw : bool
+        Whether encoders read raw media (`raw_features`), or towers ready-made vectors.
     damage : mapping
         "noise" or "absent" by modality: deviations of normal noise added to its features, or the
         share of items from which it is taken.
@@ -78,6 +82,7 @@ class Task:
     modalities: tuple[str, ...] | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
     split: str = "default"
+    raw: bool = False
     damage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     condition: Mapping[str, float | str] = field(default_factory=dict)
 
@@ -171,8 +176,9 @@ def measure(task: Task) -> Outcome:
     with _ONE:
         _one_thread()
         stage = _stage(
-            task.dataset, json.dumps(task.made), task.split, json.dumps(task.damage, sort_keys=True)
-        )
+            task.dataset, json.dumps(task.made), task.split, task.raw,
+            json.dumps(task.damage, sort_keys=True),
+        )  # fmt: skip
         split = stage.split
         started = time.perf_counter()
         recommender = _fitted(task, stage)
@@ -198,7 +204,8 @@ def measure(task: Task) -> Outcome:
             task, rows, found.users.astype(np.int32), found.ranked.astype(np.int32),
             found.per_user.astype(np.float64),
             {"seconds": seconds, "epochs": float(len(history.get("loss", []))),
-             "parameters": float(_parameters(recommender))},
+             "parameters": float(_parameters(recommender)),
+             "operations": float(_operations(recommender, stage))},
         )  # fmt: skip
 
 
@@ -268,15 +275,19 @@ def cold(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
         "cold items", dataset, "", "two_tower.TwoTower", 0, _settings(dataset, profile),
         made=_made(dataset, profile), split="cold items",
     )  # fmt: skip
-    some = [*[(each,) for each in names], *combinations(names, 2)] if len(names) > 2 else [
-        (each,) for each in names
-    ]
+    some = (
+        [*[(each,) for each in names], *combinations(names, 2)]
+        if len(names) > 2
+        else [(each,) for each in names]
+    )
     tasks = [
         replace(base, recommender=" + ".join(each), modalities=each, seed=seed)
         for seed in seeds
         for each in some
     ]
-    everything = [replace(base, recommender="concatenation", modalities=names, seed=s) for s in seeds]
+    everything = [
+        replace(base, recommender="concatenation", modalities=names, seed=s) for s in seeds
+    ]
     chance = Task("cold items", dataset, "random", "baselines.Random", made=base.made,
                   modalities=(), split="cold items")  # fmt: skip
     return [*tasks, *(everything if len(names) > 1 else []), chance]
@@ -285,7 +296,10 @@ def cold(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
 def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     """Noise in, and absence of, one modality at a time: fused, and that modality alone."""
     names = _modalities(dataset)
-    levels = {"noise": (0.5, 1.0, 2.0, 4.0), "absent": (0.25, 0.5, 0.75, 1.0)}
+    levels: dict[str, tuple[float, ...]] = {
+        "noise": (0.5, 1.0, 2.0, 4.0),
+        "absent": (0.25, 0.5, 0.75, 1.0),
+    }
     if profile == "quick":
         levels = {"noise": (2.0,), "absent": (0.5,)}
     settings = _settings(dataset, profile)
@@ -301,6 +315,20 @@ def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
         for level in some
         for seed in (seeds[:3] if profile == "full" else seeds[:1])
     ]  # fmt: skip
+
+
+def costs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
+    """Encoders of raw media, each alone and all together: what an epoch costs."""
+    if dataset not in SIMULATED:  # the others come with ready-made vectors, and without media
+        return []
+    names = _modalities(dataset)
+    base = Task(
+        "costs", dataset, "", "two_tower.TwoTower", seeds[0],
+        {"epochs": 6 if profile == "full" else 2, "patience": 99}, made=_made(dataset, profile),
+        raw=True,
+    )  # fmt: skip
+    tasks = [replace(base, recommender=name, modalities=(name,)) for name in names]
+    return [*tasks, replace(base, recommender="concatenation", modalities=names)]
 
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 of the first
@@ -337,6 +365,7 @@ GRIDS = {
     "baselines": baselines,
     "cold items": cold,
     "quality of data": quality,
+    "costs": costs,
     "knobs": knobs,
 }
 SIMULATED = ("shop", "garments")
@@ -404,15 +433,15 @@ def _modalities(dataset: str) -> tuple[str, ...]:
         return ("text", "image", "audio")
     if dataset == "lastfm":
         return ("text", "audio", "words")
-    return tuple(_stage(dataset, "{}", "default", "{}").features)
+    return tuple(_stage(dataset, "{}", "default", False, "{}").features)
 
 
 @functools.lru_cache(maxsize=2)
-def _stage(dataset: str, made: str, split: str, damage: str) -> _Stage:
+def _stage(dataset: str, made: str, split: str, raw: bool, damage: str) -> _Stage:
     """Load, split and encode once for the tasks that follow each other."""
     from mmtutorial import datasets
     from mmtutorial.evaluation import cold_items, cold_items_split, default_split
-    from mmtutorial.preprocessing.catalogue import ready_features
+    from mmtutorial.preprocessing.catalogue import raw_features, ready_features
     from mmtutorial.preprocessing.interactions import Interactions
     from mmtutorial.preprocessing.reduce import reduce
 
@@ -426,10 +455,12 @@ def _stage(dataset: str, made: str, split: str, damage: str) -> _Stage:
     features, _ = ready_features(data, ~cold_items(parts))
     described = np.hstack(
         [
-            reduce(array, min(16, array.shape[1]), present=array.any(axis=1))[0]
+            reduce(array, min(16, array.shape[1]), present=np.asarray(array.any(axis=1)))[0]
             for array in features.values()
         ]
     )
+    if raw:
+        features, _ = raw_features(data, ~cold_items(parts))
     for how, levels in json.loads(damage).items():
         for name, level in levels.items():
             features[name] = _damaged(features[name], how, level)
@@ -439,7 +470,7 @@ def _stage(dataset: str, made: str, split: str, damage: str) -> _Stage:
 def _damaged(array: np.ndarray, how: str, level: float) -> np.ndarray:
     """Add noise to the rows that are there, or take a share of them away."""
     generator = np.random.default_rng([20, round(1000 * level), how == "noise"])
-    there = array.any(axis=1)
+    there = np.asarray(array.any(axis=1))
     if how == "noise":
         noise = generator.normal(scale=level, size=array.shape)
         return np.where(there[:, None], array + noise, 0).astype(np.float32)
@@ -485,6 +516,24 @@ def _any_relevant(split: Any, wanted: np.ndarray) -> bool:
 def _parameters(recommender: Any) -> int:
     """Count the trained numbers of a tower; 0 for others."""
     return sum(int(np.prod(each.shape)) for each in getattr(recommender, "_variables", []))
+
+
+def _operations(recommender: Any, stage: _Stage) -> float:
+    """Count the floating-point operations of a tower for one item; 0 for others."""
+    import tensorflow as tf
+
+    tower = getattr(recommender, "tower", None)
+    if tower is None:
+        return 0.0
+    inputs = {
+        name: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype)
+        for name, tensor in tower.input.items()
+    }
+    graph = tf.function(lambda given: tower(given, training=False)).get_concrete_function(inputs)
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    found = tf.compat.v1.profiler.profile(graph.graph, cmd="op", options=options)
+    return float(found.total_float_ops)
 
 
 def _one_thread() -> None:

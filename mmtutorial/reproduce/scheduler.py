@@ -23,7 +23,7 @@ ATTEMPTS = 3  # at a task whose worker died
 Tell = Callable[[int, int, Task], None]  # done, of, the last one
 
 
-class TaskFailed(RuntimeError):
+class TaskError(RuntimeError):
     """A task raised, or its worker died again and again; says which task and why."""
 
 
@@ -35,7 +35,7 @@ def run_tasks(
     scheduler: str | None = None,
     tell: Tell | None = None,
     function: Callable[[Task], Outcome] = measure,
-) -> tuple[list[Outcome], list[TaskFailed]]:
+) -> tuple[list[Outcome], list[TaskError]]:
     """Measure all tasks, or take from ``out`` what has been measured already.
 
     Parameters
@@ -58,7 +58,7 @@ def run_tasks(
     -------
     outcomes : list of Outcome
         In the order of ``tasks``, those that failed left out.
-    failures : list of TaskFailed
+    failures : list of TaskError
         One a failed task; the others have gone on.
 
     Raises
@@ -73,7 +73,7 @@ def run_tasks(
         raise ValueError(f"jobs is {jobs}; at least one is needed")
     folder = Path(out) / "outcomes"
     found: dict[str, Outcome] = {}
-    failed: dict[str, TaskFailed] = {}
+    failed: dict[str, TaskError] = {}
     todo: dict[str, Task] = {}
     for task in tasks:
         name = task.key()
@@ -83,19 +83,18 @@ def run_tasks(
         else:
             found[name] = kept
 
+    total = len(found) + len(todo)
+
     def finish(name: str, outcome: Outcome | BaseException) -> None:
         if isinstance(outcome, BaseException):
             task = todo[name]
             what = f"{task.experiment}, {task.recommender} on {task.dataset}, seed {task.seed}"
-            failed[name] = TaskFailed(f"{what}: {type(outcome).__name__}: {outcome}")
+            failed[name] = TaskError(f"{what}: {type(outcome).__name__}: {outcome}")
         else:
             write(folder / f"{name}.npz", outcome.to_bytes())
             found[name] = outcome
         if tell:
-            tell(len(found) + len(failed), len(found) + len(todo_left()), todo[name])
-
-    def todo_left() -> list[str]:
-        return [name for name in todo if name not in found]
+            tell(len(found) + len(failed), total, todo[name])
 
     if todo and scheduler:
         _by_dask(todo, scheduler, function, finish)
@@ -186,6 +185,6 @@ def _by_dask(
             for name, task in todo.items()
         }
         for future in as_completed(list(futures)):
-            fault = future.exception()
-            finish(futures[future], future.result() if fault is None else fault)
+            raised = future.exception()
+            finish(futures[future], future.result() if raised is None else raised)
             future.release()

@@ -1,0 +1,340 @@
+"""Results as tidy tables, one row a measure, with versions and machine beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import mmtutorial
+from mmtutorial.reproduce.experiments import UNUSED, Outcome
+from mmtutorial.reproduce.store import PACKAGE, library_digest, write
+
+COMPARED = ("hit_rate", "ndcg", "item_coverage", "user_coverage", "intra_list_diversity")
+KEY_MEASURES = ("hit_rate", "ndcg", "item_coverage")  # held against their bands
+VERSIONS = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "tensorflow",
+    "keras",
+    "keras-rs",
+    "librosa",
+)
+TABLES = ("measures", "comparisons", "costs", "quoted")
+_ID = ["dataset", "experiment", "recommender", "fusion", "modalities", "condition", "split"]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What was found, as four tables.
+
+    Parameters
+    ----------
+    measures : DataFrame
+        dataset, experiment, recommender, fusion, modalities, condition (JSON), split, metric, k,
+        seed, value. split is "default" where the data set's own was taken; the measure "ndcg" of
+        "validation" is what settings may be chosen by.
+    comparisons : DataFrame
+        dataset, experiment, recommender, reference, metric, k, mean, reference_mean,
+        relative_gain, relative_low, relative_high, p, p_holm, n_users, n_seeds, over, condition:
+        paired over the same users and seeds.
+    costs : DataFrame
+        dataset, experiment, recommender, fusion, modalities, condition, seed, seconds, epochs,
+        parameters, operations (floating-point, an item).
+    quoted : DataFrame
+        dataset, profile, seed, notebook, name, value: what the chapters measured.
+    environment : dict
+        Versions, processor, threads, commit.
+    """
+
+    measures: pd.DataFrame
+    comparisons: pd.DataFrame
+    costs: pd.DataFrame
+    quoted: pd.DataFrame
+    environment: dict[str, Any]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the tables as CSV and the environment as JSON, each in full or not at all."""
+        folder = Path(folder)
+        for name in TABLES:
+            table: pd.DataFrame = getattr(self, name)
+            text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+            write(folder / f"{name}.csv", text)
+        about = json.dumps(self.environment, indent=2, sort_keys=True, ensure_ascii=False)
+        write(folder / "environment.json", about + "\n")
+        return folder
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Results:
+        """Read what `save` wrote; a table that is missing is empty.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds no results.
+        """
+        folder = Path(folder)
+        if not (folder / "measures.csv").exists():
+            raise ValueError(
+                f"{folder} holds no results (no measures.csv): run `mmtutorial reproduce` first, "
+                "or name the folder that it wrote"
+            )
+        tables = {}
+        for name in TABLES:
+            path = folder / f"{name}.csv"
+            text = dict.fromkeys(["modalities", "fusion", "condition", "value_text"], str)
+            tables[name] = (
+                pd.read_csv(path, keep_default_na=True, dtype=text)
+                if path.exists() and path.stat().st_size > 1
+                else pd.DataFrame()
+            )
+            for column in {"modalities", "fusion", "condition"} & set(tables[name]):
+                tables[name][column] = tables[name][column].fillna("")
+        path = folder / "environment.json"
+        about = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return cls(**tables, environment=about)
+
+
+def gather(
+    outcomes: Sequence[Outcome],
+    quoted: pd.DataFrame | None = None,
+    *,
+    profile: str,
+    n_draws: int = 2000,
+) -> Results:
+    """Make the tables from outcomes, in an order that depends on what was measured alone."""
+    measures, costs = [], []
+    for outcome in outcomes:
+        about = _about(outcome)
+        measures += [{**about, **row, "seed": outcome.task.seed} for row in outcome.rows]
+        about["seed"] = outcome.task.seed
+        costs.append({**about, **outcome.cost})
+    columns = [*_ID, "metric", "k", "seed", "value"]
+    cost_columns = [*_ID[:-1], "seed", "seconds", "epochs", "parameters", "operations"]
+    table = pd.DataFrame(measures, columns=columns).sort_values(columns[:-1], ignore_index=True)
+    return Results(
+        table,
+        compare_outcomes(outcomes, n_draws=n_draws),
+        pd.DataFrame(costs, columns=cost_columns).sort_values(cost_columns[:7], ignore_index=True),
+        quoted if quoted is not None else pd.DataFrame(
+            columns=["dataset", "profile", "seed", "notebook", "name", "value"]
+        ),
+        {**environment(), "profile": profile},
+    )  # fmt: skip
+
+
+def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.DataFrame:
+    """Compare fusions with each modality and baseline, and damaged data with whole ones.
+
+    Whatever read all modalities is compared with each single modality and with each baseline, a
+    single modality with popularity, and a tower of damaged data with the same tower of whole ones.
+    p is corrected (Holm) over all comparisons of one data set and experiment.
+    """
+    groups: dict[tuple[str, str, str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        task = outcome.task
+        name = (task.dataset, task.experiment, task.recommender, _condition(outcome))
+        groups.setdefault(name, []).append(outcome)
+    found = []
+    for dataset in dict.fromkeys(name[0] for name in groups):
+        towers = {n[2]: g for n, g in groups.items() if n[:2] == (dataset, "fusions")}
+        simple = {n[2]: g for n, g in groups.items() if n[:2] == (dataset, "baselines")}
+        singles = [n for n in towers if " + " not in n and (n,) == towers[n][0].task.modalities]
+        fused = [
+            n for n, g in towers.items() if "fusion" in g[0].task.options or n == "concatenation"
+        ]
+        pairs = [
+            (a, towers[a], b, each[b], "fusions", "")
+            for a in (*fused, *singles, *({"concatenation + ids", "ids"} & set(towers)))
+            for each in (towers, simple)
+            for b in each
+            if a != b and (b in singles or b == "ids" or each is simple)
+        ]
+        whole = towers.get("concatenation")
+        for name, group in groups.items():
+            if whole and name[:2] == (dataset, "quality of data"):
+                pairs.append(("damaged", group, "concatenation", whole, name[1], name[3]))
+        knobs = {n: g for n, g in groups.items() if n[:2] == (dataset, "knobs")}
+        for name, group in knobs.items():
+            for other, beside in knobs.items():
+                if name[2] == "concatenation" != other[2] and name[3] == other[3]:
+                    pairs.append((name[2], group, other[2], beside, "knobs", name[3]))
+        found += [
+            {"dataset": dataset, "experiment": experiment, "condition": condition, **each}
+            for a, left, b, right, experiment, condition in pairs
+            for each in _compared(a, left, b, right, n_draws)
+        ]
+    columns = [
+        "dataset", "experiment", "recommender", "reference", "condition", "metric", "k", "mean",
+        "reference_mean", "relative_gain", "relative_low", "relative_high", "p", "p_holm",
+        "n_users", "n_seeds", "over",
+    ]  # fmt: skip
+    table = pd.DataFrame(found, columns=columns)
+    from mmtutorial.evaluation.significance import holm
+
+    for _, rows in table.groupby(["dataset", "experiment"]).groups.items():
+        table.loc[rows, "p_holm"] = holm(table.loc[rows, "p"].to_numpy())
+    return table.sort_values(columns[:6], ignore_index=True)
+
+
+def bands(measures: pd.DataFrame, width: float = 4.0, least: float = 0.01) -> pd.DataFrame:
+    """Say within what each key measure is expected: columns low and high, one row a measure.
+
+    The mean over seeds, plus or minus ``width`` standard deviations between seeds, and at least
+    ``least``: another machine's arithmetic is another seed.
+    """
+    chosen = measures[
+        measures["metric"].isin(KEY_MEASURES) & measures["split"].eq("default")
+        & measures["experiment"].isin(["fusions", "baselines"])
+    ]  # fmt: skip
+    by = ["dataset", "experiment", "recommender", "metric", "k"]
+    values = chosen.groupby(by, sort=True)["value"]
+    half = np.maximum(width * values.std().fillna(0.0), least)
+    return pd.DataFrame({"low": values.mean() - half, "high": values.mean() + half}).reset_index()
+
+
+def outside(measures: pd.DataFrame, bands: pd.DataFrame) -> list[str]:
+    """Return one line for each key measure that lies outside its band, or is missing from it."""
+    by = ["dataset", "experiment", "recommender", "metric", "k"]
+    chosen = measures[measures["split"].eq("default")]
+    means = chosen.groupby(by)["value"].mean().rename("value").reset_index()
+    here = bands[bands["dataset"].isin(means["dataset"])]
+    both = here.merge(means, how="left", on=by)
+    wrong = both[~both["value"].between(both["low"], both["high"])]
+    return [
+        f"{row.dataset}: {row.metric}@{row.k} of {row.recommender} is {row.value:.4f}, "
+        f"and was expected between {row.low:.4f} and {row.high:.4f}"
+        for row in wrong.itertuples()
+    ]
+
+
+def quoted_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Put what chapters quote into one table: numbers and texts alike as text."""
+    columns = ["dataset", "profile", "seed", "notebook", "name", "value"]
+    table = pd.DataFrame(list(rows), columns=columns)
+    table["value"] = [
+        f"{value:.10g}" if isinstance(value, float) else str(value) for value in table["value"]
+    ]
+    return table.sort_values(columns[:-1], ignore_index=True)
+
+
+def environment() -> dict[str, Any]:
+    """Say with what the numbers were made.
+
+    >>> sorted(environment())[:3]
+    ['commit', 'cores', 'library']
+    """
+    versions = {}
+    for name in VERSIONS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # an environment without it
+            versions[name] = "not installed"
+    return {
+        "mmtutorial": mmtutorial.__version__,
+        "library": library_digest(UNUSED),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads a process": 1,
+        "versions": versions,
+    }
+
+
+def _about(outcome: Outcome) -> dict[str, Any]:
+    task = outcome.task
+    read = [] if task.modalities is None else list(task.modalities)
+    tower = task.kind.endswith("TwoTower")
+    fusion = task.options.get("fusion", "concatenation") if tower and len(read) > 1 else ""
+    return {
+        "dataset": task.dataset, "experiment": task.experiment, "recommender": task.recommender,
+        "fusion": fusion, "modalities": " + ".join(read), "condition": _condition(outcome),
+    }  # fmt: skip
+
+
+def _condition(outcome: Outcome) -> str:
+    condition = outcome.task.condition
+    return json.dumps(condition, sort_keys=True) if condition else ""
+
+
+def _evaluations(name: str, group: Sequence[Outcome]) -> list[Any]:
+    """Give outcomes back as evaluations, in order of their seeds."""
+    from mmtutorial.evaluation.evaluate import Evaluation
+
+    return [
+        Evaluation(
+            name, each.task.split, "test", each.ranked.shape[1], each.users, each.ranked,
+            each.per_user,
+            {row["metric"]: row["value"] for row in each.rows
+             if row["split"] == each.task.split
+             and row["metric"] in ("item_coverage", "user_coverage", "gini")},
+        )
+        for each in sorted(group, key=lambda outcome: outcome.task.seed)
+    ]  # fmt: skip
+
+
+def _compared(
+    a: str, left: Sequence[Outcome], b: str, right: Sequence[Outcome], n_draws: int
+) -> list[dict[str, Any]]:
+    """Compare two over the seeds that both have."""
+    from mmtutorial.evaluation.significance import paired_comparison
+
+    seeds = {each.task.seed for each in left}
+    if len(right) > 1:
+        seeds &= {each.task.seed for each in right}
+        right = [each for each in right if each.task.seed in seeds]
+    left = [each for each in left if each.task.seed in seeds]
+    if not left or not right:
+        return []
+    ours, theirs = _evaluations(a, left), _evaluations(b, right)
+    rows = []
+    for metric in COMPARED:
+        column = "hit_rate" if metric == "user_coverage" else metric
+        if column not in ours[0].per_user and column not in ours[0].catalogue:
+            continue
+        found = paired_comparison(ours, theirs, metric, n_draws=n_draws)
+        rows.append(
+            {
+                "recommender": a, "reference": b, "metric": metric, "k": found.k,
+                "mean": found.mean_a, "reference_mean": found.mean_b,
+                "relative_gain": found.relative_gain, "relative_low": found.relative_low,
+                "relative_high": found.relative_high, "p": found.p, "n_users": found.n_users,
+                "n_seeds": found.n_seeds, "over": found.over,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _commit() -> str:
+    """Name the state of the source where it is a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=PACKAGE, capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def _processor() -> str:
+    """Name the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
