@@ -137,6 +137,19 @@ def _in_one_line(cell: object, widest: int | None) -> object:
     return line if widest is None or len(line) <= widest else line[: widest - 1] + "…"
 
 
+def p_value(p: float) -> str:
+    """Write a p value for a table; how far below a thousandth it is, no test knows.
+
+    Where there is none (NaN), a dash stands for it.
+
+    >>> [p_value(p) for p in (0.0421, 0.0001, float("nan"))]
+    ['0.042', '< 0.001', '–']
+    """
+    if not np.isfinite(p):
+        return "–"
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def players(sounds: Mapping[str, np.ndarray], sample_rate: int) -> HTML:
     """Offer sounds side by side, to compare by ear: none is made louder or softer.
 

@@ -764,13 +764,6 @@ def in_words(row):
     return said
 
 
-def small(p):
-    """Write a p value; how far below a thousandth it is, no test knows."""
-    if not np.isfinite(p):
-        return "–"
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
 def readable(compared, reference):
     """Write a comparison's columns as a reader wants them."""
     return pd.DataFrame(
@@ -782,7 +775,7 @@ def readable(compared, reference):
             "relative gain": [
                 in_words(each) for each in compared.itertuples()
             ],
-            "p by Holm": compared["p_holm"].map(small),
+            "p by Holm": compared["p_holm"].map(plots.p_value),
         }
     )
 
@@ -1410,7 +1403,7 @@ aligned = paired_comparison(
 )
 quote(
     aligned=in_words(aligned),
-    aligned_p=small(aligned.p),
+    aligned_p=plots.p_value(aligned.p),
     aligned_found=rows[1][f"{names[0]} finds its {names[1]} among ten"],
     unaligned_found=rows[0][f"{names[0]} finds its {names[1]} among ten"],
 )
@@ -1463,7 +1456,7 @@ quote(
 # | [D2](#claim-d2) | sensitive to the data's quality | one modality withheld: {glue:text}`fusion-missing-losses`; another item's instead: {glue:text}`fusion-wrong-losses` |
 #
 # We read "a single-modality system" as the best of them: against a weak one any gain can be had. The full
-# protocol, more seeds and data sets, is in {doc}`../chapters/09_reproduction`.
+# protocol, more seeds and data sets, is in {doc}`09_reproduction`.
 #
 # ## Exercises
 #

@@ -637,7 +637,7 @@ quote(
 # {glue:text}`evaluation-one-coverage`, its NDCG by {glue:text}`evaluation-one-ndcg` and its hit rate by
 # {glue:text}`evaluation-one-hits`. So "coverage rises by 5 %" ([C2](#claim-c2)) says something about a
 # recommender only beside what happened to its accuracy, and this is the comparison that
-# {doc}`07_recommend` and {doc}`../chapters/09_reproduction` have to make.
+# {doc}`07_recommend` and {doc}`09_reproduction` have to make.
 #
 # ## Who is tested on what
 #
@@ -1440,11 +1440,6 @@ np.testing.assert_allclose(by_hand, holm(compared["p"].to_numpy()))
 # %% tags=["hide-input"]
 
 
-def small(p):
-    """Write a p value; how far below a thousandth it is, no test knows."""
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
 def readable(compared):
     """Write a comparison's columns as a reader wants them."""
     return pd.DataFrame(
@@ -1461,8 +1456,8 @@ def readable(compared):
                 f"[{each.relative_low:+.1%}, {each.relative_high:+.1%}]"
                 for each in compared.itertuples()
             ],
-            "p": compared["p"].map(small),
-            "p by Holm": compared["p_holm"].map(small),
+            "p": compared["p"].map(plots.p_value),
+            "p by Holm": compared["p_holm"].map(plots.p_value),
             "over": [
                 each.over.replace("users", f"{each.n_users:,} users").replace(
                     "seeds", f"{each.n_seeds} seeds"
@@ -1659,7 +1654,7 @@ plots.table(
 # | row | the article | here |
 # |---|---|---|
 # | [M1](#claim-m1) | accuracy, coverage, NDCG | all three, with both readings of coverage. Hit rate and NDCG agree on the order (Kendall's $\tau$ = {glue:text}`evaluation-tau-hits-ndcg`); item coverage does not follow them ($\tau$ = {glue:text}`evaluation-tau-coverage-ndcg`), and {glue:text}`evaluation-covering-most` has most of it. The article's own coverage, of users, is the mean hit rate: as we read it, no third measure beside accuracy |
-# | [C2](#claim-c2) | coverage rises by 5 % or more | one random item a list changes item coverage by {glue:text}`evaluation-one-coverage` and NDCG by {glue:text}`evaluation-one-ndcg`: the number is evidence only beside accuracy. Content in EASE changes item coverage by {glue:text}`evaluation-content-coverage` and hit rate (user coverage) by {glue:text}`evaluation-content-hits`, both without a seed. Fusion against the best single modality, over seeds, is for {doc}`07_recommend` and {doc}`../chapters/09_reproduction` |
+# | [C2](#claim-c2) | coverage rises by 5 % or more | one random item a list changes item coverage by {glue:text}`evaluation-one-coverage` and NDCG by {glue:text}`evaluation-one-ndcg`: the number is evidence only beside accuracy. Content in EASE changes item coverage by {glue:text}`evaluation-content-coverage` and hit rate (user coverage) by {glue:text}`evaluation-content-hits`, both without a seed. Fusion against the best single modality, over seeds, is for {doc}`07_recommend` and {doc}`09_reproduction` |
 # | [S1](#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`evaluation-minutes` minutes on {glue:text}`evaluation-cores` cores and {glue:text}`evaluation-memory` GB |
 #
 # ## Exercises

@@ -89,6 +89,14 @@ def test_table_cuts_long_cells_and_breaks_no_lines():
     assert ">01234567…<" in plots.table(frame, widest=9).data
 
 
+@pytest.mark.parametrize(
+    ("p", "written"),
+    [(1.0, "1.000"), (0.001, "0.001"), (0.00099, "< 0.001"), (0.0, "< 0.001"), (np.nan, "–")],
+)
+def test_p_values_are_never_told_closer_than_a_thousandth(p, written):
+    assert plots.p_value(p) == written
+
+
 def test_players_keep_the_loudness_and_escape_the_label():
     soft = 0.1 * np.sin(np.arange(800) / 5)
     shown = plots.players({"soft <hum>": soft, "loud": 9 * soft}, sample_rate=8000)
