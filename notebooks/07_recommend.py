@@ -121,6 +121,7 @@ def quote(**numbers):
 # \end{aligned}
 # ```
 #
+# With $d_f$ entries in $f_i$, $W_v$ and $W_h$ are $d_f \times d$.
 # $e_i$ and $e'_i$ are id {term}`embeddings <embedding>`: what training purchases say about $i$ and no
 # medium shows. Without them the recommender is *content-only*. With them it is a *hybrid*, and they
 # are 0 for items without a training interaction. In training they can be put to 0 now and then
@@ -136,8 +137,10 @@ def quote(**numbers):
 #
 # $q_0 \in \mathbb{R}^d$ is learnt: the user of whom nothing is known. The power $\rho$ is learnt too.
 # With $\rho = 1$ the history would be averaged, and ten kettles would say no more than one; with
-# $\rho = 0$ it would be added up. $r_{uj}$ is the text vector of the review that $u$ wrote about $j$,
-# where reviews are read; in this chapter they are not.
+# $\rho = 0$ it would be added up. $r_{uj} \in \mathbb{R}^{d_r}$ is the text vector of the review that
+# $u$ wrote about $j$, where reviews are read (in this chapter they are not), and
+# $R \in \mathbb{R}^{d_r \times d}$ is learnt. An item that was taken again counts once. In
+# training some entries of what is added to $q_0$ are put to 0 at random (`history_dropout`).
 #
 # **The score** is
 #
@@ -178,8 +181,9 @@ def quote(**numbers):
 # ```
 #
 # Why: with $j$ drawn from $\pi$, the expectation of $e^{\hat y_{uj}} / \pi_j$ is
-# $\sum_j \pi_j\, e^{\hat y_{uj}} / \pi_j$, the denominator of {eq}`eq-full-softmax`. As there, items
-# that the user has already, or that were launched later, are left out of the sum.
+# $\sum_j \pi_j\, e^{\hat y_{uj}} / \pi_j$, the denominator of {eq}`eq-full-softmax`. As there, the
+# items in the kept part of the user's history, and those that were launched after the choice, are
+# left out of the sum; the others that were held out, the user's own among them, stay in it.
 #
 # **What it costs.** Each different item goes through the item tower once per step, however many
 # histories and choices name it; they then gather its vectors.
@@ -1279,7 +1283,7 @@ quote(
 # |---|---|---|
 # | [A6](#claim-a6) | a unified representation of users and of content | $q_u$ and $v_i$, {glue:text}`recommend-d` numbers each, from two towers; found again in NumPy to within {glue:text}`recommend-difference` |
 # | [A7](#claim-a7) | recommendations from them | one product and a cut: {glue:text}`recommend-per-user` µs a user. New users and new items are served; what was taken is left out |
-# | [C1](#claim-c1) | ≥ 10 % more accurate than a single modality | single modalities against their fusion, over the same tower: {doc}`06_fusion`. Here: content against ids alone {glue:text}`recommend-content-over-ids` in NDCG and {glue:text}`recommend-content-over-ids-hits` in hit rate; content against the best baseline, {glue:text}`recommend-rival`, {glue:text}`recommend-content-gain` in NDCG. One seed: the verdict over seeds is for {doc}`../chapters/09_reproduction` |
+# | [C1](#claim-c1) | ≥ 10 % more accurate than a single modality | single modalities against their fusion, over the same tower: {doc}`06_fusion`. Here: content against ids alone {glue:text}`recommend-content-over-ids` in NDCG and {glue:text}`recommend-content-over-ids-hits` in hit rate; content against the best baseline, {glue:text}`recommend-rival`, {glue:text}`recommend-content-gain` in NDCG. One seed: the verdict over seeds is for {doc}`09_reproduction` |
 # | [S1](#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`recommend-minutes` minutes on {glue:text}`recommend-cores` cores and {glue:text}`recommend-memory` GB |
 #
 # ## Exercises
