@@ -811,7 +811,7 @@ glue("network-cores", int(used["cores"]), display=False)
 #
 # The claim of ten per cent more accuracy than a single modality ([C1](#claim-c1)) needs
 # the same network with one modality, several seeds and a paired test. That is
-# {doc}`../chapters/09_reproduction`; nothing on this page decides it.
+# {doc}`09_reproduction`; nothing on this page decides it.
 #
 # ## Exercises
 #
