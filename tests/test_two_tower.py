@@ -191,6 +191,31 @@ def test_the_same_seed_gives_the_same_scores_and_another_seed_others(loss: str) 
     assert not np.allclose(one, other)
 
 
+def test_compiled_and_again_in_one_process_every_bit_is_the_same() -> None:
+    tf.config.run_functions_eagerly(False)
+    generator = np.random.default_rng(0)  # large enough for several threads
+    taken = np.argsort(generator.random((300, 500)), axis=1)[:, :12]
+    log = {
+        "user": np.repeat(np.arange(300), 12).astype(str),
+        "item": taken.ravel().astype(str),
+        "timestamp": generator.permutation(taken.size),
+    }
+    train = Interactions.of(
+        pd.DataFrame(log), np.arange(300).astype(str), np.arange(500).astype(str)
+    )
+    content = {
+        "text": generator.standard_normal((500, 64), np.float32),
+        "audio": generator.standard_normal((500, 40), np.float32),
+        "review": generator.standard_normal((len(train), 16), np.float32),
+    }
+    options = {"fusion": "attention", "pooling": "attention", "loss": "in-batch", "ids": True}
+    first, *others = [TwoTower(**options, epochs=3).fit(train, content) for _ in range(5)]
+    for other in others:
+        assert other.history == first.history
+        for name, array in first._state().items():
+            np.testing.assert_array_equal(other._state()[name], array, err_msg=name)
+
+
 def test_compiled_it_learns_the_same() -> None:
     options = {**SMALL, "pooling": "gru", "loss": "in-batch", "ids": True, "batch_size": 9}
     content = ready() | {"review": REVIEWS}
