@@ -35,6 +35,7 @@ STEP = {
     "low-rank": {"learning_rate": 0.002}
 }  # products move fast; chosen on shop's validation part
 WHOLE = {"epochs": 400, "patience": 20}  # until the validation part stops it
+SLOW = {"epochs": 600, "patience": 60}  # a lone modality may know popularity alone for 50 epochs
 SHORT = {"epochs": 40, "patience": 10, "batch_size": 256}  # profile quick
 FUSED = ("concatenation", "late", "gated", "attention", "low-rank")
 _ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
@@ -415,7 +416,7 @@ def _settings(dataset: str, profile: str) -> dict[str, Any]:
     """Options of every tower on a data set."""
     return {
         **(LISTENERS if dataset == "lastfm" else {}),
-        **(WHOLE if profile == "full" else SHORT),
+        **(SHORT if profile == "quick" else SLOW if dataset == "garments" else WHOLE),
     }
 
 

@@ -174,17 +174,30 @@ def _by_dask(
 ) -> None:
     """Measure on a cluster, which tries again what a dying worker lost."""
     try:
-        from distributed import Client, as_completed
+        from distributed import Client, KilledWorker, as_completed
+        from distributed.client import FutureCancelledError
     except ImportError as fault:
         raise ImportError(
             "a scheduler needs Dask, which is not installed: pip install 'mmtutorial[distributed]'"
         ) from fault
+    left = list(todo)
     with closing(Client(address, set_as_default=False)) as client:
-        futures = {
-            client.submit(function, task, key=f"mmtutorial-{name}", retries=0, pure=False): name
-            for name, task in todo.items()
-        }
-        for future in as_completed(list(futures)):
-            raised = future.exception()
-            finish(futures[future], future.result() if raised is None else raised)
-            future.release()
+        for attempt in range(1, ATTEMPTS + 1):
+            futures = {
+                client.submit(
+                    function, todo[name], key=f"mmtutorial-{name}-{attempt}", pure=False
+                ): name
+                for name in left
+            }
+            for future in as_completed(list(futures)):
+                name = futures[future]
+                try:
+                    outcome = future.result()
+                except (FutureCancelledError, KilledWorker) as lost:  # finished, and died with it
+                    if attempt < ATTEMPTS:
+                        continue
+                    outcome = lost
+                except Exception as raised:  # the task's own; the others go on
+                    outcome = raised
+                left.remove(name)
+                finish(name, outcome)

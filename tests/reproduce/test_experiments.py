@@ -1,0 +1,264 @@
+"""Experiments: the grid, one measurement, the map over processes and clusters, the tables."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
+from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
+from mmtutorial.reproduce.scheduler import run_tasks
+
+SMALL = {"n_items": 40, "n_users": 30, "seed": 0}
+TOWER = Task(
+    "fusions", "shop", "concatenation", "two_tower.TwoTower", options={"epochs": 2},
+    modalities=("text", "image", "audio"), made=SMALL,
+)  # fmt: skip
+CHANCE = Task(
+    "baselines", "shop", "random", "baselines.Random", options={"seed": 0}, modalities=(),
+    made=SMALL,
+)  # fmt: skip
+CHANCES = [replace(CHANCE, seed=seed, options={"seed": seed}) for seed in range(4)]
+
+
+def same(left, right):
+    """Whether two lists of outcomes say the same, times aside."""
+    return [
+        (a.task, a.rows, a.ranked.tolist(), a.per_user.to_numpy().tobytes()) for a in left
+    ] == [(b.task, b.rows, b.ranked.tolist(), b.per_user.to_numpy().tobytes()) for b in right]
+
+
+# The grid
+
+
+@pytest.mark.parametrize("dataset", ["shop", "garments", "lastfm"])
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_no_two_tasks_are_the_same(dataset, profile):
+    tasks = grid(dataset, profile, 2)
+    assert len({task.key() for task in tasks}) == len(tasks)
+
+
+def test_full_has_five_seeds_of_every_fusion_and_modality():
+    tasks = grid("shop", "full", 5, ["fusions"])
+    names = [task.recommender for task in tasks if task.seed == 4]
+    for name in ("text", "image", "audio", "text + image", "late", "gated", "attention",
+                 "low-rank", "concatenation", "ids"):  # fmt: skip
+        assert names.count(name) == 1
+    assert len(tasks) == 5 * len(names)
+
+
+def test_an_unknown_profile_experiment_or_number_is_refused():
+    with pytest.raises(ValueError, match="'quick' or 'full'"):
+        grid("shop", "slow", 1)
+    with pytest.raises(ValueError, match="no experiment 'fusion'; there are fusions"):
+        grid("shop", "quick", 1, ["fusion"])
+    with pytest.raises(ValueError, match="at least one"):
+        grid("shop", "quick", 0)
+
+
+def test_a_key_depends_on_the_task():
+    assert TOWER.key() == replace(TOWER).key()
+    others = [
+        replace(TOWER, seed=1), replace(TOWER, options={"epochs": 3}),
+        replace(TOWER, damage={"noise": {"text": 1.0}}), replace(TOWER, raw=True),
+    ]  # fmt: skip
+    assert len({each.key() for each in [TOWER, *others]}) == 5
+
+
+# One measurement
+
+
+def test_the_same_task_measures_the_same_whatever_came_before():
+    first = measure(TOWER)
+    measure(CHANCE)
+    assert same([first], [measure(TOWER)])
+    assert not same([first], [measure(replace(TOWER, seed=1))])
+
+
+def test_an_outcome_survives_packing():
+    outcome = measure(CHANCE)
+    assert same([outcome], [Outcome.of_bytes(outcome.to_bytes())])
+    with pytest.raises(ValueError, match="not an outcome"):
+        Outcome.of_bytes(outcome.to_bytes()[:100])
+
+
+def test_a_modality_that_is_absent_from_all_items_tells_nothing():
+    taken = replace(TOWER, damage={"absent": {"text": 1.0}})
+    values = {row["metric"]: row["value"] for row in measure(taken).rows if row["k"] == 10}
+    assert 0 <= values["ndcg"] <= 1
+
+
+def test_raw_media_cost_operations():
+    cost = measure(replace(TOWER, raw=True, modalities=("image",), options={"epochs": 1})).cost
+    assert cost["operations"] > 1e5 and cost["parameters"] > 1e3
+
+
+# The map
+
+
+def test_processes_give_what_one_gives_and_the_next_run_keeps_it(tmp_path):
+    told = []
+    found, failures = run_tasks(
+        [*CHANCES, CHANCES[0]], tmp_path, jobs=2, tell=lambda *each: told.append(each[:2])
+    )
+    assert not failures and told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert same(found, [measure(task) for task in CHANCES])
+    again, _ = run_tasks(CHANCES, tmp_path, function=None)  # nothing is left to measure
+    assert same(again, found)
+
+
+def test_a_failing_task_is_named_and_the_others_go_on(tmp_path):
+    bad = replace(CHANCE, options={"colour": "red"})
+    found, failures = run_tasks([bad, CHANCES[1]], tmp_path, jobs=1)
+    assert len(found) == 1
+    assert "random on shop, seed 0" in str(failures[0]) and "colour" in str(failures[0])
+
+
+def test_a_worker_that_dies_loses_its_own_task_only(tmp_path):
+    killed = []
+
+    def kill(done, of, task):
+        if not killed:
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    found, failures = run_tasks(CHANCES, tmp_path, jobs=2, tell=kill)
+    assert killed and not failures
+    assert same(found, [measure(task) for task in CHANCES])
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        from mmtutorial.reproduce.experiments import Task
+        from mmtutorial.reproduce.scheduler import run_tasks
+        if __name__ == "__main__":
+            tasks = [Task("baselines", "shop", "random", "baselines.Random", seed, {{"seed": seed}},
+                          (), {SMALL}) for seed in range(4)]
+            run_tasks(tasks, {str(tmp_path / "out")!r}, jobs=1)
+        """)
+    )
+    outcomes = tmp_path / "out" / "outcomes"
+    for wanted in (1, 2, 3):  # in three different places
+        run = subprocess.Popen([sys.executable, script], start_new_session=True)
+        until = time.monotonic() + 60
+        while len(list(outcomes.glob("*.npz"))) < wanted and time.monotonic() < until:
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    there = {path.name: path.stat().st_mtime_ns for path in outcomes.glob("*.npz")}
+    assert 3 <= len(there)
+    found, failures = run_tasks(CHANCES, tmp_path / "out", jobs=1)
+    assert not failures and same(found, [measure(task) for task in CHANCES])
+    now = {path.name: path.stat().st_mtime_ns for path in outcomes.glob("*.npz")}
+    assert there.items() <= now.items()  # what was finished was not made again
+
+
+def test_a_cluster_gives_the_same_though_a_worker_is_killed(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    killed = []
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+
+        def kill(done, of, task):
+            if not killed:
+                pids = client.run(os.getpid)
+                killed.append(next(iter(pids.values())))
+                os.kill(killed[0], signal.SIGKILL)
+
+        found, failures = run_tasks(
+            CHANCES, tmp_path, scheduler=cluster.scheduler_address, tell=kill
+        )
+    assert killed and not failures
+    assert same(found, [measure(task) for task in CHANCES])
+
+
+def test_no_jobs_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="jobs is 0"):
+        run_tasks([], tmp_path, jobs=0)
+
+
+# The tables
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    tasks = [
+        replace(TOWER, recommender=name, modalities=read, seed=seed)
+        for seed in range(2)
+        for name, read in (("text", ("text",)), ("image", ("image",)),
+                           ("concatenation", ("text", "image", "audio")))
+    ]  # fmt: skip
+    spoilt = replace(
+        TOWER, experiment="quality of data", damage={"noise": {"text": 4.0}},
+        condition={"damage": "noise", "damaged": "text", "level": 4.0},
+    )  # fmt: skip
+    return [measure(task) for task in [*tasks, spoilt, *CHANCES[:2]]]
+
+
+def test_tables_do_not_depend_on_the_order_of_work(outcomes, tmp_path):
+    names = ("measures", "comparisons")
+    texts = []
+    for folder, some in (("a", outcomes), ("b", outcomes[::-1])):
+        gather(some, profile="quick", n_draws=50).save(tmp_path / folder)
+        texts.append([(tmp_path / folder / f"{name}.csv").read_bytes() for name in names])
+    assert texts[0] == texts[1]
+
+
+def test_comparisons_equal_the_paired_comparison(outcomes):
+    table = gather(outcomes, profile="quick", n_draws=50).comparisons
+    chosen = table[table["recommender"].eq("concatenation") & table["reference"].eq("text")
+                   & table["metric"].eq("ndcg") & table["experiment"].eq("fusions")]  # fmt: skip
+    assert len(chosen) == 1 and chosen["n_seeds"].item() == 2
+    by_name = {
+        name: np.mean([o.per_user["ndcg"].mean() for o in outcomes
+                       if o.task.recommender == name and o.task.experiment == "fusions"])
+        for name in ("concatenation", "text")
+    }  # fmt: skip
+    gain = by_name["concatenation"] / by_name["text"] - 1
+    assert chosen["relative_gain"].item() == pytest.approx(gain)
+    spoilt = table[table["experiment"].eq("quality of data")]
+    assert set(spoilt["reference"]) == {"concatenation"} and len(spoilt) == 5
+    assert json.loads(spoilt["condition"].iloc[0])["damaged"] == "text"
+
+
+def test_results_come_back_from_their_folder(outcomes, tmp_path):
+    quoted = quoted_table(
+        [dict(dataset="shop", profile="quick", seed=0, notebook="x", name="x-a", value=1.5)]
+    )
+    made = gather(outcomes, quoted, profile="quick", n_draws=50)
+    found = Results.open(made.save(tmp_path))
+    pd.testing.assert_frame_equal(found.measures, made.measures, check_dtype=False)
+    assert found.environment["profile"] == "quick" and found.environment["threads a process"] == 1
+    assert float(found.quoted["value"].item()) == 1.5
+    with pytest.raises(ValueError, match="holds no results"):
+        Results.open(tmp_path / "nowhere")
+
+
+def test_bands_find_what_lies_outside(outcomes):
+    table = gather(outcomes, profile="quick", n_draws=50).measures
+    expected = bands(table)
+    assert outside(table, expected) == []
+    table.loc[table["metric"].eq("hit_rate") & table["recommender"].eq("text"), "value"] += 0.9
+    assert [line.split(" of ")[1].split(" is")[0] for line in outside(table, expected)] == ["text"]
+    gone = table[table["recommender"].ne("image")]
+    assert any("image" in line for line in outside(gone, expected))
+
+
+def test_every_grid_has_a_name_of_its_own():
+    for name, make in GRIDS.items():
+        assert {task.experiment for task in make("shop", "full", range(1))} <= {name}
