@@ -1,4 +1,4 @@
-"""The command line: `mmtutorial data`, `mmtutorial check` and `mmtutorial recommend`."""
+"""The command line: `mmtutorial data`, `check`, `recommend` and `reproduce`."""
 
 from __future__ import annotations
 
@@ -92,6 +92,45 @@ def recommend(
         raise typer.Exit(1) from fault
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+@app.command()
+def reproduce(
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="shop, garments, lastfm, or a folder; repeatable")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="quick, or full")] = "quick",
+    seeds: Annotated[int, typer.Option(help="seeds of the experiments")] = 1,
+    out: Annotated[Path, typer.Option(help="where everything goes, and is kept")] = Path("out"),
+    only: Annotated[str, typer.Option(help="a pattern of notebooks' and experiments' names")] = "*",
+    jobs: Annotated[int, typer.Option(help="how much runs at a time")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="a Dask scheduler, tcp://…")] = None,
+    root: Annotated[Path, typer.Option(help="the clone with the notebooks")] = Path("."),
+    bands: Annotated[Path | None, typer.Option(help="hold key measures against this file")] = None,
+    renew_bands: Annotated[bool, typer.Option(help="write that file anew instead")] = False,
+) -> None:
+    """Run every notebook and experiment, and end with a report on the article's claims.
+
+    What an earlier run has finished is kept; interrupt it whenever you like, and go on later.
+    """
+    from mmtutorial import datasets
+    from mmtutorial.reproduce import run
+
+    try:
+        results, faults = run.reproduce(
+            dataset or ["shop"], profile=profile, n_seeds=seeds, out=out, only=only, jobs=jobs,
+            scheduler=scheduler, root=root, console=console,
+        )  # fmt: skip
+        if bands and renew_bands:
+            run.write_bands(results, bands)
+        elif bands:
+            faults += run.check_bands(results, bands)
+    except (datasets.DatasetError, ValueError, OSError, ImportError) as fault:
+        console.print(str(fault), style="red", soft_wrap=True, markup=False, highlight=False)
+        raise typer.Exit(1) from fault
+    for text in faults:
+        console.print(text, style="red", soft_wrap=True, markup=False, highlight=False)
+    raise typer.Exit(bool(faults))
 
 
 def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -> list[str]:

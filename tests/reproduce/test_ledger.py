@@ -19,9 +19,36 @@ from mmtutorial.reproduce.ledger import (
 )
 from mmtutorial.reproduce.results import Results
 
-IDS = (
-    "A1 A2 A3 A4 A5 A6 A7 E1 E2 E3 T1 T2 T3 S1 S2 N1 C1 C2 C3 D1 D2 M1 P1 F1 F2 F3 F4 R1".split()
-)
+IDS = [
+    "A1",
+    "A2",
+    "A3",
+    "A4",
+    "A5",
+    "A6",
+    "A7",
+    "E1",
+    "E2",
+    "E3",
+    "T1",
+    "T2",
+    "T3",
+    "S1",
+    "S2",
+    "N1",
+    "C1",
+    "C2",
+    "C3",
+    "D1",
+    "D2",
+    "M1",
+    "P1",
+    "F1",
+    "F2",
+    "F3",
+    "F4",
+    "R1",
+]
 ROWS = {row.id: row for row in read_ledger()}
 
 
@@ -29,9 +56,9 @@ def results(gains=None, metric="ndcg", quoted=(), noise=None):
     """Results of one data set a gain: (gain, low, high) of concatenation over text."""
     gains = gains or {}
     measures = [
-        dict(dataset=name, experiment="fusions", recommender=recommender, fusion=fusion,
-             modalities=modalities, condition="", split="validation", metric="ndcg", k=10, seed=0,
-             value=value)
+        {"dataset": name, "experiment": "fusions", "recommender": recommender, "fusion": fusion,
+             "modalities": modalities, "condition": "", "split": "validation", "metric": "ndcg", "k": 10, "seed": 0,
+             "value": value}
         for name in gains
         for recommender, fusion, modalities, value in (
             ("text", "", "text", 0.2), ("image", "", "image", 0.1),
@@ -39,21 +66,21 @@ def results(gains=None, metric="ndcg", quoted=(), noise=None):
             ("late", "late", "text + image", 0.25))
     ]  # fmt: skip
     comparisons = [
-        dict(dataset=name, experiment="fusions", recommender="concatenation", reference=reference,
-             condition="", metric=each, k=10, mean=0.3, reference_mean=0.2, relative_gain=gain,
-             relative_low=low, relative_high=high, p=0.01, p_holm=0.01, n_users=9, n_seeds=5,
-             over="users and seeds")
+        {"dataset": name, "experiment": "fusions", "recommender": "concatenation", "reference": reference,
+             "condition": "", "metric": each, "k": 10, "mean": 0.3, "reference_mean": 0.2, "relative_gain": gain,
+             "relative_low": low, "relative_high": high, "p": 0.01, "p_holm": 0.01, "n_users": 9, "n_seeds": 5,
+             "over": "users and seeds"}
         for name, (gain, low, high) in gains.items()
         for reference in ("text", "image")
         for each in ([metric] if isinstance(metric, str) else metric)
     ]  # fmt: skip
     if noise:
         comparisons.append(
-            dict(dataset="shop", experiment="quality of data", recommender="damaged",
-                 reference="concatenation", metric="ndcg", k=10, mean=0, reference_mean=0,
-                 condition='{"damage": "noise", "damaged": "text", "level": 2}', p=0.1, p_holm=0.1,
-                 relative_gain=noise[0], relative_low=noise[1], relative_high=noise[2], n_users=9,
-                 n_seeds=3, over="users and seeds")
+            {"dataset": "shop", "experiment": "quality of data", "recommender": "damaged",
+                 "reference": "concatenation", "metric": "ndcg", "k": 10, "mean": 0, "reference_mean": 0,
+                 "condition": '{"damage": "noise", "damaged": "text", "level": 2}', "p": 0.1, "p_holm": 0.1,
+                 "relative_gain": noise[0], "relative_low": noise[1], "relative_high": noise[2], "n_users": 9,
+                 "n_seeds": 3, "over": "users and seeds"}
         )  # fmt: skip
     return Results(
         pd.DataFrame(measures, columns=["dataset", "experiment", "recommender", "fusion",

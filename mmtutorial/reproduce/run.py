@@ -1,0 +1,189 @@
+"""`mmtutorial reproduce`: every notebook, every experiment, the tables, and the report."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from mmtutorial.reproduce.experiments import GRIDS, grid
+from mmtutorial.reproduce.ledger import judge_all
+from mmtutorial.reproduce.notebooks import Notebook, Run, in_order, quoted, run_notebooks
+from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
+from mmtutorial.reproduce.scheduler import run_tasks
+from mmtutorial.reproduce.store import key, write
+
+RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results the report reads
+REPORT = "09_reproduction"
+
+
+def reproduce(
+    datasets: Sequence[str] = ("shop",),
+    *,
+    profile: str = "quick",
+    n_seeds: int = 1,
+    out: str | Path = "out",
+    only: str = "*",
+    jobs: int = 1,
+    scheduler: str | None = None,
+    root: str | Path = ".",
+    console: Console | None = None,
+) -> tuple[Results, list[str]]:
+    """Run it all, or what is missing of it, and write results and report.
+
+    Parameters
+    ----------
+    datasets : sequence of str
+        Names or folders.
+    profile : {"quick", "full"}
+        Of notebooks and experiments.
+    n_seeds : int
+        Seeds of the experiments; notebooks run with seed 0.
+    out : str or Path
+        Gets ``notebooks/``, ``outcomes/``, ``results/`` and ``report.html``; what is there and
+        still holds is kept.
+    only : str
+        A pattern: notebooks and experiments whose names it matches.
+    jobs : int
+        How much runs at a time on this machine.
+    scheduler : str, optional
+        Address of a Dask scheduler, for the experiments.
+    root : str or Path
+        The clone that holds the notebooks.
+
+    Returns
+    -------
+    results : Results
+        Also written to ``out/results``.
+    faults : list of str
+        One text a notebook, experiment or report that failed; empty if all went well.
+
+    Raises
+    ------
+    ValueError
+        For an unknown data set, profile or pattern, or a root without notebooks.
+    """
+    console = console or Console()
+    out, root = Path(out), Path(root)
+    paths = in_order(root)
+    chosen = [path for path in paths if fnmatch.fnmatch(path.stem, only) and path.stem != REPORT]
+    grids = [name for name in GRIDS if fnmatch.fnmatch(name, only)]
+    if not chosen and not grids:
+        known = ", ".join([*(path.stem for path in paths), *GRIDS])
+        raise ValueError(f"nothing matches --only {only!r}; there are {known}")
+    tasks = [
+        task for name in datasets for task in (grid(name, profile, n_seeds, grids) if grids else [])
+    ]
+    work = [Notebook(path, name, profile) for name in datasets for path in chosen]
+    board = _Board(work, len(tasks), console)
+    with board:
+        runs = run_notebooks(work, out, jobs=jobs, tell=board.notebook)
+        outcomes, failures = run_tasks(
+            tasks, out, jobs=jobs, scheduler=scheduler, tell=board.experiment
+        )
+    results = gather(outcomes, _quotes(runs), profile=profile)
+    folder = results.save(out / "results")
+    faults = [_fault(run) for run in runs if run.state == "failed"]
+    faults += [str(failure) for failure in failures]
+    if outcomes:
+        os.environ[RESULTS] = str(folder.absolute())
+        digest = key(
+            tables=[(folder / f"{n}.csv").read_text("utf-8") for n in ("measures", "quoted")]
+        )
+        page = Notebook(root / "notebooks" / f"{REPORT}.ipynb", datasets[0], profile, 0, digest)
+        (report,) = run_notebooks([page], out)
+        if report.state == "failed":
+            faults.append(_fault(report))
+        else:
+            _as_page(report.executed, out / "report.html")
+            console.print(f"The report: file://{(out / 'report.html').absolute()}", soft_wrap=True)
+    for verdict in judge_all(results):
+        console.print(f"{verdict.row.id:3} {verdict.word}", highlight=False)
+    return results, faults
+
+
+def check_bands(results: Results, path: str | Path) -> list[str]:
+    """Hold the key measures against their bands; one line for each outside (`bands`)."""
+    import pandas as pd
+
+    return outside(results.measures, pd.read_csv(path))
+
+
+def write_bands(results: Results, path: str | Path) -> Path:
+    """Renew the bands from the spread of these results' seeds."""
+    text = bands(results.measures).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return write(path, text)
+
+
+def _quotes(runs: Sequence[Run]) -> Any:
+    return quoted_table(
+        {
+            "dataset": run.notebook.dataset, "profile": run.notebook.profile,
+            "seed": run.notebook.seed, "notebook": run.notebook.name, "name": name, "value": value,
+        }
+        for run in runs if run.state != "failed"
+        for name, value in quoted(run.executed).items()
+    )  # fmt: skip
+
+
+def _fault(run: Run) -> str:
+    where = "" if run.cell is None else f", cell {run.cell}"
+    return f"{run.notebook.path} on {run.notebook.dataset}{where}: {run.error}"
+
+
+def _as_page(executed: Path, place: Path) -> None:
+    """Write an executed notebook as one page of HTML."""
+    from nbconvert import HTMLExporter
+
+    text, _ = HTMLExporter(template_name="classic", exclude_input=True).from_filename(str(executed))
+    write(place, text)
+
+
+class _Board:
+    """One live table in the terminal; plain lines where there is none."""
+
+    def __init__(self, work: Sequence[Notebook], n_tasks: int, console: Console) -> None:
+        self.console = console
+        self.rows = {(each.name, each.dataset): "waits" for each in work}
+        self.tasks = f"0 of {n_tasks}"
+        self.live = Live(self._table(), console=console, refresh_per_second=2, transient=False)
+
+    def __enter__(self) -> _Board:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        if self.console.is_terminal:
+            self.live.update(self._table())
+            self.live.stop()
+
+    def notebook(self, which: Notebook, state: str, cell: int, of: int) -> None:
+        """Tell of a notebook."""
+        words = f"cell {cell + 1} of {of}" if state == "running" else state
+        self.rows[which.name, which.dataset] = words
+        if self.console.is_terminal:
+            self.live.update(self._table())
+        elif state != "running":
+            self.console.print(f"{which.name} on {which.dataset}: {state}", soft_wrap=True)
+
+    def experiment(self, done: int, of: int, task: Any) -> None:
+        """Tell of the experiments."""
+        self.tasks = f"{done} of {of}"
+        if self.console.is_terminal:
+            self.live.update(self._table())
+        elif done % 20 == 0 or done == of:
+            self.console.print(f"experiments: {self.tasks}", soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table("what", "data set", "state")
+        for (name, dataset), words in self.rows.items():
+            table.add_row(name, dataset, words)
+        table.add_row("experiments", "", self.tasks)
+        return table
