@@ -12,7 +12,7 @@ WORKERS ?= 2
 help:
 	@echo "make book       build and run the book; prints the address of its first page"
 	@echo "make test       run the tests"
-	@echo "make reproduce  run every notebook with papermill into out/"
+	@echo "make reproduce  run every notebook and experiment, and report on the claims; options in ARGS"
 	@echo "make lint       check style, types, and that notebooks are paired and clean"
 	@echo "make pair       bring each notebook and its script into step, without outputs"
 	@echo "make lock       compile requirements.txt from pyproject.toml"
@@ -51,10 +51,7 @@ pair: $(READY)
 	@$(BIN)/python notebooks/check.py --clean
 
 reproduce: $(READY)
-	@mkdir -p out
-	@for notebook in notebooks/[0-9]*.ipynb; do \
-	  $(BIN)/papermill --cwd notebooks $$notebook out/$$(basename $$notebook) || exit 1; done
-	@echo "The notebooks, executed: file://$(CURDIR)/out"
+	@$(BIN)/mmtutorial reproduce --jobs $(WORKERS) $(ARGS)
 
 lock: $(READY)
 	@$(BIN)/python -m pip install --quiet "uv>=0.5"

@@ -39,7 +39,7 @@ def test_the_order_is_the_books(tmp_path):
     for name in ("01_a", "02_b"):
         made(tmp_path / "notebooks" / f"{name}.ipynb")
     assert [path.stem for path in in_order(tmp_path)] == ["02_b", "01_a"]
-    with pytest.raises(ValueError, match="holds no _toc.yml"):
+    with pytest.raises(ValueError, match="holds no _toc"):
         in_order(tmp_path / "nowhere")
 
 

@@ -1,0 +1,76 @@
+"""`mmtutorial reproduce` as a reader meets it, in a clone of two tiny notebooks."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from mmtutorial import cli
+from mmtutorial.reproduce import experiments, run
+from mmtutorial.reproduce.experiments import Task
+from mmtutorial.reproduce.results import Results
+from tests.reproduce.test_notebooks import GLUE, made
+
+CHANCE = Task(
+    "baselines", "shop", "random", "baselines.Random", options={"seed": 0}, modalities=(),
+    made={"n_items": 40, "n_users": 30, "seed": 0},
+)  # fmt: skip
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A folder with three notebooks, of which one fails, and one experiment."""
+    names = ("01_good", "02_bad", "09_reproduction")
+    (tmp_path / "_toc.yml").write_text("".join(f"- file: notebooks/{name}\n" for name in names))
+    folder = tmp_path / "notebooks"
+    made(folder / "01_good.ipynb", GLUE)
+    made(folder / "02_bad.ipynb", 'raise RuntimeError("no more")')
+    made(
+        folder / "09_reproduction.ipynb",
+        "import os\nfrom mmtutorial.reproduce.results import Results\n"
+        'print(len(Results.open(os.environ["MMTUTORIAL_RESULTS"]).measures))',
+    )
+    monkeypatch.setattr(run, "GRIDS", {"baselines": None})
+    monkeypatch.setattr(run, "grid", lambda *each: [CHANCE])
+    monkeypatch.setattr(experiments, "GRIDS", {"baselines": None})
+    return tmp_path
+
+
+def call(clone, *more):
+    out = str(clone / "out")
+    return CliRunner().invoke(cli.app, ["reproduce", "--root", str(clone), "--out", out, *more])
+
+
+def test_it_runs_all_names_what_failed_and_keeps_the_rest(clone):
+    result = call(clone)
+    words = re.sub(r"\s+", " ", result.output)
+    assert result.exit_code == 1
+    assert "02_bad.ipynb on shop, cell 1: RuntimeError: no more" in words
+    assert "01_good on shop: done" in words and "The report: file://" in words
+    found = Results.open(clone / "out" / "results")
+    assert found.quoted["name"].tolist() == ["small-number", "small-word"]
+    assert set(found.measures["recommender"]) == {"random"}
+    assert "<html" in (clone / "out" / "report.html").read_text()
+    first = (clone / "out" / "results" / "measures.csv").read_bytes()
+
+    made(clone / "notebooks" / "02_bad.ipynb", "x = 1")
+    result = call(clone, "--bands", str(clone / "bands.csv"), "--renew-bands")
+    assert result.exit_code == 0
+    assert "01_good on shop: kept" in result.output and "02_bad on shop: done" in result.output
+    assert (clone / "out" / "results" / "measures.csv").read_bytes() == first
+    assert (clone / "bands.csv").exists()
+
+
+def test_wrong_requests_are_told(clone):
+    assert "nothing matches --only 'x'" in call(clone, "--only", "x").output
+    result = call(clone, "--root", str(clone / "nowhere"))
+    assert result.exit_code == 1 and "holds no _toc" in result.output
+
+
+def test_a_measure_outside_its_band_fails(clone):
+    (clone / "bands.csv").write_text(
+        "dataset,experiment,recommender,metric,k,low,high\nshop,baselines,random,ndcg,10,0.9,1.0\n"
+    )
+    result = call(clone, "--only", "base*", "--bands", str(clone / "bands.csv"))
+    assert result.exit_code == 1
+    assert "ndcg@10 of random is" in re.sub(r"\s+", " ", result.output)
