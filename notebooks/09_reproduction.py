@@ -519,7 +519,8 @@ else:
 # ## What it costs
 #
 # From raw media, with the encoders of chapters 2 to 4 inside the tower: $\kappa$ of {eq}`eq-cost` is the
-# last row over the largest above it.
+# fused row over the largest single one. Of a recurrence only one step is counted among the operations, so
+# that text and sound look cheaper there than they are; seconds hold all of it.
 
 # %% tags=["hide-input"]
 costs = results.costs

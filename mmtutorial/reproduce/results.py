@@ -305,7 +305,8 @@ def _compared(
         column = "hit_rate" if metric == "user_coverage" else metric
         if column not in ours[0].per_user and column not in ours[0].catalogue:
             continue
-        found = paired_comparison(ours, theirs, metric, n_draws=n_draws)
+        draws = 1 if len(ours) > 1 else n_draws  # over several seeds the interval is Student's
+        found = paired_comparison(ours, theirs, metric, n_draws=draws)
         rows.append(
             {
                 "recommender": a, "reference": b, "metric": metric, "k": found.k,
