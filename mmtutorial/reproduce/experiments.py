@@ -520,7 +520,7 @@ def _parameters(recommender: Any) -> int:
 
 
 def _operations(recommender: Any, stage: _Stage) -> float:
-    """Count the floating-point operations of a tower for one item, a loop's for one turn; 0 else."""
+    """Count the floating-point operations of a tower for one item, a loop's for one turn."""
     import tensorflow as tf
 
     tower = getattr(recommender, "tower", None)

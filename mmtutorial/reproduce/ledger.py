@@ -170,13 +170,10 @@ def judge(row: Row, results: Results | None) -> Verdict:
     if not where["shown"]:
         if not where["undecided"]:
             return Verdict(row, FAILS, "", evidence)
-        names = ", ".join(where["undecided"])
-        return Verdict(row, OPEN, f"undecided on {names}: more runs would decide it", evidence)
+        parts = [f"{how} on {', '.join(names)}" for how, names in where.items() if names]
+        return Verdict(row, OPEN, "; ".join(parts), evidence)
     if where["contradicted"] or where["undecided"]:
-        parts = [f"shown on {', '.join(where['shown'])}"]
-        parts += [
-            f"{how} on {', '.join(where[how])}" for how in where if how != "shown" and where[how]
-        ]
+        parts = [f"{how} on {', '.join(names)}" for how, names in where.items() if names]
         parts += [row.rule["condition"]] if row.rule.get("condition") else []
         return Verdict(row, CONDITIONS, "; ".join(parts), evidence)
     if row.rule.get("at_best"):
