@@ -206,15 +206,15 @@ for at_least in (0.0, 0.05, 0.10):
 # %% [markdown]
 # ## Fusion against each single modality
 #
-# Dots are gains {eq}`eq-gain`, bars their 95 % intervals; the dotted lines are what the article claims.
-# Every tower is the same but for what it reads.
+# Dots are gains {eq}`eq-gain`, bars their 95 % intervals; the dotted lines are what the article claims: 10 %
+# more accuracy, 5 % more coverage. Every tower is the same but for what it reads.
 
 # %% tags=["hide-input"]
 SHOWN = {
     "ndcg": ("NDCG@10", 0.10),
     "hit_rate": ("hit rate@10", 0.10),
     "item_coverage": ("item coverage@10", 0.05),
-    "intra_list_diversity": ("diversity of lists", 0.0),
+    "intra_list_diversity": ("diversity of lists", None),
 }
 against = comparisons[
     comparisons["experiment"].eq("fusions")
@@ -225,7 +225,11 @@ favourites = {name: best(results, name, "fusions") for name in DATASETS}
 for name in DATASETS:
     chosen = dict.fromkeys(["concatenation", favourites[name]])
     figure, axes = plt.subplots(
-        1, 4, figsize=(12, 2.9), layout="constrained", sharey=True
+        1,
+        4,
+        figsize=(12, 1.4 + 0.5 * len(chosen) * 2),
+        layout="constrained",
+        sharey=True,
     )
     for axis, (metric, (label, goal)) in zip(axes, SHOWN.items(), strict=True):
         some = against[
@@ -237,6 +241,8 @@ for name in DATASETS:
         plots.relative_gains(
             some.sort_index(), axis, f"{label}, gain (%)", goal=goal
         )
+        if axis.get_legend():
+            axis.get_legend().remove()  # the text above says what is dotted
     figure.suptitle(name)
     plots.show(
         figure,

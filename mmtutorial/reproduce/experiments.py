@@ -35,7 +35,7 @@ STEP = {
     "low-rank": {"learning_rate": 0.002}
 }  # products move fast; chosen on shop's validation part
 WHOLE = {"epochs": 400, "patience": 20}  # until the validation part stops it
-SLOW = {"epochs": 600, "patience": 60}  # a lone modality may know popularity alone for 50 epochs
+SLOW = {"epochs": 600, "patience": 60}  # where popularity alone may be known for 50 epochs
 SHORT = {"epochs": 40, "patience": 10, "batch_size": 256}  # profile quick
 FUSED = ("concatenation", "late", "gated", "attention", "low-rank")
 _ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
@@ -303,7 +303,7 @@ def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     }
     if profile == "quick":
         levels = {"noise": (2.0,), "absent": (0.5,)}
-    settings = _settings(dataset, profile)
+    settings = _settings(dataset, profile) | (SLOW if profile == "full" else {})
     base = Task("quality of data", dataset, "concatenation", "two_tower.TwoTower",
                 options=settings, modalities=names, made=_made(dataset, profile))  # fmt: skip
     return [

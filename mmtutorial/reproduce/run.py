@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +140,34 @@ def _fault(run: Run) -> str:
 
 def _as_page(executed: Path, place: Path) -> None:
     """Write an executed notebook as one page of HTML."""
+    import nbformat
     from nbconvert import HTMLExporter
 
-    text, _ = HTMLExporter(template_name="classic", exclude_input=True).from_filename(str(executed))
+    notebook = nbformat.read(executed, as_version=4)
+    values = quoted(executed)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = plain_markdown(cell.source, values)
+        else:  # what is quoted stands in the text
+            cell.outputs = [o for o in cell.outputs if "scrapbook" not in o.get("metadata", {})]
+    text, _ = HTMLExporter(exclude_input=True).from_notebook_node(notebook)
     write(place, text)
+
+
+def plain_markdown(source: str, values: Mapping[str, Any]) -> str:
+    """Write the book's directives as plain Markdown, with what the text quotes.
+
+    >>> plain_markdown("{term}`Seeds <seed>`: {glue:text}`n`, see {eq}`eq-gain`", {"n": 5})
+    'Seeds: 5, see (eq-gain)'
+    """
+    source = re.sub(r"```{math}\n:label: (\S+)\n(.*?)```", r"$$\2$$ (\1)", source, flags=re.S)
+    source = re.sub(r"```{dropdown} (.*?)\n(.*?)```", r"*\1.* \2", source, flags=re.S)
+    source = re.sub(
+        r"{glue:text}`([^`]*)`", lambda found: str(values.get(found[1], found[1])), source
+    )
+    source = re.sub(r"{eq}`([^`]*)`", r"(\1)", source)
+    source = re.sub(r"{(?:term|doc)}`([^`<]*?)(?: <[^`]*>)?`", r"\1", source)
+    return re.sub(r"{cite}`([^`]*)`", r"[\1]", source)
 
 
 class _Board:
