@@ -175,7 +175,6 @@ def _by_dask(
     """Measure on a cluster, which tries again what a dying worker lost."""
     try:
         from distributed import Client, KilledWorker, as_completed
-        from distributed.client import FutureCancelledError
     except ImportError as fault:
         raise ImportError(
             "a scheduler needs Dask, which is not installed: pip install 'mmtutorial[distributed]'"
@@ -191,13 +190,14 @@ def _by_dask(
             }
             for future in as_completed(list(futures)):
                 name = futures[future]
-                try:
-                    outcome = future.result()
-                except (FutureCancelledError, KilledWorker) as lost:  # finished, and died with it
-                    if attempt < ATTEMPTS:
-                        continue
-                    outcome = lost
-                except Exception as raised:  # the task's own; the others go on
-                    outcome = raised
+                own = future.exception() if future.status == "error" else None
+                outcome: Any = own
+                if own is None or isinstance(own, KilledWorker):
+                    try:
+                        outcome = future.result()
+                    except Exception as lost:  # finished, and died with its worker
+                        if attempt < ATTEMPTS:
+                            continue
+                        outcome = lost
                 left.remove(name)
                 finish(name, outcome)
