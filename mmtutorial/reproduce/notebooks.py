@@ -10,16 +10,16 @@ import ast
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from mmtutorial.datasets import MAKERS
 from mmtutorial.reproduce.store import data_digest, key, library_digest, write
 
 Tell = Callable[["Notebook", str, int, int], None]  # which, its state, cell, of how many
@@ -55,29 +55,43 @@ class Notebook:
 
     def place(self, out: Path) -> Path:
         """Say where the executed notebook goes."""
-        folder = out / "notebooks" / f"{Path(self.dataset).name}-{self.profile}-seed{self.seed}"
+        dataset = Path(os.path.abspath(self.dataset)).name
+        folder = out / "notebooks" / f"{dataset}-{self.profile}-seed{self.seed}"
         return folder / self.path.name
 
     def parameters(self) -> dict[str, Any]:
-        """Return what differs from the defaults in its cell tagged ``parameters``."""
-        import papermill
+        """Return what differs from the defaults in its cell tagged ``parameters``.
 
-        found = {}
-        for name, about in papermill.inspect_notebook(self.path).items():
-            wanted = getattr(self, name, None)
-            if name in ("dataset", "profile", "seed") and wanted != ast.literal_eval(
-                about["default"]
-            ):
-                found[name] = wanted
-        return found
+        Raises
+        ------
+        ImportError
+            If papermill is not installed.
+        """
+        try:
+            import papermill
+        except ImportError as fault:
+            raise ImportError(
+                "running notebooks needs papermill, which is not installed: "
+                "pip install 'mmtutorial[book]'"
+            ) from fault
+        wanted = {"dataset": self.dataset, "profile": self.profile, "seed": self.seed}
+        if self.dataset not in MAKERS:  # a kernel works in the notebook's folder, not in ours
+            wanted["dataset"] = os.path.abspath(self.dataset)
+        return {
+            name: wanted[name]
+            for name, about in papermill.inspect_notebook(self.path).items()
+            if name in wanted and wanted[name] != ast.literal_eval(about["default"])
+        }
 
     def key(self) -> str:
         """Name the run by all that it depends on."""
         cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
         source = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+        reports = any(kind == "code" and re.search(r"\breproduce\b", text) for kind, text in source)
+        unused = ("cli.py",) if reports else ("cli.py", "reproduce")
         return key(
             source=source, parameters=self.parameters(), depends=self.depends,
-            library=library_digest(("cli.py",)), data=data_digest(self.dataset),
+            library=library_digest(unused), data=data_digest(self.dataset),
         )  # fmt: skip
 
 
@@ -96,7 +110,7 @@ class Run:
     executed : Path
         The executed notebook; of a failed one, as far as it came.
     cell : int or None
-        Number of the cell that failed, from 0.
+        Number of the cell that failed, from 0, in the notebook as it was before its run.
     error : str
         What it said.
     """
@@ -155,14 +169,49 @@ def run_notebooks(
 
     A failing notebook is reported, and the others go on. Ctrl-C ends the processes; what has been
     finished stays.
+
+    Parameters
+    ----------
+    work : sequence of Notebook
+        What to run, begun in this order.
+    out : str or Path
+        Executed notebooks go to its folder ``notebooks``.
+    jobs : int
+        How many run at a time.
+    tell : callable, optional
+        Called with a notebook, its state, and while it runs the number of its cell, from 0, and of
+        how many; from several threads if ``jobs`` is above 1.
+
+    Returns
+    -------
+    list of Run
+        In the order of ``work``.
+
+    Raises
+    ------
+    ValueError
+        If jobs is below 1, a data set is unknown, or two notebooks would go to one place.
+    ImportError
+        If papermill is not installed.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs is {jobs}; at least one is needed")
     out = Path(out).absolute()
+    places = [each.place(out) for each in work]
+    for place in places:
+        if places.count(place) > 1:
+            raise ValueError(
+                f"more than one notebook would go to {place}: name each data set once, "
+                "and give folders different names"
+            )
     running: set[subprocess.Popen[str]] = set()
+    stop = threading.Event()
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_run, each, out, tell, running) for each in work]
+        futures = [pool.submit(_run, each, out, tell, running, stop) for each in work]
         try:
             return [future.result() for future in futures]
         except BaseException:
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list(running):
                 process.kill()
@@ -170,11 +219,15 @@ def run_notebooks(
 
 
 def _run(
-    notebook: Notebook, out: Path, tell: Tell | None, running: set[subprocess.Popen[str]]
+    notebook: Notebook,
+    out: Path,
+    tell: Tell | None,
+    running: set[subprocess.Popen[str]],
+    stop: threading.Event,
 ) -> Run:
     """Run one, unless it is there."""
     place = notebook.place(out)
-    record = place.with_suffix(".json")
+    record, failed = place.with_suffix(".json"), place.with_suffix(".failed.ipynb")
     name = notebook.key()
     if place.exists() and record.exists():
         about = json.loads(record.read_text(encoding="utf-8"))
@@ -191,63 +244,79 @@ def _run(
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     running.add(process)
-    last: dict[str, Any] = {"error": "its process was ended from outside"}
+    if stop.is_set():  # it began while the others were being ended
+        process.kill()
+    cell: int | None = None
+    end: dict[str, Any] = {
+        "seconds": 0.0, "peak_memory": 0.0,
+        "error": "its process was ended from outside, perhaps for want of memory",
+    }  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if not line.startswith('{"mmtutorial"'):
+        if not line.endswith("\n"):  # it was ended while it spoke
+            break
+        said = json.loads(line)
+        if "seconds" in said:
+            end = said
             continue
-        last = json.loads(line)
-        if tell and "cell" in last and "seconds" not in last:
-            tell(notebook, "running", last["cell"], last["of"])
+        cell = said["cell"]
+        if tell:
+            tell(notebook, "running", said["cell"], said["of"])
     process.wait()
     running.discard(process)
-    if "seconds" in last and not last["error"]:
-        os.replace(part, place)
-        kept = {"key": name, "seconds": last["seconds"], "peak_memory": last["peak_memory"]}
-        write(record, json.dumps(kept))
+    seconds, peak_memory, error = end["seconds"], end["peak_memory"], end["error"]
+    if stop.is_set() and error:
+        part.unlink(missing_ok=True)
+        return Run(notebook, "failed", seconds, peak_memory, failed, cell, error)
+    if error:
+        if part.exists():
+            os.replace(part, failed)
         if tell:
-            tell(notebook, "done", 0, 0)
-        return Run(notebook, "done", last["seconds"], last["peak_memory"], place)
-    failed = place.with_suffix(".failed.ipynb")
-    if part.exists():
-        os.replace(part, failed)
+            tell(notebook, "failed", cell or 0, 0)
+        return Run(notebook, "failed", seconds, peak_memory, failed, cell, error)
+    record.unlink(missing_ok=True)  # never the old record beside the new notebook
+    os.replace(part, place)
+    write(record, json.dumps({"key": name, "seconds": seconds, "peak_memory": peak_memory}))
+    failed.unlink(missing_ok=True)
     if tell:
-        tell(notebook, "failed", last.get("cell") or 0, 0)
-    return Run(
-        notebook, "failed", last.get("seconds", 0.0), last.get("peak_memory", 0.0), failed,
-        last.get("cell"), last["error"],
-    )  # fmt: skip
+        tell(notebook, "done", 0, 0)
+    return Run(notebook, "done", seconds, peak_memory, place)
 
 
 @dataclass
 class _Teller:
-    """Print one line of JSON for each cell that begins; the process above reads them."""
+    """Write one line of JSON for each cell that begins; the process above reads them."""
 
+    to: TextIO
     of: int = 0
     cell: int = 0
-    started: float = field(default=0.0)
 
     def say(self, **about: Any) -> None:
-        print(json.dumps({"mmtutorial": 1, "of": self.of, "cell": self.cell, **about}), flush=True)
+        print(json.dumps({"of": self.of, "cell": self.cell, **about}), file=self.to, flush=True)
 
 
-def _execute(source: str, target: str, parameters: Mapping[str, Any]) -> int:
+def _execute(source: str, target: str, parameters: Mapping[str, Any], to: TextIO) -> int:
     """Run papermill in this process, telling each cell."""
     import time
 
     import papermill
     from papermill.engines import NBClientEngine, papermill_engines
 
-    teller = _Teller()
+    teller = _Teller(to)
 
     class Telling(NBClientEngine):
         @classmethod
         def execute_managed_notebook(cls, manager: Any, kernel_name: str, **options: Any) -> Any:
             begin = manager.cell_start
-            teller.of = len(manager.nb.cells)
+            injected = [
+                number
+                for number, cell in enumerate(manager.nb.cells)
+                if "injected-parameters" in cell.metadata.get("tags", [])
+            ]
+            teller.of = len(manager.nb.cells) - len(injected)
 
             def cell_start(cell: Any, cell_index: int = 0, **more: Any) -> Any:
-                teller.cell = cell_index
+                teller.cell = cell_index - sum(number <= cell_index for number in injected)
                 teller.say()
                 return begin(cell, cell_index=cell_index, **more)
 
@@ -267,19 +336,37 @@ def _execute(source: str, target: str, parameters: Mapping[str, Any]) -> int:
         error = error.strip()
     except Exception as fault:
         error = f"{type(fault).__name__}: {fault}"
-    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    teller.say(
-        seconds=time.perf_counter() - started, peak_memory=kibibytes / 1024, error=error
-    )  # fmt: skip
+    teller.say(seconds=time.perf_counter() - started, peak_memory=_peak_memory(), error=error)
     return bool(error)
 
 
-def _end_with_parent() -> None:
-    """End this process when the one above it is gone: its end of the pipe is closed then."""
+def _peak_memory() -> float:
+    """Return the most that an ended kernel held, in MiB; nan on Windows, which does not say."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+def _end_with_parent(target: str) -> None:
+    """End this process when the one above it is gone: its end of the pipe is closed then.
+
+    What was half-written goes, and the kernel ends by itself when it finds this process gone.
+    """
     sys.stdin.read()
+    Path(target).unlink(missing_ok=True)
     os._exit(1)
 
 
+def _only_for_us() -> TextIO:
+    """Take standard output from the kernel, which would inherit it and write into our lines."""
+    ours = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return ours
+
+
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.exit(_execute(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
+    threading.Thread(target=_end_with_parent, args=sys.argv[2:3], daemon=True).start()
+    sys.exit(_execute(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), _only_for_us()))

@@ -1,7 +1,6 @@
 """Notebooks are run in order, kept while nothing has changed, and survive a kill."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -49,22 +48,40 @@ def test_only_other_parameters_are_passed(tmp_path):
     assert Notebook(path, "garments", seed=3).parameters() == {"dataset": "garments", "seed": 3}
 
 
-def test_run_keep_and_run_again(tmp_path):
+def test_a_faulty_request_is_refused_before_anything_runs(tmp_path):
+    path = made(tmp_path / "a.ipynb")
+    with pytest.raises(ValueError, match="jobs is 0"):
+        run_notebooks([Notebook(path)], tmp_path, jobs=0)
+    with pytest.raises(ValueError, match=r"more than one .*a.ipynb: name each data set once"):
+        run_notebooks([Notebook(path, "one/mine"), Notebook(path, "two/mine")], tmp_path)
+    with pytest.raises(ValueError, match="'shopp' is neither a data set"):
+        run_notebooks([Notebook(path, "shopp")], tmp_path)
+
+
+def test_run_keep_and_run_again(tmp_path, monkeypatch):
     path, out = made(tmp_path / "a.ipynb", GLUE), tmp_path / "out"
     told = []
     (run,) = run_notebooks([Notebook(path)], out, tell=lambda *each: told.append(each[1:]))
     assert run.state == "done" and run.seconds > 0 and run.peak_memory > 10
     assert quoted(run.executed) == {"small-number": 3.5, "small-word": "quick shop"}
-    assert told[:2] == [("running", 0, 2), ("running", 1, 2)]
+    assert told == [("running", 0, 2), ("running", 1, 2), ("done", 0, 0)]
+    about = json.loads(run.executed.with_suffix(".json").read_text())
+    assert about["key"] == Notebook(path).key() and set(about) == {"key", "seconds", "peak_memory"}
+    assert {each.name for each in run.executed.parent.iterdir()} == {"a.ipynb", "a.json"}
     before = run.executed.read_bytes()
     (kept,) = run_notebooks([Notebook(path)], out)
     assert kept.state == "kept" and kept.executed.read_bytes() == before
-    (other,) = run_notebooks([replace(Notebook(path), dataset="garments")], out)
+    (tmp_path / "here" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")  # the kernel works elsewhere, and finds the folder
+    (other,) = run_notebooks([replace(Notebook(path), dataset="mine")], out)
     assert other.state == "done" and other.executed != run.executed
-    assert quoted(other.executed)["small-word"] == "quick garments"
+    assert quoted(other.executed)["small-word"] == f"quick {tmp_path / 'here' / 'mine'}"
     made(path, GLUE.replace("3.5", "4.5"))
+    of_yesterday = run.executed.with_suffix(".failed.ipynb")
+    of_yesterday.touch()
     (fresh,) = run_notebooks([Notebook(path)], out)
-    assert fresh.state == "done" and quoted(fresh.executed)["small-number"] == 4.5
+    assert not of_yesterday.exists() and fresh.state == "done"
+    assert quoted(fresh.executed)["small-number"] == 4.5
 
 
 def test_a_key_changes_with_data_and_library(tmp_path, monkeypatch):
@@ -79,17 +96,29 @@ def test_a_key_changes_with_data_and_library(tmp_path, monkeypatch):
     assert len({first, second, Notebook(path, str(folder)).key()}) == 3
 
 
+def test_only_a_report_depends_on_how_experiments_are_run(tmp_path, monkeypatch):
+    unused = []
+    monkeypatch.setattr(notebooks, "library_digest", unused.append)
+    Notebook(made(tmp_path / "a.ipynb", "from mmtutorial import datasets")).key()
+    Notebook(made(tmp_path / "b.ipynb", "from mmtutorial.reproduce.results import Results")).key()
+    assert unused == [("cli.py", "reproduce"), ("cli.py",)]
+
+
 def test_a_failing_notebook_is_named_and_the_others_go_on(tmp_path):
     bad = made(tmp_path / "bad.ipynb", "x = 1", 'raise ValueError("the third cell")')
-    good = made(tmp_path / "good.ipynb", GLUE)
-    failed, done = run_notebooks([Notebook(bad), Notebook(good)], tmp_path / "out", jobs=2)
+    dies = made(tmp_path / "dies.ipynb", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
+    good = made(tmp_path / "good.ipynb", 'import os\nos.write(1, b"\\xff no line")', GLUE)
+    work = [Notebook(bad, seed=5), Notebook(dies), Notebook(good)]
+    failed, dead, done = run_notebooks(work, tmp_path / "out", jobs=2)
     assert (failed.state, failed.cell, done.state) == ("failed", 2, "done")
     assert failed.error.startswith("ValueError: the third cell") and "\x1b" not in failed.error
     assert failed.executed.name == "bad.failed.ipynb" and failed.executed.exists()
-    assert not Notebook(bad).place(tmp_path / "out").exists()
+    assert not work[0].place(tmp_path / "out").exists()
+    assert (dead.state, dead.cell) == ("failed", 1) and "ended from outside" in dead.error
 
 
-def test_a_kill_leaves_nothing_half_done(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_end_in_the_middle_leaves_nothing_half_done(tmp_path, how):
     first = made(tmp_path / "a.ipynb", GLUE)
     mark = tmp_path / "kernel"
     second = made(
@@ -98,32 +127,26 @@ def test_a_kill_leaves_nothing_half_done(tmp_path):
         "slow = not place.exists()\nplace.write_text(str(os.getpid()))\ntime.sleep(300 * slow)",
         GLUE,
     )
+    names = [str(second)] if how == signal.SIGINT else [str(first), str(second)]
     out = tmp_path / "out"
     script = textwrap.dedent(f"""
         from pathlib import Path
         from mmtutorial.reproduce.notebooks import Notebook, run_notebooks
-        run_notebooks([Notebook(Path(each)) for each in {[str(first), str(second)]!r}], {str(out)!r})
+        run_notebooks([Notebook(Path(each)) for each in {names!r}], {str(out)!r})
         """)
-    parent = subprocess.Popen([sys.executable, "-c", script])
+    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while not (mark.exists() and mark.read_text()) and time.monotonic() < until:
         time.sleep(0.05)
     kernel = int(mark.read_text())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    parent.send_signal(how)
+    parent.wait(timeout=30)
     while Path(f"/proc/{kernel}").exists() and time.monotonic() < until:
         time.sleep(0.1)
-    assert not Path(f"/proc/{kernel}").exists(), "the killed run's kernel lives on"
-    there = Notebook(first).place(out)
-    assert there.exists() and not Notebook(second).place(out).exists()
-    runs = run_notebooks([Notebook(first), Notebook(second)], out)
-    assert [run.state for run in runs] == ["kept", "done"]
-    assert [quoted(run.executed)["small-number"] for run in runs] == [3.5, 3.5]
-
-
-def test_records_are_small_and_say_what_they_belong_to(tmp_path):
-    path = made(tmp_path / "a.ipynb")
-    (run,) = run_notebooks([Notebook(path)], tmp_path / "out")
-    about = json.loads(run.executed.with_suffix(".json").read_text())
-    assert about["key"] == Notebook(path).key() and set(about) == {"key", "seconds", "peak_memory"}
-    assert not [p for p in os.listdir(run.executed.parent) if p.startswith(".")]
+    assert not Path(f"/proc/{kernel}").exists(), "the ended run's kernel lives on"
+    finished = {"a.ipynb", "a.json"} if how == signal.SIGKILL else set()
+    assert {each.name for each in out.rglob("*") if each.is_file()} == finished
+    if how == signal.SIGKILL:
+        runs = run_notebooks([Notebook(first), Notebook(second)], out)
+        assert [run.state for run in runs] == ["kept", "done"]
+        assert [quoted(run.executed)["small-number"] for run in runs] == [3.5, 3.5]
