@@ -28,6 +28,10 @@ def keep(executed: Path, cache_folder: Path) -> None:
             raise ValueError(f"{executed} was not executed to its end with its default parameters")
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if not cell.metadata.get(
+            "tags"
+        ):  # papermill adds empty ones: another notebook, to the cache
+            cell.metadata.pop("tags", None)
     original = ROOT / "notebooks" / executed.name
     cache_folder.mkdir(parents=True, exist_ok=True)
     get_cache(cache_folder).cache_notebook_bundle(

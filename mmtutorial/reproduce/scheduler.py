@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -123,7 +124,9 @@ def _by_processes(
     left = list(todo)
     fresh = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     while left:
-        pool = ProcessPoolExecutor(min(jobs, len(left)), mp_context=fresh)
+        pool = ProcessPoolExecutor(
+            min(jobs, len(left)), mp_context=fresh, initializer=_end_with_parent
+        )
         waiting = iter(list(left))
         running: dict[Future[Outcome], str] = {}
         try:
@@ -154,6 +157,18 @@ def _by_processes(
                     finish(name, RuntimeError(f"its process ended {ATTEMPTS} times"))
         finally:
             _end(pool)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that started it is gone, however that ended."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -150,12 +151,16 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     )
     outcomes = tmp_path / "out" / "outcomes"
     for wanted in (1, 2, 3):  # in three different places
-        run = subprocess.Popen([sys.executable, script], start_new_session=True)
+        run = subprocess.Popen([sys.executable, script])
         until = time.monotonic() + 60
         while len(list(outcomes.glob("*.npz"))) < wanted and time.monotonic() < until:
             time.sleep(0.01)
-        os.killpg(run.pid, signal.SIGKILL)
+        workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        run.kill()
         run.wait()
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers), "workers live on"
     there = {path.name: path.stat().st_mtime_ns for path in outcomes.glob("*.npz")}
     assert len(there) >= 3
     found, failures = run_tasks(CHANCES, tmp_path / "out", jobs=1)
