@@ -24,8 +24,9 @@ def book() -> ModuleType:
 
 
 def notebook(executed: bool, tags: list[str]) -> nbformat.NotebookNode:
-    cell = new_code_cell("print(6 * 7)", metadata={"tags": tags})
+    cell = new_code_cell("print(6 * 7)", metadata={"tags": tags} if tags else {})
     if executed:
+        cell.metadata["tags"] = tags  # papermill adds them to every cell, be they empty
         cell.execution_count = 1
         cell.outputs = [new_output("stream", name="stdout", text="42\n")]
         cell.metadata["papermill"] = {"duration": 0.1}
