@@ -27,7 +27,7 @@
 # often, and which outcome would count *against* the claim. Reviews of the field found too little of
 # it {cite}`ferraridacrema2019,pineau2021`. [The claims](../claims.md) are our {term}`ledger`: one row
 # for each statement of the article, with a rule that a program applies. The rules of this chapter
-# were published before their results were there.
+# (C1 to C3, D1, D2) were published before their results were there.
 #
 # Everything on this page is read from a folder of tables, which one command writes:
 #
@@ -604,7 +604,7 @@ quote(
 # | [C2](#claim-c2) | coverage 5 % or more above | $G$ of item coverage@10, $g = 5\,\%$: {glue:text}`reproduction-items-covered`; and of user coverage@10, which is the hit rate above | **{glue:text}`reproduction-c2`** |
 # | [C3](#claim-c3) | fusion improves accuracy *and* diversity | $G$ of NDCG@10 and of diversity, on the same lists, both above 0. Diversity: {glue:text}`reproduction-diversity` | **{glue:text}`reproduction-c3`** |
 # | [D1](#claim-d1) | much computing and time | $\kappa \ge 2$ for the seconds of an epoch, our reading of "much" | **{glue:text}`reproduction-d1`** |
-# | [D2](#claim-d2) | sensitive to the data's quality | some $\Delta_m$ below 0 by its whole interval | **{glue:text}`reproduction-d2`** |
+# | [D2](#claim-d2) | sensitive to the data's quality | $\Delta_m$ at half of the media withheld, below 0 by its whole interval for at least one $m$ | **{glue:text}`reproduction-d2`** |
 #
 # The article says neither which accuracy, nor whether its per cent are relative, nor over which
 # single modality: we read them as relative and over the best one. Its own data are not named, so that no

@@ -167,6 +167,8 @@ def judge(row: Row, results: Results | None) -> Verdict:
         says: [name for name, found in by_dataset.items() if found == says]
         for says in ("shown", "contradicted", "undecided")
     }
+    if not counted:
+        return Verdict(row, OPEN, "", evidence)
     if not where["shown"]:
         if not where["undecided"]:
             return Verdict(row, FAILS, "", evidence)
@@ -286,7 +288,7 @@ def _gain_of(dataset: str, row: Any, at_least: float | None) -> Evidence:
 
 
 def _loss(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
-    """The worst losses by damage, of every data set and modality."""
+    """Losses by damage, of every data set and modality; half of it withheld is what counts."""
     table = results.comparisons
     if table.empty:
         return []
@@ -297,7 +299,10 @@ def _loss(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
     about = pd.DataFrame([pd.Series(_read(each)) for each in rows["condition"]], index=rows.index)
     rows = rows.join(about)
     for (dataset, damage, name), some in rows.groupby(["dataset", "damage", "damaged"]):
-        worst: Any = some.sort_values("level").iloc[-1]
+        half = some[some["level"].eq(0.5)]
+        if damage == "absent" and half.empty:
+            continue
+        worst: Any = (half if damage == "absent" else some.sort_values("level")).iloc[-1]
         what = (
             f"noise of {worst['level']:g} deviations in {name}"
             if damage == "noise"
@@ -309,6 +314,7 @@ def _loss(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
         )
         says = "shown" if worst["relative_high"] < 0 else "undecided"
         says = "contradicted" if worst["relative_low"] > 0 else says
+        says = says if damage == "absent" else "beside"
         found.append(Evidence(str(dataset), text, says))
     return found
 

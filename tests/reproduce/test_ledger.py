@@ -78,7 +78,7 @@ def results(gains=None, metric="ndcg", quoted=(), noise=None):
         comparisons.append(
             {"dataset": "shop", "experiment": "quality of data", "recommender": "damaged",
                  "reference": "concatenation", "metric": "ndcg", "k": 10, "mean": 0, "reference_mean": 0,
-                 "condition": '{"damage": "noise", "damaged": "text", "level": 2}', "p": 0.1, "p_holm": 0.1,
+                 "condition": '{"damage": "absent", "damaged": "text", "level": 0.5}', "p": 0.1, "p_holm": 0.1,
                  "relative_gain": noise[0], "relative_low": noise[1], "relative_high": noise[2], "n_users": 9,
                  "n_seeds": 3, "over": "users and seeds"}
         )  # fmt: skip
@@ -157,6 +157,10 @@ def test_one_seed_tells_nothing_of_item_coverage():
 def test_losses():
     assert judge(ROWS["D2"], results(noise=(-0.2, -0.3, -0.1))).word == "holds"
     assert judge(ROWS["D2"], results(noise=(0.2, 0.1, 0.3))).word == "does not hold"
+    noisy = results(noise=(-0.2, -0.3, -0.1))
+    noisy.comparisons["condition"] = noisy.comparisons["condition"].str.replace("absent", "noise")
+    found = judge(ROWS["D2"], noisy)  # told, but only what is withheld decides
+    assert found.word == "open" and [each.says for each in found.evidence] == ["beside"]
 
 
 def test_quoted_conditions_need_all_their_numbers():
