@@ -248,10 +248,10 @@ def unpack(archive: Path, folder: Path, manifest: Mapping[str, tuple[str, int]])
                 content = source.read(size + 1)  # never more, whatever the entry unfolds to
             if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
                 raise ValueError(f"{name} in the archive is not the published file")
-            _put(folder / name, content)
+            write_whole(folder / name, content)
 
 
-def _put(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file at once, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")

@@ -400,15 +400,13 @@ def _read(condition: str) -> dict[str, Any]:
     return dict(json.loads(condition))
 
 
-def as_markdown(verdicts: list[Verdict], link: str = "{page}") -> str:
+def as_markdown(verdicts: list[Verdict]) -> str:
     """Write the whole ledger as Markdown with a target for every row (MyST).
 
     Parameters
     ----------
     verdicts : list of Verdict
         All rows.
-    link : str
-        How a page's name becomes a link's address.
     """
     lines = ["| row | statement | verdict |", "|---|---|---|"]
     lines += [
@@ -423,7 +421,7 @@ def as_markdown(verdicts: list[Verdict], link: str = "{page}") -> str:
             lines += ["", f"## {group}"]
         lines += ["", f"({row.anchor})=", f"### {row.id} · {row.title} (§{row.section})", ""]
         lines += [f"{row.english} {row.chinese}", "", "Evidence", f": {row.evidence}", ""]
-        pages = " ".join(f"{{doc}}`{link.format(page=page)}`" for page in row.where)
+        pages = " ".join(f"{{doc}}`{page}`" for page in row.where)
         lines += ["Where", f": {pages or 'no chapter yet.'}", ""]
         if each.evidence:
             some = "; ".join(

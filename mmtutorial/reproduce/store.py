@@ -10,14 +10,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import mmtutorial
 from mmtutorial.datasets import MAKERS
+from mmtutorial.datasets.download import write_whole
 
 PACKAGE = Path(mmtutorial.__file__).parent
 
@@ -100,19 +99,10 @@ def data_digest(dataset: str) -> str:
 def write(path: str | Path, content: bytes | str) -> Path:
     """Write a file in full or not at all; folders are made.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write(Path(folder, "a", "b.txt"), "done").read_text()
     'done'
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    raw = content.encode() if isinstance(content, str) else content
-    place, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(place, "wb") as file:
-            file.write(raw)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
-    return path
+    write_whole(Path(path), content.encode() if isinstance(content, str) else content)
+    return Path(path)
