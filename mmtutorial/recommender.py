@@ -335,9 +335,12 @@ def top_k(scores: np.ndarray, k: int, exclude: sparse.csr_array | None = None) -
         return ranked
     if kept < n_items:
         threshold = np.partition(scores, n_items - kept, axis=1)[:, n_items - kept, None]
-        above, level = scores > threshold, scores == threshold
-        room = kept - above.sum(axis=1, keepdims=True)
-        chosen = above | (level & (np.cumsum(level, axis=1) <= room))
+        chosen = scores >= threshold
+        tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > kept)
+        if len(tied):
+            above, level = scores[tied] > threshold[tied], scores[tied] == threshold[tied]
+            room = kept - above.sum(axis=1, keepdims=True)
+            chosen[tied] = above | (level & (np.cumsum(level, axis=1) <= room))
         candidates = np.nonzero(chosen)[1].reshape(n_users, kept)
     else:
         candidates = np.broadcast_to(np.arange(n_items), scores.shape)

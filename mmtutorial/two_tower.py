@@ -35,6 +35,7 @@ _PLACES = 10  # of the validation lists that decide when to stop
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _LONGEST = 64  # the last items of a history that a GRU reads
 _BLOCK = 1024  # items or users encoded at a time once learning is over: bounds memory
+_COLUMNS = 48  # of a table's row summed at a time
 _AVERAGE = 0.9  # how much of the running mean of the weights is kept at each step
 _TINY = 1e-12  # stands for a probability or a count of 0
 _TOWER, _READER = "item_tower.keras", "history_reader.keras"
@@ -520,14 +521,14 @@ class TwoTower(Recommender):
         optimiser.build(learnt)
 
         def step(
-            rows: Any, taken: Any, users: Any, items: Any, launched: Any, drawn: Any,
+            rows: Any, taken: Any, users: Any, items: Any, last: Any, drawn: Any,
             written: Any, sequence: Any,
         ) -> Any:  # fmt: skip
             with tf.GradientTape() as tape:
                 v, h, b, aligned = self._item_vectors(rows, training=True)
                 q = self._user_vectors(taken, h, written, sequence, training=True)
                 scores = tf.matmul(q, v, transpose_b=True) / self._temperature + b
-                loss = choice_loss(scores, taken, users, items, launched, drawn)
+                loss = choice_loss(scores, taken, users, items, last, drawn)
                 objective = loss + self.alignment * aligned
             gradients = tape.gradient(objective, values, unconnected_gradients="zero")
             optimiser.apply([tf.convert_to_tensor(each) for each in gradients], learnt)
@@ -698,7 +699,7 @@ def choice_loss(
     taken: Any,
     users: Any,
     items: Any,
-    launched: tuple[Any, Any] | None = None,
+    last: Any = None,
     drawn: tuple[Any, Any] | None = None,
 ) -> Any:
     """Return the cross-entropy of choices in a softmax over items (eq-full-softmax, eq-logq).
@@ -711,9 +712,9 @@ def choice_loss(
         float32 (n_users, n_items), 1 where the user has the item already: no alternative.
     users, items : tensor
         int32 (n_choices,): who chose what; no item that the user has already.
-    launched : pair of tensors, optional
-        int32 (n_items,): the items in order of launch; int32 (n_choices,): the place in that order
-        of the last one that was there at each choice. Later ones are no alternatives.
+    last : tensor, optional
+        int32 (n_choices,), for items in order of launch: the column of the last one that was there
+        at each choice. Later ones are no alternatives.
     drawn : pair of tensors, optional
         float32 (n_items,) each, for the in-batch softmax with logQ correction: how often each item
         is among the choices, and π, its share of all training interactions.
@@ -740,13 +741,26 @@ def choice_loss(
     others = tf.where(taken > 0, -1e9, scores)
     top = tf.stop_gradient(tf.reduce_max(others, axis=1, keepdims=True))
     weights = tf.exp(others - top)
-    if launched is None:
+    if last is None:
         total = tf.gather(tf.reduce_sum(weights, axis=1), users)
     else:
-        order, last = launched
-        ahead = tf.cumsum(tf.gather(weights, order, axis=1), axis=1)
-        total = tf.gather_nd(ahead, tf.stack([users, last], axis=1))
+        total = _sums_up_to(weights, users, last)
     return tf.reduce_mean(tf.math.log(total + 1e-30) + tf.gather(top[:, 0], users) - chosen)
+
+
+def _sums_up_to(table: Any, rows: Any, last: Any) -> Any:
+    """Sum a row's entries up to a column, inclusive, for each of (k,) rows and columns: (k,).
+
+    Adds up sums of blocks: far fewer numbers than a running sum of the whole table.
+    """
+    n, m = tf.unstack(tf.shape(table))
+    n_blocks = (m - 1) // _COLUMNS + 1
+    table = tf.pad(table, [[0, 0], [0, n_blocks * _COLUMNS - m]])
+    blocks = tf.reshape(table, [n, n_blocks, _COLUMNS])
+    before = tf.cumsum(tf.reduce_sum(blocks, axis=2), axis=1, exclusive=True)
+    place = tf.stack([rows, last // _COLUMNS], axis=1)
+    within = tf.sequence_mask(last % _COLUMNS + 1, _COLUMNS, table.dtype)
+    return tf.gather_nd(before, place) + tf.reduce_sum(tf.gather_nd(blocks, place) * within, axis=1)
 
 
 class _Batches:
@@ -785,9 +799,9 @@ class _Batches:
     def _batch(self, users: np.ndarray) -> tuple[Any, ...]:
         """Return what `TwoTower._compiled`'s function takes.
 
-        Item rows (None for all), the kept items as float (n_users, n_items), places of user and
-        item of each choice to predict, ``launched`` and ``drawn`` of `choice_loss`, places of user
-        and row of the reviews of kept items, and the kept items as sequences.
+        Item rows (None for all) in order of launch, the kept items as float (n_users, n_items),
+        places of user and item of each choice to predict, ``last`` and ``drawn`` of `choice_loss`,
+        places of user and row of the reviews of kept items, and the kept items as sequences.
         """
         owner, places = self.interactions_of(users)
         share = self.generator.uniform(*self.options.kept, len(users))
@@ -798,16 +812,18 @@ class _Batches:
         items = self.item[places]
         full = self.options.loss == "full"
         rows = np.arange(len(self.share)) if full else np.unique(items)
-        column = np.searchsorted(rows, items).astype(np.int32)
+        if self.by_launch:
+            rows = rows[np.argsort(self.launch[rows], kind="stable")]
+        place = np.empty(len(self.share), np.int32)
+        place[rows] = np.arange(len(rows))
+        column = place[items]
         owner = owner.astype(np.int32)
         taken = np.zeros((len(users), len(rows)), np.float32)
         taken[owner[keeps], column[keeps]] = 1.0
-        drawn = launched = written = sequence = None
+        drawn = last = written = sequence = None
         if self.by_launch:
-            order = np.argsort(self.launch[rows], kind="stable")
-            times = self.launch[rows][order]
-            last = np.searchsorted(times, self.time[places][held], side="right") - 1
-            launched = (order.astype(np.int32), last.astype(np.int32))
+            now = self.time[places][held]
+            last = np.searchsorted(self.launch[rows], now, side="right").astype(np.int32) - 1
         if not full:
             count = np.bincount(column[held], minlength=len(rows))
             drawn = (count.astype(np.float32), self.share[rows].astype(np.float32))
@@ -816,8 +832,8 @@ class _Batches:
         if self.options.pooling == "gru":
             sequence = _sequences(owner[keeps], column[keeps], len(users))
         return (
-            None if full else rows,
-            taken, owner[held], column[held], launched, drawn, written, sequence,
+            None if full and not self.by_launch else rows,
+            taken, owner[held], column[held], last, drawn, written, sequence,
         )  # fmt: skip
 
 

@@ -400,7 +400,7 @@ size = np.maximum(kept.sum(axis=1, keepdims=True), 1)
 y = (q_0 + (kept @ h) / size**rho) @ v.T / tau + b
 
 S = kept[u[held]] == 0  # (N, n_items)
-launched = None
+order, last = np.arange(data.n_items), None
 if train.has_times:
     first = train.log.groupby("item")["timestamp"].min()
     launch = np.full(data.n_items, np.iinfo(np.int64).max)
@@ -409,17 +409,16 @@ if train.has_times:
     S &= launch <= now[:, None]
     order = np.argsort(launch, kind="stable")
     last = np.searchsorted(launch[order], now, side="right") - 1
-    launched = (order.astype(np.int32), last.astype(np.int32))
 
 total = special.logsumexp(np.where(S, y[u[held]], -np.inf), axis=1)
 loss = (total - y[u[held], i[held]]).mean()
 by_library = float(
     choice_loss(
-        y.astype(np.float32),
-        kept,
-        u[held].astype(np.int32),
-        i[held].astype(np.int32),
-        launched,
+        y[:, order].astype(np.float32),
+        kept[:, order],
+        u[held],
+        np.argsort(order)[i[held]],
+        last,
     )
 )
 assert abs(loss - by_library) < 1e-3

@@ -26,6 +26,7 @@ from mmtutorial.two_tower import (
     POOLINGS,
     TwoTower,
     _Batches,
+    _sums_up_to,
     choice_loss,
     item_tower,
     modality_encoder,
@@ -359,27 +360,38 @@ def test_the_full_softmax_equals_numpy(by_launch: bool) -> None:
     scores = np.random.default_rng(3).standard_normal((6, N_ITEMS)).astype(np.float32) * 3
     cut = batches_of(by_launch=by_launch)
     who = EVERYONE[:6]
-    _, taken, owner, column, launched, drawn, _, _ = cut._batch(who)
+    rows, taken, owner, column, last, drawn, _, _ = cut._batch(who)
     assert drawn is None
-    assert (launched is not None) == by_launch
+    assert (rows is not None) == (last is not None) == by_launch
     there = None
     if by_launch:
         launch = TABLE.groupby("item")["timestamp"].min().reindex(range(N_ITEMS), fill_value=1e9)
         when = TABLE.groupby(["user", "item"])["timestamp"].min()
-        there = np.array([launch <= when[who[u], i] for u, i in zip(owner, column, strict=True)])
+        launch, item = launch.to_numpy()[rows], rows[column]
+        there = np.array([launch <= when[who[u], i] for u, i in zip(owner, item, strict=True)])
         assert 0 < there.mean() < 0.9
     expected = cross_entropy(scores.astype(float), taken, owner, column, there)
-    found = float(choice_loss(scores, taken, owner, column, launched, drawn))
+    found = float(choice_loss(scores, taken, owner, column, last, drawn))
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("width", [1, 47, 48, 49, 130])
+def test_sums_up_to_a_column_equal_running_sums(width: int) -> None:
+    generator = np.random.default_rng(width)
+    table = generator.random((5, width)).astype(np.float32)
+    rows, last = generator.integers(5, size=40), generator.integers(width, size=40)
+    last[0] = width - 1
+    expected = np.cumsum(table, axis=1)[rows, last]
+    np.testing.assert_allclose(_sums_up_to(table, rows, last), expected, rtol=1e-5)
 
 
 def test_the_in_batch_softmax_equals_the_chapters_equation() -> None:
     """Eq-logq, a sum over the choices of the batch, repeated items repeated."""
     scores = np.random.default_rng(3).standard_normal((8, N_ITEMS)).astype(np.float32) * 3
     cut = batches_of(loss="in-batch", by_launch=False, kept=(0.2, 0.5))
-    rows, taken, owner, column, launched, drawn, _, _ = cut._batch(EVERYONE[8:16])
+    rows, taken, owner, column, last, drawn, _, _ = cut._batch(EVERYONE[8:16])
     scores = scores[:, : len(rows)]
-    assert launched is None
+    assert last is None
     assert len(column) > len(np.unique(column))
     share = TRAIN.matrix.sum(axis=0) / TRAIN.matrix.sum()
     corrected = scores - np.log(np.maximum(share[rows], 1e-12))
@@ -389,7 +401,7 @@ def test_the_in_batch_softmax_equals_the_chapters_equation() -> None:
         assert len(rivals) < len(column) or not taken[user].any()
         total = np.exp(corrected[user, rivals]).sum()
         lost.append(np.log(total) - corrected[user, item])
-    found = float(choice_loss(scores, taken, owner, column, launched, drawn))
+    found = float(choice_loss(scores, taken, owner, column, last, drawn))
     assert found == pytest.approx(np.mean(lost), rel=1e-5)
 
 
