@@ -106,6 +106,7 @@ def reproduce(
     jobs: Annotated[int, typer.Option(help="how much runs at a time")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="a Dask scheduler, tcp://…")] = None,
     root: Annotated[Path, typer.Option(help="the clone with the notebooks")] = Path("."),
+    into: Annotated[Path | None, typer.Option(help="renew the results in this folder")] = None,
     bands: Annotated[Path | None, typer.Option(help="hold key measures against this file")] = None,
     renew_bands: Annotated[bool, typer.Option(help="write that file anew instead")] = False,
 ) -> None:
@@ -119,7 +120,7 @@ def reproduce(
     try:
         results, faults = run.reproduce(
             dataset or ["shop"], profile=profile, n_seeds=seeds, out=out, only=only, jobs=jobs,
-            scheduler=scheduler, root=root, console=console,
+            scheduler=scheduler, root=root, into=into, console=console,
         )  # fmt: skip
         if bands and renew_bands:
             run.write_bands(results, bands)

@@ -76,22 +76,21 @@ about = results.environment
 plots.table(
     pd.DataFrame(
         {
-            "what": [
-                "profile",
-                "processor",
-                "cores, threads a process",
-                "Python",
-                *about.get("versions", {}),
-            ],
-            "of these results": [
-                about.get("profile", ""),
-                about.get("processor", ""),
-                f"{about.get('cores')}, {about.get('threads a process')}",
-                about.get("python", ""),
-                *about.get("versions", {}).values(),
-            ],
+            "; ".join(
+                f"{name}: {', '.join(each)}"
+                for name, each in run["measured"].items()
+            ): {
+                "profile": about["profile"],
+                "commit": run["commit"],
+                "processor": run["processor"],
+                "cores, threads a process": f"{run['cores']}, {run['threads a process']}",
+                "Python": run["python"],
+                **run["versions"],
+            }
+            for run in about["runs"]
         }
-    )
+    ),
+    index=True,
 )
 
 # %% [markdown]

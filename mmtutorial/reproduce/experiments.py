@@ -295,7 +295,7 @@ def cold(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
 
 
 def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
-    """Noise in, and absence of, one modality at a time: fused, and that modality alone."""
+    """Noise in, and absence of, one modality at a time, beside whole data: the fused tower."""
     names = _modalities(dataset)
     levels: dict[str, tuple[float, ...]] = {
         "noise": (0.5, 1.0, 2.0, 4.0),
@@ -306,7 +306,8 @@ def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     settings = _settings(dataset, profile) | (SLOW if profile == "full" else {})
     base = Task("quality of data", dataset, "concatenation", "two_tower.TwoTower",
                 options=settings, modalities=names, made=_made(dataset, profile))  # fmt: skip
-    return [
+    seeds = seeds[:3] if profile == "full" else seeds[:1]
+    return [replace(base, seed=seed) for seed in seeds] + [
         replace(
             base, seed=seed, damage={how: {name: level}},
             condition={"damage": how, "damaged": name, "level": level},
@@ -314,7 +315,7 @@ def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
         for how, some in levels.items()
         for name in names
         for level in some
-        for seed in (seeds[:3] if profile == "full" else seeds[:1])
+        for seed in seeds
     ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from mmtutorial.datasets import MAKERS
 from mmtutorial.reproduce.store import data_digest, key, library_digest, write
 
-Tell = Callable[["Notebook", str, int, int], None]  # which, its state, cell, of how many
+Tell = Callable[["Run"], None]
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -104,15 +104,17 @@ class Run:
     notebook : Notebook
         Which.
     state : str
-        "done", "kept" from an earlier run, or "failed".
+        "running", "done", "kept" from an earlier run, or "failed".
     seconds, peak_memory : float
-        Of its run; memory in MiB, the kernel's included.
+        Of its run; memory in MiB, the kernel's included. 0 while it runs.
     executed : Path
         The executed notebook; of a failed one, as far as it came.
     cell : int or None
-        Number of the cell that failed, from 0, in the notebook as it was before its run.
+        Number of the cell that runs or failed, from 1, in the notebook as it was before its run.
     error : str
         What it said.
+    cells : int
+        How many it has; 0 where that is not known.
     """
 
     notebook: Notebook
@@ -122,6 +124,7 @@ class Run:
     executed: Path
     cell: int | None = None
     error: str = ""
+    cells: int = 0
 
 
 def in_order(root: str | Path) -> list[Path]:
@@ -179,8 +182,8 @@ def run_notebooks(
     jobs : int
         How many run at a time.
     tell : callable, optional
-        Called with a notebook, its state, and while it runs the number of its cell, from 0, and of
-        how many; from several threads if ``jobs`` is above 1.
+        Called with the `Run` whenever a cell begins and at the end; from several threads if
+        ``jobs`` is above 1.
 
     Returns
     -------
@@ -232,16 +235,16 @@ def _run(
     if place.exists() and record.exists():
         about = json.loads(record.read_text(encoding="utf-8"))
         if about["key"] == name:
+            run = Run(notebook, "kept", about["seconds"], about["peak_memory"], place)
             if tell:
-                tell(notebook, "kept", 0, 0)
-            return Run(notebook, "kept", about["seconds"], about["peak_memory"], place)
+                tell(run)
+            return run
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f".{place.stem}.{os.getpid()}.part.ipynb")
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(notebook.path.absolute()), str(part),
+        [sys.executable, "-W", "ignore", "-m", __name__, str(notebook.path.absolute()), str(part),
          json.dumps(notebook.parameters())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     running.add(process)
     if stop.is_set():  # it began while the others were being ended
@@ -259,9 +262,9 @@ def _run(
         if "seconds" in said:
             end = said
             continue
-        cell = said["cell"]
+        cell = said["cell"] + 1
         if tell:
-            tell(notebook, "running", said["cell"], said["of"])
+            tell(Run(notebook, "running", 0.0, 0.0, place, cell, cells=said["of"]))
     process.wait()
     running.discard(process)
     seconds, peak_memory, error = end["seconds"], end["peak_memory"], end["error"]
@@ -271,16 +274,18 @@ def _run(
     if error:
         if part.exists():
             os.replace(part, failed)
+        run = Run(notebook, "failed", seconds, peak_memory, failed, cell, error)
         if tell:
-            tell(notebook, "failed", cell or 0, 0)
-        return Run(notebook, "failed", seconds, peak_memory, failed, cell, error)
+            tell(run)
+        return run
     record.unlink(missing_ok=True)  # never the old record beside the new notebook
     os.replace(part, place)
     write(record, json.dumps({"key": name, "seconds": seconds, "peak_memory": peak_memory}))
     failed.unlink(missing_ok=True)
+    run = Run(notebook, "done", seconds, peak_memory, place)
     if tell:
-        tell(notebook, "done", 0, 0)
-    return Run(notebook, "done", seconds, peak_memory, place)
+        tell(run)
+    return run
 
 
 @dataclass

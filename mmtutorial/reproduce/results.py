@@ -32,6 +32,10 @@ VERSIONS = (
     "librosa",
 )
 TABLES = ("measures", "comparisons", "costs", "quoted")
+_ORDER = (
+    "dataset", "experiment", "recommender", "fusion", "modalities", "condition", "split",
+    "reference", "metric", "k", "seed", "profile", "notebook", "name",
+)  # fmt: skip
 _ID = ["dataset", "experiment", "recommender", "fusion", "modalities", "condition", "split"]
 
 
@@ -55,7 +59,8 @@ class Results:
     quoted : DataFrame
         dataset, profile, seed, notebook, name, value: what the chapters measured.
     environment : dict
-        Versions, processor, threads, commit.
+        "profile", and "runs": of each run its commit, versions, processor and threads, and in
+        "measured" the experiments that it measured by data set, "notebooks" among them.
     """
 
     measures: pd.DataFrame
@@ -74,6 +79,51 @@ class Results:
         about = json.dumps(self.environment, indent=2, sort_keys=True, ensure_ascii=False)
         write(folder / "environment.json", about + "\n")
         return folder
+
+    def renewed(self, new: Results) -> Results:
+        """Return these results with another run's in place of what it has measured anew.
+
+        Raises
+        ------
+        ValueError
+            If the profiles differ, or the new run has the fusions of a data set without the
+            baselines that these are compared with, or the other way round.
+        """
+        profiles = {each.environment.get("profile") for each in (self, new)}
+        if len(profiles) > 1:
+            raise ValueError(f"results of the profiles {sorted(map(str, profiles))} do not mix")
+        again = _measured(new)
+        for dataset, experiments in again.items():
+            alone = {"fusions", "baselines"} & set(experiments)
+            if len(alone) == 1 and set(_measured(self).get(dataset, ())) & {"fusions", "baselines"}:
+                raise ValueError(
+                    f"fusions and baselines of {dataset} are compared with each other: measure "
+                    f"both, not {min(alone)} alone (--only '[fb]*s')"
+                )
+        tables = {}
+        for name in TABLES:
+            old: pd.DataFrame = getattr(self, name)
+            if len(old):
+                kinds = old["experiment"] if "experiment" in old else ["notebooks"] * len(old)
+                stays = [
+                    kind not in again.get(dataset, ())
+                    for dataset, kind in zip(old["dataset"], kinds, strict=True)
+                ]
+                old = old[stays]
+            both = [each for each in (old, getattr(new, name)) if len(each)]
+            table = pd.concat(both, ignore_index=True) if both else old
+            by = [each for each in table.columns if each in _ORDER]
+            tables[name] = table.sort_values(by, ignore_index=True, kind="stable")
+        runs = []
+        for run in self.environment.get("runs", []):
+            left = {
+                dataset: [each for each in experiments if each not in again.get(dataset, ())]
+                for dataset, experiments in run["measured"].items()
+            }
+            left = {dataset: experiments for dataset, experiments in left.items() if experiments}
+            runs += [{**run, "measured": left}] if left else []
+        about = {**self.environment, "runs": [*runs, *new.environment["runs"]]}
+        return Results(**tables, environment=about)
 
     @classmethod
     def open(cls, folder: str | Path) -> Results:
@@ -123,14 +173,19 @@ def gather(
     columns = [*_ID, "metric", "k", "seed", "value"]
     cost_columns = [*_ID[:-1], "seed", "seconds", "epochs", "parameters", "operations"]
     table = pd.DataFrame(measures, columns=columns).sort_values(columns[:-1], ignore_index=True)
+    if quoted is None:
+        quoted = quoted_table([])
+    measured = {
+        dataset: sorted({*rows["experiment"]}) for dataset, rows in table.groupby("dataset")
+    }
+    for dataset in quoted["dataset"].unique():
+        measured.setdefault(dataset, []).append("notebooks")
     return Results(
         table,
         compare_outcomes(outcomes, n_draws=n_draws),
         pd.DataFrame(costs, columns=cost_columns).sort_values(cost_columns[:7], ignore_index=True),
-        quoted if quoted is not None else pd.DataFrame(
-            columns=["dataset", "profile", "seed", "notebook", "name", "value"]
-        ),
-        {**environment(), "profile": profile},
+        quoted,
+        {"profile": profile, "runs": [{**environment(), "measured": measured}]},
     )  # fmt: skip
 
 
@@ -161,9 +216,9 @@ def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.Dat
             for b in each
             if a != b and (b in singles or b == "ids" or each is simple)
         ]
-        whole = towers.get("concatenation")
+        whole = groups.get((dataset, "quality of data", "concatenation", ""))
         for name, group in groups.items():
-            if whole and name[:2] == (dataset, "quality of data"):
+            if whole and name[:2] == (dataset, "quality of data") and group is not whole:
                 pairs.append(("damaged", group, "concatenation", whole, name[1], name[3]))
         knobs = {n: g for n, g in groups.items() if n[:2] == (dataset, "knobs")}
         for name, group in knobs.items():
@@ -252,6 +307,15 @@ def environment() -> dict[str, Any]:
         "threads a process": 1,
         "versions": versions,
     }
+
+
+def _measured(results: Results) -> dict[str, list[str]]:
+    """Return the experiments by data set."""
+    found: dict[str, list[str]] = {}
+    for run in results.environment.get("runs", []):
+        for dataset, experiments in run["measured"].items():
+            found.setdefault(dataset, []).extend(experiments)
+    return found
 
 
 def _about(outcome: Outcome) -> dict[str, Any]:

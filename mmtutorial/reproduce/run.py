@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def reproduce(
     jobs: int = 1,
     scheduler: str | None = None,
     root: str | Path = ".",
+    into: str | Path | None = None,
     console: Console | None = None,
 ) -> tuple[Results, list[str]]:
     """Run it all, or what is missing of it, and write results and report.
@@ -57,6 +59,8 @@ def reproduce(
         Address of a Dask scheduler, for the experiments.
     root : str or Path
         The clone that holds the notebooks.
+    into : str or Path, optional
+        A folder of results, in which what has been measured takes the place of what stood there.
 
     Returns
     -------
@@ -68,7 +72,8 @@ def reproduce(
     Raises
     ------
     ValueError
-        For an unknown data set, profile or pattern, or a root without notebooks.
+        For an unknown data set, profile or pattern, a root without notebooks, or results that do
+        not go into those of ``into``.
     """
     console = console or Console()
     out, root = Path(out), Path(root)
@@ -90,6 +95,9 @@ def reproduce(
         )
     results = gather(outcomes, _quotes(runs), profile=profile)
     folder = results.save(out / "results")
+    if into is not None:
+        there = (Path(into) / "measures.csv").exists()
+        (Results.open(into).renewed(results) if there else results).save(into)
     faults = [_fault(run) for run in runs if run.state == "failed"]
     faults += [str(failure) for failure in failures]
     if outcomes:
@@ -173,11 +181,14 @@ def plain_markdown(source: str, values: Mapping[str, Any]) -> str:
 class _Board:
     """One live table in the terminal; plain lines where there is none."""
 
+    columns = ("what", "data set", "state", "seconds", "peak memory (MiB)")
+
     def __init__(self, work: Sequence[Notebook], n_tasks: int, console: Console) -> None:
         self.console = console
-        self.rows = {(each.name, each.dataset): "waits" for each in work}
-        self.tasks = f"0 of {n_tasks}"
-        self.live = Live(self._table(), console=console, refresh_per_second=2, transient=False)
+        self.runs: dict[tuple[str, str], Run | None] = {(n.name, n.dataset): None for n in work}
+        self.begun: dict[tuple[str, str], float] = {}
+        self.tasks, self.n_tasks = 0, n_tasks
+        self.live = Live(console=console, refresh_per_second=2, get_renderable=self._table)
 
     def __enter__(self) -> _Board:
         if self.console.is_terminal:
@@ -186,29 +197,34 @@ class _Board:
 
     def __exit__(self, *fault: object) -> None:
         if self.console.is_terminal:
-            self.live.update(self._table())
             self.live.stop()
 
-    def notebook(self, which: Notebook, state: str, cell: int, of: int) -> None:
+    def notebook(self, run: Run) -> None:
         """Tell of a notebook."""
-        words = f"cell {cell + 1} of {of}" if state == "running" else state
-        self.rows[which.name, which.dataset] = words
-        if self.console.is_terminal:
-            self.live.update(self._table())
-        elif state != "running":
-            self.console.print(f"{which.name} on {which.dataset}: {state}", soft_wrap=True)
+        name = (run.notebook.name, run.notebook.dataset)
+        self.begun.setdefault(name, time.monotonic())
+        self.runs[name] = run
+        if not self.console.is_terminal and run.state != "running":
+            what = f"{run.notebook.name} on {run.notebook.dataset}: {run.state}"
+            cost = f"{run.seconds:.0f} s, {run.peak_memory:.0f} MiB"
+            self.console.print(f"{what}, {cost}", soft_wrap=True)
 
     def experiment(self, done: int, of: int, task: Any) -> None:
         """Tell of the experiments."""
-        self.tasks = f"{done} of {of}"
-        if self.console.is_terminal:
-            self.live.update(self._table())
-        elif done % 20 == 0 or done == of:
-            self.console.print(f"experiments: {self.tasks}", soft_wrap=True)
+        self.tasks, self.n_tasks = done, of
+        if not self.console.is_terminal and (done % 20 == 0 or done == of):
+            self.console.print(f"experiments: {done} of {of}", soft_wrap=True)
 
     def _table(self) -> Table:
-        table = Table("what", "data set", "state")
-        for (name, dataset), words in self.rows.items():
-            table.add_row(name, dataset, words)
-        table.add_row("experiments", "", self.tasks)
+        table = Table(*self.columns)
+        for name, run in self.runs.items():
+            if run is None:
+                told = ["waits"]
+            elif run.state == "running":
+                spent = time.monotonic() - self.begun[name]
+                told = [f"cell {run.cell} of {run.cells}", f"{spent:.0f}"]
+            else:
+                told = [run.state, f"{run.seconds:.0f}", f"{run.peak_memory:.0f}"]
+            table.add_row(*name, *told)
+        table.add_row("experiments", "", f"{self.tasks} of {self.n_tasks}")
         return table

@@ -212,7 +212,8 @@ def outcomes():
         TOWER, experiment="quality of data", damage={"noise": {"text": 4.0}},
         condition={"damage": "noise", "damaged": "text", "level": 4.0},
     )  # fmt: skip
-    return [measure(task) for task in [*tasks, spoilt, *CHANCES[:2]]]
+    whole = replace(TOWER, experiment="quality of data")
+    return [measure(task) for task in [*tasks, whole, spoilt, *CHANCES[:2]]]
 
 
 def test_tables_do_not_depend_on_the_order_of_work(outcomes, tmp_path):
@@ -241,6 +242,35 @@ def test_comparisons_equal_the_paired_comparison(outcomes):
     assert json.loads(spoilt["condition"].iloc[0])["damaged"] == "text"
 
 
+def test_a_new_run_takes_the_place_of_what_it_measured(outcomes):
+    everything = gather(outcomes, profile="full", n_draws=50)
+    towers = [each for each in outcomes if each.task.experiment in ("fusions", "baselines")]
+    changed = [
+        replace(each, rows=[{**row, "value": 0.5} for row in each.rows]) for each in towers
+    ]  # fmt: skip
+    new = gather(changed, profile="full", n_draws=50)
+    both = everything.renewed(new)
+    assert len(both.measures) == len(everything.measures)
+    spoilt = both.measures["experiment"].eq("quality of data")
+    old = everything.measures
+    kept = old[old["experiment"].eq("quality of data")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(both.measures[spoilt].reset_index(drop=True), kept)
+    assert both.measures.loc[~spoilt, "value"].eq(0.5).all()
+    assert [run["measured"] for run in both.environment["runs"]] == [
+        {"shop": ["quality of data"]}, {"shop": ["baselines", "fusions"]}
+    ]  # fmt: skip
+    per_user = both.comparisons["metric"].ne("item_coverage")  # whose values are the runs' own
+    columns = ["dataset", "experiment", "recommender", "reference", "metric", "relative_gain"]
+    pd.testing.assert_frame_equal(
+        both.comparisons.loc[per_user, columns], everything.comparisons.loc[per_user, columns]
+    )
+    alone = gather([each for each in towers if each.task.experiment == "fusions"], profile="full")
+    with pytest.raises(ValueError, match="measure both, not fusions alone"):
+        everything.renewed(alone)
+    with pytest.raises(ValueError, match="do not mix"):
+        everything.renewed(gather(towers, profile="quick", n_draws=50))
+
+
 def test_results_come_back_from_their_folder(outcomes, tmp_path):
     quoted = quoted_table(
         [
@@ -257,7 +287,10 @@ def test_results_come_back_from_their_folder(outcomes, tmp_path):
     made = gather(outcomes, quoted, profile="quick", n_draws=50)
     found = Results.open(made.save(tmp_path))
     pd.testing.assert_frame_equal(found.measures, made.measures, check_dtype=False)
-    assert found.environment["profile"] == "quick" and found.environment["threads a process"] == 1
+    assert (
+        found.environment["profile"] == "quick"
+        and found.environment["runs"][0]["threads a process"] == 1
+    )
     assert float(found.quoted["value"].item()) == 1.5
     with pytest.raises(ValueError, match="holds no results"):
         Results.open(tmp_path / "nowhere")

@@ -61,10 +61,13 @@ def test_a_faulty_request_is_refused_before_anything_runs(tmp_path):
 def test_run_keep_and_run_again(tmp_path, monkeypatch):
     path, out = made(tmp_path / "a.ipynb", GLUE), tmp_path / "out"
     told = []
-    (run,) = run_notebooks([Notebook(path)], out, tell=lambda *each: told.append(each[1:]))
+    (run,) = run_notebooks([Notebook(path)], out, tell=told.append)
     assert run.state == "done" and run.seconds > 0 and run.peak_memory > 10
     assert quoted(run.executed) == {"small-number": 3.5, "small-word": "quick shop"}
-    assert told == [("running", 0, 2), ("running", 1, 2), ("done", 0, 0)]
+    assert [(each.state, each.cell, each.cells) for each in told] == [
+        ("running", 1, 2), ("running", 2, 2), ("done", None, 0)
+    ]  # fmt: skip
+    assert told[-1] == run
     about = json.loads(run.executed.with_suffix(".json").read_text())
     assert about["key"] == Notebook(path).key() and set(about) == {"key", "seconds", "peak_memory"}
     assert {each.name for each in run.executed.parent.iterdir()} == {"a.ipynb", "a.json"}
@@ -110,11 +113,11 @@ def test_a_failing_notebook_is_named_and_the_others_go_on(tmp_path):
     good = made(tmp_path / "good.ipynb", 'import os\nos.write(1, b"\\xff no line")', GLUE)
     work = [Notebook(bad, seed=5), Notebook(dies), Notebook(good)]
     failed, dead, done = run_notebooks(work, tmp_path / "out", jobs=2)
-    assert (failed.state, failed.cell, done.state) == ("failed", 2, "done")
+    assert (failed.state, failed.cell, done.state) == ("failed", 3, "done")
     assert failed.error.startswith("ValueError: the third cell") and "\x1b" not in failed.error
     assert failed.executed.name == "bad.failed.ipynb" and failed.executed.exists()
     assert not work[0].place(tmp_path / "out").exists()
-    assert (dead.state, dead.cell) == ("failed", 1) and "ended from outside" in dead.error
+    assert (dead.state, dead.cell) == ("failed", 2) and "ended from outside" in dead.error
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

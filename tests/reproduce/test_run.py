@@ -1,13 +1,16 @@
 """`mmtutorial reproduce` as a reader meets it, in a clone of two tiny notebooks."""
 
 import re
+from io import StringIO
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mmtutorial import cli
 from mmtutorial.reproduce import experiments, run
 from mmtutorial.reproduce.experiments import Task
+from mmtutorial.reproduce.notebooks import Notebook, Run
 from mmtutorial.reproduce.results import Results
 from tests.reproduce.test_notebooks import GLUE, made
 
@@ -45,8 +48,9 @@ def test_it_runs_all_names_what_failed_and_keeps_the_rest(clone):
     result = call(clone)
     words = re.sub(r"\s+", " ", result.output)
     assert result.exit_code == 1
-    assert "02_bad.ipynb on shop, cell 1: RuntimeError: no more" in words
-    assert "01_good on shop: done" in words and "The report: file://" in words
+    assert "02_bad.ipynb on shop, cell 2: RuntimeError: no more" in words
+    assert re.search(r"01_good on shop: done, \d+ s, \d+ MiB", words)
+    assert "The report: file://" in words
     found = Results.open(clone / "out" / "results")
     assert found.quoted["name"].tolist() == ["small-number", "small-word"]
     assert set(found.measures["recommender"]) == {"random"}
@@ -65,6 +69,35 @@ def test_wrong_requests_are_told(clone):
     assert "nothing matches --only 'x'" in call(clone, "--only", "x").output
     result = call(clone, "--root", str(clone / "nowhere"))
     assert result.exit_code == 1 and "holds no _toc" in result.output
+
+
+def test_results_go_into_those_that_are_there(clone):
+    folder = clone / "full"
+    call(clone, "--only", "base*", "--into", str(folder))
+    first = Results.open(folder)
+    assert [run["measured"] for run in first.environment["runs"]] == [{"shop": ["baselines"]}]
+    call(clone, "--only", "0*", "--into", str(folder))
+    both = Results.open(folder)
+    assert [run["measured"] for run in both.environment["runs"]] == [
+        {"shop": ["baselines"]}, {"shop": ["notebooks"]}
+    ]  # fmt: skip
+    assert len(both.quoted) == 2 and len(both.measures) == len(first.measures)
+    result = call(clone, "--only", "base*", "--profile", "full", "--into", str(folder))
+    assert result.exit_code == 1 and "do not mix" in result.output
+
+
+def test_the_board_shows_cells_seconds_and_memory(tmp_path):
+    work = [Notebook(tmp_path / "a.ipynb"), Notebook(tmp_path / "b.ipynb")]
+    board = run._Board(work, 7, Console(width=100, force_terminal=False, file=StringIO()))
+    board.notebook(Run(work[0], "running", 0.0, 0.0, tmp_path, 3, cells=9))
+    board.notebook(Run(work[1], "done", 61.4, 812.0, tmp_path))
+    board.experiment(2, 7, None)
+    with board.console.capture() as shown:
+        board.console.print(board._table())
+    rows = [re.split(r"\s*│\s*", line.strip("│ ")) for line in shown.get().splitlines()]
+    assert ["a", "shop", "cell 3 of 9", "0"] in rows
+    assert ["b", "shop", "done", "61", "812"] in rows
+    assert ["experiments", "", "2 of 7"] in rows
 
 
 def test_a_measure_outside_its_band_fails(clone):
