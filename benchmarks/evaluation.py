@@ -1,0 +1,256 @@
+"""Full-ranking evaluation: `evaluate` against Cornac's and ranx's, and against its own limit.
+
+    pip install -e ".[benchmarks]"
+    python benchmarks/evaluation.py                       # 10,000 users × 10,000 items × 64
+    python benchmarks/evaluation.py --users 1000 --items 2000
+    python benchmarks/evaluation.py --grow                # ours alone, over two decades of users
+
+Scores are products of random vectors, the same for all. Each user has 20 items to leave out and 5
+to find. NDCG@10, recall@10 and hit rate@10, and for ours item and user coverage@10 and all other
+measures that `evaluate` always computes. Whether all agree is checked before anything is timed: to
+1e-6 in each measure's mean.
+
+*Cornac* ranks user after user. Its time is taken on ``--cornac-users`` of the users and given for
+all in proportion, since nothing is shared between users. *ranx* ranks nothing: it is given the 100
+best of each user, as its own object, made before the clock starts; ours starts from the same 100
+scores a user. *The limit* is what no full ranking can do without: the product of the vectors and
+one partial selection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+
+from mmtutorial.evaluation import Split, evaluate
+from mmtutorial.evaluation.metrics import hit_rate, ndcg, recall
+from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.recommender import Features, Recommender, top_k
+
+K, SEEN, WANTED, BEST, BLOCK = 10, 20, 5, 100, 1024
+MEASURES = {"ndcg": ndcg, "recall": recall, "hit_rate": hit_rate}
+
+
+class Products(Recommender):
+    """Scores that are products of given vectors."""
+
+    def __init__(self, users: np.ndarray, items: np.ndarray) -> None:
+        self.vectors = users, items
+        self.name = "products"
+
+    def _learn(
+        self, train: Interactions, features: Features, validation: Interactions | None
+    ) -> None:
+        """Nothing is learnt."""
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return self.vectors[0][users] @ self.vectors[1].T
+
+
+def make(n_users: int, n_items: int, dimensions: int) -> tuple[Products, Split]:
+    """Draw vectors, and for each user the items to leave out and those to find."""
+    generator = np.random.default_rng(0)
+    vectors = [generator.normal(size=(n, dimensions)).astype("float32") for n in (n_users, n_items)]
+    taken = generator.integers(n_items, size=(n_users, 3 * (SEEN + WANTED)))
+    users = np.repeat(np.arange(n_users), taken.shape[1])
+    log = pd.DataFrame({"user": users, "item": taken.ravel()}).drop_duplicates()
+    place = log.groupby("user").cumcount()
+    ids = [np.arange(n).astype(str) for n in (n_users, n_items)]
+
+    def part(first: int, last: int) -> Interactions:
+        chosen = log[place.between(first, last - 1)].assign(timestamp=first)
+        chosen = chosen.assign(row=np.arange(len(chosen)))
+        return Interactions(chosen.reset_index(drop=True), *ids)
+
+    train, test = part(0, SEEN), part(SEEN, SEEN + WANTED)
+    split = Split("products", train, part(0, 0), test)
+    recommender = Products(*vectors)
+    recommender.fit(train)
+    return recommender, split
+
+
+def limit(recommender: Products, n_users: int) -> None:
+    """Multiply and select, and nothing else."""
+    for start in range(0, n_users, BLOCK):
+        scores = recommender._score(np.arange(start, min(start + BLOCK, n_users)))
+        np.argpartition(scores, -K, axis=1)[:, -K:]
+
+
+def cornac(recommender: Products, split: Split, n_users: int) -> dict[str, float]:
+    """Evaluate some of the users with Cornac."""
+    from cornac.data import Dataset
+    from cornac.eval_methods.base_method import ranking_eval
+    from cornac.metrics import NDCG, HitRatio, Recall
+    from cornac.models import Recommender as Model
+
+    users, items = recommender.vectors
+    ids = [{row: row for row in range(len(each))} for each in (users, items)]
+
+    def dataset(part: Interactions) -> Dataset:
+        log = part.log[part.log["user"] < n_users]
+        triples = [(u, i, 1.0) for u, i in zip(log["user"], log["item"], strict=True)]
+        return Dataset.build(triples, global_uid_map=ids[0], global_iid_map=ids[1])
+
+    class Scorer(Model):
+        def score(self, user_idx: int, item_idx: int | None = None) -> np.ndarray:
+            scores = items @ users[user_idx]
+            return scores if item_idx is None else scores[item_idx]
+
+    train, test = dataset(split.train), dataset(split.test)
+    model = Scorer("products", trainable=False).fit(train)
+    started = time.perf_counter()
+    means, _ = ranking_eval(model, [NDCG(K), Recall(K), HitRatio(K)], train, test)
+    seconds = time.perf_counter() - started
+    return {**dict(zip(MEASURES, means, strict=True)), "seconds": seconds}
+
+
+def candidates(recommender: Products, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best items of each user, in random order, and their scores."""
+    found = []
+    for rows in np.array_split(split.test_users, max(1, len(split.test_users) // BLOCK)):
+        scores = recommender.score(rows)
+        items = top_k(scores, BEST, split.train.matrix[rows])
+        found.append((items, np.take_along_axis(scores, items, axis=1)))
+    items, scores = (np.concatenate(each) for each in zip(*found, strict=True))
+    order = np.random.default_rng(1).permuted(np.broadcast_to(np.arange(BEST), items.shape), axis=1)
+    return np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def alternate(contenders: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list]:
+    """Let them take turns; seconds of each, the first turn left out."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(repeats + 1):
+        for name, call in contenders.items():
+            started = time.perf_counter()
+            call()
+            if turn:
+                times[name].append(time.perf_counter() - started)
+    return times
+
+
+def agree(ours: Mapping[str, float], theirs: Mapping[str, float], whose: str) -> None:
+    """Refuse to go on if means differ."""
+    for name in MEASURES:
+        if not abs(ours[name] - theirs[name]) < 1e-6:
+            raise SystemExit(f"{name}: ours {ours[name]:.8f}, {whose} {theirs[name]:.8f}")
+
+
+def line(name: str, times: list[float], base: float) -> None:
+    """Print a contender."""
+    median = statistics.median(times)
+    print(f"  {name:44}{median:10.3f} s {min(times):9.3f}–{max(times):.3f} {median / base:9.2f}×")
+
+
+def peak() -> float:
+    """Return the most memory that this process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def grow(n_items: int, dimensions: int) -> None:
+    """Time ours with more and more users, each in a process of its own, to know its memory."""
+    print(f"{n_items:,} items; ours, in a process of its own")
+    for n_users in (1_000, 3_000, 10_000, 30_000, 100_000):
+        command = [sys.executable, __file__, "--users", str(n_users), "--items", str(n_items),
+                   "--dimensions", str(dimensions), "--ours-alone"]  # fmt: skip
+        subprocess.run(command, check=True)
+
+
+def main() -> None:
+    """Check that all agree, time them in turn, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--dimensions", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cornac-users", type=int, default=500)
+    parser.add_argument("--grow", action="store_true", help="ours alone, over numbers of users")
+    parser.add_argument("--ours-alone", action="store_true", help="its seconds and memory")
+    options = parser.parse_args()
+    if options.grow:
+        grow(options.items, options.dimensions)
+        return
+
+    recommender, split = make(options.users, options.items, options.dimensions)
+    if options.ours_alone:
+        before = peak()
+        times = alternate({"": lambda: evaluate(recommender, split, K, n_bootstrap=1)}, 1)[""]
+        print(f"  {options.users:9,} users {times[0]:9.2f} s, {before:6.0f} MiB before, "
+              f"{peak():6.0f} MiB at most")  # fmt: skip
+        return
+
+    from ranx import Qrels, Run
+    from ranx import evaluate as ranx_evaluate
+
+    ours = evaluate(recommender, split, K, n_bootstrap=1).per_user
+    some = min(options.cornac_users, options.users)
+    theirs = cornac(recommender, split, some)
+    agree(ours.loc[ours.index < some].mean(), theirs, "Cornac")
+
+    items, scores = candidates(recommender, split)
+    relevant = split.test.matrix[split.test_users]
+    names = [str(user) for user in split.test_users]
+    qrels = Qrels({
+        user: dict.fromkeys(map(str, relevant.indices[start:end]), 1)
+        for user, start, end in zip(names, relevant.indptr[:-1], relevant.indptr[1:], strict=True)
+    })  # fmt: skip
+    run = Run({
+        user: dict(zip(map(str, row), map(float, values), strict=True))
+        for user, row, values in zip(names, items, scores, strict=True)
+    })  # fmt: skip
+    wanted = [f"ndcg@{K}", f"recall@{K}", f"hit_rate@{K}"]
+
+    def by_ranx() -> dict[str, float]:
+        found = ranx_evaluate(qrels, run, wanted, make_comparable=False)
+        return dict(zip(MEASURES, found.values(), strict=True))
+
+    def by_ours() -> dict[str, float]:
+        ranked = np.take_along_axis(items, top_k(scores, K), axis=1)
+        return {name: float(each(ranked, relevant).mean()) for name, each in MEASURES.items()}
+
+    agree(ours.mean(), by_ranx(), "ranx")
+    agree(ours.mean(), by_ours(), "ours from candidates")
+    times = alternate(
+        {
+            "evaluate": lambda: evaluate(recommender, split, K, n_bootstrap=1),
+            "the limit": lambda: limit(recommender, options.users),
+            "ours": by_ours,
+            "ranx": by_ranx,
+        },
+        options.repeats,
+    )
+    again = [cornac(recommender, split, some)["seconds"] for _ in range(options.repeats)]
+    print(
+        f"{options.users:,} users, {options.items:,} items, {options.dimensions} dimensions; "
+        f"medians of {options.repeats}, range, and times ours"
+    )
+    base = statistics.median(times["evaluate"])
+    line("ours, full ranking", times["evaluate"], base)
+    line("the product and one partial selection", times["the limit"], base)
+    factor = options.users / some
+    line(f"Cornac (by {some:,} users)", [factor * each for each in again], base)
+    print(f"from the scores of {BEST} candidates a user:")
+    base = statistics.median(times["ours"])
+    line("ours", times["ours"], base)
+    line("ranx", times["ranx"], base)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    libraries = ("cornac", "ranx", "numba", "numpy", "scipy")
+    print(
+        f"\n{platform.machine()}, {cores} cores, {platform.system()}, load "
+        f"{os.getloadavg()[0]:.1f}; Python {platform.python_version()}, "
+        + ", ".join(f"{library} {version(library)}" for library in libraries)
+    )
+
+
+if __name__ == "__main__":
+    main()
