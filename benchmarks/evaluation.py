@@ -20,18 +20,15 @@ one partial selection.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from side_by_side import Row, alternate, limits, machine, tell
 
 from mmtutorial.evaluation import Split, evaluate
 from mmtutorial.evaluation.metrics import hit_rate, ndcg, recall
@@ -127,29 +124,11 @@ def candidates(recommender: Products, split: Split) -> tuple[np.ndarray, np.ndar
     return np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
-def alternate(contenders: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list]:
-    """Let them take turns; seconds of each, the first turn left out."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(repeats + 1):
-        for name, call in contenders.items():
-            started = time.perf_counter()
-            call()
-            if turn:
-                times[name].append(time.perf_counter() - started)
-    return times
-
-
 def agree(ours: Mapping[str, float], theirs: Mapping[str, float], whose: str) -> None:
     """Refuse to go on if means differ."""
     for name in MEASURES:
         if not abs(ours[name] - theirs[name]) < 1e-6:
             raise SystemExit(f"{name}: ours {ours[name]:.8f}, {whose} {theirs[name]:.8f}")
-
-
-def line(name: str, times: list[float], base: float) -> None:
-    """Print a contender."""
-    median = statistics.median(times)
-    print(f"  {name:44}{median:10.3f} s {min(times):9.3f}–{max(times):.3f} {median / base:9.2f}×")
 
 
 def peak() -> float:
@@ -174,6 +153,7 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cornac-users", type=int, default=500)
+    parser.add_argument("--csv", help="a file to add the table to")
     parser.add_argument("--grow", action="store_true", help="ours alone, over numbers of users")
     parser.add_argument("--ours-alone", action="store_true", help="its seconds and memory")
     options = parser.parse_args()
@@ -229,27 +209,24 @@ def main() -> None:
         },
         options.repeats,
     )
-    again = [cornac(recommender, split, some)["seconds"] for _ in range(options.repeats)]
-    print(
-        f"{options.users:,} users, {options.items:,} items, {options.dimensions} dimensions; "
-        f"medians of {options.repeats}, range, and times ours"
-    )
-    base = statistics.median(times["evaluate"])
-    line("ours, full ranking", times["evaluate"], base)
-    line("the product and one partial selection", times["the limit"], base)
     factor = options.users / some
-    line(f"Cornac (by {some:,} users)", [factor * each for each in again], base)
-    print(f"from the scores of {BEST} candidates a user:")
-    base = statistics.median(times["ours"])
-    line("ours", times["ours"], base)
-    line("ranx", times["ranx"], base)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    libraries = ("cornac", "ranx", "numba", "numpy", "scipy")
-    print(
-        f"\n{platform.machine()}, {cores} cores, {platform.system()}, load "
-        f"{os.getloadavg()[0]:.1f}; Python {platform.python_version()}, "
-        + ", ".join(f"{library} {version(library)}" for library in libraries)
+    again = [
+        factor * cornac(recommender, split, some)["seconds"] for _ in range(options.repeats)
+    ]  # fmt: skip
+    ranking = (
+        f"full ranking: {options.users:,} users, {options.items:,} items, "
+        f"{options.dimensions} dimensions"
     )
+    measuring = f"from the scores of {BEST} candidates a user"
+    rows = [
+        Row(ranking, "ours", times["evaluate"]),
+        Row(ranking, "the product and one partial selection", times["the limit"]),
+        Row(ranking, f"Cornac (by {some:,} users)", again),
+        Row(measuring, "ours", times["ours"]),
+        Row(measuring, "ranx", times["ranx"]),
+    ]
+    about = machine("scipy", "cornac", "ranx", "numba")
+    tell("evaluation", rows, f"{about}; {limits()}", options.csv)
 
 
 if __name__ == "__main__":

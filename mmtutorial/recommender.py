@@ -27,6 +27,7 @@ Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one 
 REVIEWS = "review"  # the features that describe what users wrote, one row an interaction
 
 _ABOUT, _ARRAYS = "recommender.json", "arrays.npz"
+_GROUP = 32  # columns of which the highest is looked at first, in `top_k`
 
 
 class Recommender(ABC):
@@ -333,23 +334,54 @@ def top_k(scores: np.ndarray, k: int, exclude: sparse.csr_array | None = None) -
     kept = min(k, n_items)
     if kept == 0:
         return ranked
-    if kept < n_items:
-        threshold = np.partition(scores, n_items - kept, axis=1)[:, n_items - kept, None]
-        chosen = scores >= threshold
-        tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > kept)
-        if len(tied):
-            above, level = scores[tied] > threshold[tied], scores[tied] == threshold[tied]
-            room = kept - above.sum(axis=1, keepdims=True)
-            chosen[tied] = above | (level & (np.cumsum(level, axis=1) <= room))
-        candidates = np.nonzero(chosen)[1].reshape(n_users, kept)
-    else:
-        candidates = np.broadcast_to(np.arange(n_items), scores.shape)
+    candidates = _best(scores, kept)
     strengths = np.take_along_axis(scores, candidates, axis=1)
     order = np.argsort(-strengths, axis=1, kind="stable")
     best = np.take_along_axis(candidates, order, axis=1)
     worth = np.take_along_axis(strengths, order, axis=1) > -np.inf
     ranked[:, :kept] = np.where(worth, best, -1)
     return ranked
+
+
+def _best(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return each row's k highest columns, the smaller ones of equals, in order: int (n, k).
+
+    The k highest lie in the k groups of columns with the highest maxima: finding these takes one
+    pass, and few columns are left to select from.
+    """
+    n_rows, n_columns = scores.shape
+    n_groups = n_columns // _GROUP
+    if n_groups <= 6 * k:
+        return _best_of_all(scores, k)
+    grouped = scores[:, : _GROUP * n_groups].reshape(n_rows, _GROUP, n_groups)
+    tops = grouped.max(axis=1)
+    groups = np.argpartition(tops, n_groups - k, axis=1)[:, n_groups - k :]
+    columns = (np.arange(_GROUP)[:, None] * n_groups + groups[:, None, :]).reshape(n_rows, -1)
+    rest = np.arange(_GROUP * n_groups, n_columns)
+    columns = np.hstack([columns, np.broadcast_to(rest, (n_rows, len(rest)))])
+    columns.sort(axis=1)
+    values = np.take_along_axis(scores, columns, axis=1)
+    threshold = np.partition(values, values.shape[1] - k, axis=1)[:, -k, None]
+    chosen = values >= threshold
+    reaching = np.count_nonzero(tops >= threshold, axis=1)
+    tied = (np.count_nonzero(chosen, axis=1) > k) | (reaching > k)
+    found = np.empty((n_rows, k), dtype=np.int64)
+    found[~tied] = columns[~tied][chosen[~tied]].reshape(-1, k)
+    found[tied] = _best_of_all(scores[tied], k)
+    return found
+
+
+def _best_of_all(scores: np.ndarray, k: int) -> np.ndarray:
+    """Do the same by a partition of whole rows, which finds all that are equal."""
+    n_rows, n_columns = scores.shape
+    threshold = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
+    chosen = scores >= threshold
+    tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+    if len(tied):
+        above, level = scores[tied] > threshold[tied], scores[tied] == threshold[tied]
+        room = k - above.sum(axis=1, keepdims=True)
+        chosen[tied] = above | (level & (np.cumsum(level, axis=1) <= room))
+    return np.nonzero(chosen)[1].reshape(n_rows, k)
 
 
 def check_rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:

@@ -83,6 +83,20 @@ def test_top_k_equals_sorting_by_score_then_row(scores: np.ndarray, k: int, seed
     np.testing.assert_array_equal(scores, before)
 
 
+@pytest.mark.parametrize("n_items", [64 * 32, 64 * 32 + 5, 1000])
+@pytest.mark.parametrize("values", [3, 40, 10**6])
+def test_top_k_of_many_items_equals_sorting(n_items: int, values: int) -> None:
+    """With many, some and no ties, and rows in which less than k is left."""
+    generator = np.random.default_rng(values)
+    scores = generator.integers(values, size=(60, n_items)).astype(np.float32)
+    scores[50:, 4:] = -np.inf
+    scores[55:, n_items - 3 :] = values
+    order = np.lexsort((np.broadcast_to(np.arange(n_items), scores.shape), -scores), axis=1)
+    expected = np.where(np.take_along_axis(scores, order, axis=1) > -np.inf, order, -1)
+    for k in (1, 7, 10):
+        np.testing.assert_array_equal(top_k(scores, k), expected[:, :k])
+
+
 def test_top_k_refuses_what_has_no_order() -> None:
     with pytest.raises(ValueError, match="score of item row 1 for user row 0 of the block is NaN"):
         top_k(np.array([[0.0, np.nan]]), 1)
