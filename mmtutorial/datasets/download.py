@@ -4,10 +4,14 @@ A collection is a folder of files. Its *manifest*, which we ship, names each fil
 and its size. A reader's own copy (under ``MMTUTORIAL_DATA``) and a download are held to the same
 manifest, and of an archive only files that the manifest names are ever written: whatever else it
 holds, ``../`` paths and links included, stays in it.
+
+Where nobody has published a digest, the first file that arrives whole is trusted: its digest is
+recorded beside the data, and whatever comes later is held to it.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -16,7 +20,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -26,6 +30,7 @@ from urllib.parse import quote
 import joblib
 import pooch
 import requests
+from PIL import Image
 from requests.adapters import HTTPAdapter
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, track
@@ -39,6 +44,9 @@ TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 ATTEMPTS = 5  # a transfer that breaks off is taken up again so many times
 PAUSE = 1.0  # seconds before the second attempt; doubled before each further one
 CHUNK = 1 << 14  # bytes; what a broken transfer may lose
+POLITE = 0.1  # seconds between two of many small files
+LARGEST = 20_000_000  # bytes of one of many small files
+DEAF = 10  # so many of them in a row without an answer, and no more are asked for
 
 
 def cache_folder() -> Path:
@@ -75,9 +83,12 @@ class Collection:
         Of its folder, and of its manifest.
     address : str
         A zip archive that holds the files below one top folder; or the collection's only file; or,
-        ending in "/", what each file's path is appended to.
+        ending in "/", what each file's path is appended to; or "" where only a person can fetch it.
     licence, page : str
-        Its terms, and the page where a person finds it.
+        Its terms, shown before a download begins, and the page where a person finds it.
+    digests : mapping, optional
+        In place of a shipped manifest: path of each file to its SHA-256, "" where none is
+        published. Then the first that arrives whole is trusted, and recorded (`first_seen`).
 
     Examples
     --------
@@ -90,12 +101,34 @@ class Collection:
     address: str
     licence: str
     page: str
+    digests: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def manifest(self) -> dict[str, tuple[str, int]]:
-        """Path of each file within the folder: its SHA-256 and its size in bytes."""
+        """Path of each file within the folder: its SHA-256 and its size in bytes.
+
+        A digest that nobody has published is "", such a size −1.
+        """
+        if self.digests:
+            return {name: (digest, -1) for name, digest in self.digests.items()}
         shipped = resources.files("mmtutorial.datasets") / "manifests" / f"{self.name}.txt"
         return read_manifest(shipped.read_text(encoding="utf-8"))
+
+    @property
+    def first_seen(self) -> Path:
+        """The record of digests that nobody has published, as they were when first seen here."""
+        return cache_folder() / "downloads" / f"{self.name}.first-seen.txt"
+
+    @property
+    def expected(self) -> dict[str, tuple[str, int]]:
+        """The manifest, completed by the record of what was first seen."""
+        if all(digest for digest, _ in self.manifest.values()) or not self.first_seen.is_file():
+            return self.manifest
+        seen = read_manifest(self.first_seen.read_text(encoding="utf-8"))
+        return {
+            name: known if known[0] else seen.get(name, known)
+            for name, known in self.manifest.items()
+        }
 
     def obtain(self) -> Path:
         """Return the folder with all files of the manifest, downloaded if need be.
@@ -121,18 +154,19 @@ class Collection:
         folder = cache_folder() / "downloads" / self.name
         if self.missing(folder):
             self._download(folder)
+        self._record(folder)
         return folder
 
     def missing(self, folder: Path) -> list[str]:
         """Return the files of the manifest that are not in the folder as they were published."""
+        expected = self.expected
 
         def wrong(name: str) -> bool:
-            digest, size = self.manifest[name]
+            digest, size = expected[name]
             path = folder / name
-            if not path.is_file() or path.stat().st_size != size:
+            if not path.is_file() or size not in (-1, path.stat().st_size):
                 return True
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() != digest
+            return bool(digest) and _digest(path) != digest
 
         names = list(self.manifest)
         found = joblib.Parallel(n_jobs=-1, prefer="threads", batch_size=64)(
@@ -146,21 +180,66 @@ class Collection:
             state = "differs from" if (folder / missing[0]).is_file() else "is missing of"
             raise DatasetError(
                 f"{folder / missing[0]} {state} the published collection "
-                f"({len(missing)} of {len(self.manifest)} files are missing or differ): fetch it "
-                f"again from {self.page}, or remove {folder} to let it be downloaded"
+                f"({len(missing)} of {len(self.manifest)} files are missing or differ)"
+                f"{self._held_to(missing[0])}: fetch it again from {self.page}"
+                + (f", or remove {folder} to let it be downloaded" if self.address else "")
             )
+        self._record(folder)
+
+    def _held_to(self, name: str) -> str:
+        """Name the record that a file is held to, if there is no published digest of it."""
+        digest = self.expected[name][0]
+        if self.manifest[name][0] or not digest:
+            return ""
+        return (
+            f"; nobody has published a digest of it, and {self.first_seen} records the one that "
+            f"was first seen here, {digest}: remove that file if you know that {name} was renewed"
+        )
+
+    def _record(self, folder: Path) -> None:
+        """Look at files without a published digest once, and record what they are.
+
+        Raises DatasetError for one that is damaged; a downloaded one is removed.
+        """
+        unseen = [name for name, (digest, _) in self.expected.items() if not digest]
+        if not unseen:
+            return
+        for name in unseen:
+            if fault := damage(folder / name):
+                if folder.parent == self.first_seen.parent:
+                    (folder / name).unlink()
+                raise DatasetError(
+                    f"{folder / name} is not whole ({fault}): fetch it again from {self.page}"
+                )
+        seen = {
+            name: (_digest(folder / name), (folder / name).stat().st_size)
+            if name in unseen
+            else known
+            for name, known in self.expected.items()
+            if not self.manifest[name][0]
+        }
+        lines = [f"{digest} {size} {name}\n" for name, (digest, size) in seen.items()]
+        write_whole(self.first_seen, "".join(lines).encode())
 
     def _download(self, folder: Path) -> None:
         """Bring all files into the folder, or say why that cannot be done."""
+        if not self.address:
+            raise DatasetError(
+                f"{self.name} cannot be downloaded by a program. Its terms: {self.licence}. Fetch "
+                f"{', '.join(self.manifest)} by hand from {self.page}, put them into a folder "
+                f"named {self.name}, and let {DATA} name the folder above"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         Console(stderr=True).print(
             f"Downloading {self.name} ({self.licence}) from {self.address}", soft_wrap=True
         )
         pooch.get_logger().setLevel("WARNING")
         archive = folder.parent / f"{self.name}.zip"
+        wanted = next(iter(self.manifest))
         try:
             for name, address in self._addresses.items():
-                self._retrieve(address, folder / name, self.manifest[name][0])
+                wanted = name
+                self._retrieve(address, folder / name, self.expected[name][0] or None)
             if not self._addresses:
                 self._retrieve(self.address, archive)
                 unpack(archive, folder, self.manifest)
@@ -173,8 +252,9 @@ class Collection:
         ) as error:
             archive.unlink(missing_ok=True)
             raise DatasetError(
-                f"{self.name} cannot be had from {self.address} ({error}): try again later, or "
-                f"download it by hand from {self.page}, put it into a folder named {self.name}, "
+                f"{self.name} cannot be had from {self.address} ({error})"
+                f"{self._held_to(wanted)}: try again later, or download it by hand from "
+                f"{self.page}, put it into a folder named {self.name}, "
                 f"and let {DATA} name the folder above"
             ) from error
         archive.unlink(missing_ok=True)
@@ -251,6 +331,134 @@ def unpack(archive: Path, folder: Path, manifest: Mapping[str, tuple[str, int]])
             write_whole(folder / name, content)
 
 
+def damage(path: Path) -> str:
+    """Say what shows that a file is not whole, or not the file at all; "" if nothing does.
+
+    A web page in its place, and a compressed file that does not unfold; more cannot be told of a
+    file whose digest nobody has published.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (path := Path(folder) / "pairs.csv").write_text("<!DOCTYPE html><p>Log in first")
+    ...     damage(path)
+    'it is a web page'
+    """
+    with path.open("rb") as file:
+        head = file.read(64).lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page"
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path) as unfolded:
+                while unfolded.read(1 << 20):
+                    pass
+        elif path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                if wrong := archive.testzip():
+                    return f"{wrong} in it is damaged"
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        return str(error)
+    return ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch_pictures(addresses: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Bring many pictures into a folder, one after the other, and say which cannot be had.
+
+    What lies there already is not asked for again, nor is what a server said is gone: those are
+    listed in ``gone.txt``; remove it to ask again. A transfer that breaks off goes on where it
+    stopped. There is a pause of `POLITE` seconds between two; a busy server is waited for; and when
+    `DEAF` in a row get no answer, no more are asked for.
+
+    Parameters
+    ----------
+    addresses : mapping
+        Name of each file, without folders, to its address, http or https.
+    folder : Path
+        Made if need be.
+
+    Returns
+    -------
+    dict
+        Of those that are not there, the name to why. Nothing is raised for them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    gone_list = folder / "gone.txt"
+    gone: dict[str, str] = {}
+    if gone_list.is_file():
+        lines = gone_list.read_text(encoding="utf-8").splitlines()
+        gone = {name: reason for name, _, reason in (line.partition(" ") for line in lines)}
+    wanted = [name for name in addresses if not (folder / name).is_file()]
+    missing = {name: gone[name] for name in wanted if name in gone}
+    silent = 0
+    with _session() as session:
+        for name in track(
+            [name for name in wanted if name not in gone],
+            description="Downloading pictures",
+            transient=True,
+            console=Console(stderr=True),
+        ):
+            if silent >= DEAF:
+                missing[name] = f"not asked for: {DEAF} in a row had no answer"
+                continue
+            try:
+                _fetch_picture(session, addresses[name], folder / name)
+                silent = 0
+            except requests.HTTPError as error:
+                silent = 0
+                missing[name] = f"HTTP {error.response.status_code}"
+                if error.response.status_code in (404, 410):
+                    gone[name] = missing[name]
+                    listed = "".join(f"{each} {reason}\n" for each, reason in gone.items())
+                    write_whole(gone_list, listed.encode())
+            except (requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+                missing[name] = f"{addresses[name]!r} is no address"
+            except requests.RequestException as error:
+                silent += 1
+                missing[name] = type(error).__name__
+            except ValueError as error:
+                silent = 0
+                missing[name] = str(error)
+            time.sleep(POLITE)
+    return missing
+
+
+def _fetch_picture(session: requests.Session, address: str, path: Path) -> None:
+    """Bring one picture to its place; raises ValueError for one too large or that is none."""
+    part, tag = path.with_name(path.name + ".part"), path.with_name(path.name + ".etag")
+
+    def tell(done: int, total: int | None) -> None:
+        if max(done, total or 0) > LARGEST:
+            part.unlink(missing_ok=True)
+            tag.unlink(missing_ok=True)
+            raise ValueError(f"larger than {LARGEST:,} bytes")
+
+    for attempt in (1, 2):
+        try:
+            _transfer(session, address, part, tag, tell)
+            break
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+        ):
+            if attempt == 2:
+                raise
+            time.sleep(PAUSE)
+    tag.unlink(missing_ok=True)
+    try:
+        with Image.open(part) as picture:
+            picture.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        part.unlink()
+        raise ValueError("not a picture") from error
+    os.replace(part, path)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file at once, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -275,19 +483,7 @@ def resuming(part: Path) -> Callable[[str, Any, Any], None]:
     tag = part.with_suffix(".etag")
 
     def download(address: str, output: Any, _: Any) -> None:
-        busy = Retry(
-            total=None,
-            connect=0,
-            read=0,
-            other=0,
-            status=ATTEMPTS - 1,
-            status_forcelist=[429, 500, 502, 503, 504],
-            backoff_factor=PAUSE,
-            raise_on_status=False,
-        )
-        with requests.Session() as session, _progress() as progress:
-            session.mount("http://", HTTPAdapter(max_retries=busy))
-            session.mount("https://", HTTPAdapter(max_retries=busy))
+        with _session() as session, _progress() as progress:
             task = progress.add_task(part.stem, total=None)
 
             def tell(done: int, total: int | None) -> None:
@@ -309,6 +505,24 @@ def resuming(part: Path) -> Callable[[str, Any, Any], None]:
         tag.unlink(missing_ok=True)
 
     return download
+
+
+def _session() -> requests.Session:
+    """Open a session that asks a busy server again, after as long as it says."""
+    busy = Retry(
+        total=None,
+        connect=0,
+        read=0,
+        other=0,
+        status=ATTEMPTS - 1,
+        status_forcelist=[429, 500, 502, 503, 504],
+        backoff_factor=PAUSE,
+        raise_on_status=False,
+    )
+    session = requests.Session()
+    session.mount("http://", HTTPAdapter(max_retries=busy))
+    session.mount("https://", HTTPAdapter(max_retries=busy))
+    return session
 
 
 def _transfer(
