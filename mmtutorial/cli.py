@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,16 +37,23 @@ def main() -> None:
 
 @app.command()
 def data(
-    name: Annotated[str, typer.Argument(help="shop, garments or lastfm")],
+    name: Annotated[
+        str,
+        typer.Argument(help="shop, garments, lastfm, amazon-reviews, mmrec-published or microlens"),
+    ],
     out: Annotated[Path, typer.Option(help="the folder to write; made if it does not exist")],
     seed: Annotated[int, typer.Option(help="one seed in, the same data out")] = 0,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="an option of that data set, such as images=500; repeatable"),
+    ] = None,
 ) -> None:
     """Write a data set as a folder to look at: tables, pictures and sounds."""
     from mmtutorial import datasets
 
     try:
         console.print(f"Making {name}, or taking it from the cache", soft_wrap=True)
-        made = datasets.load(name, seed=seed)
+        made = datasets.load(name, seed=seed, **_options(options or []))
         console.print(f"Writing {out}", soft_wrap=True)
         made.save(out)
     except (datasets.DatasetError, ValueError, OSError) as fault:
@@ -132,6 +140,24 @@ def reproduce(
     for text in faults:
         console.print(text, style="red", soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(bool(faults))
+
+
+def _options(given: list[str]) -> dict[str, Any]:
+    """Read options such as images=500, edition=100k or covers=true.
+
+    >>> _options(["images=500", "edition=100k", "covers=true"])
+    {'images': 500, 'edition': '100k', 'covers': True}
+    """
+    options: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not (name.isidentifier() and equals):
+            raise ValueError(f"--set {each!r} is no option: write it as in --set images=500")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
 
 
 def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmtutorial.datasets.amazon_reviews import amazon_reviews
 from mmtutorial.datasets.dataset import (
     MODALITIES,
     Dataset,
@@ -14,8 +17,10 @@ from mmtutorial.datasets.dataset import (
     validate_folder,
 )
 from mmtutorial.datasets.garments import garments
-from mmtutorial.datasets.lastfm import lastfm
+from mmtutorial.datasets.lastfm import lastfm, lastfm_friends
+from mmtutorial.datasets.microlens import microlens
 from mmtutorial.datasets.mmrec import read_mmrec
+from mmtutorial.datasets.mmrec_published import mmrec_published
 from mmtutorial.datasets.shop import shop
 from mmtutorial.datasets.simulate import simulate
 
@@ -25,16 +30,29 @@ __all__ = [
     "DatasetError",
     "Fault",
     "Truth",
+    "amazon_reviews",
     "garments",
     "lastfm",
+    "lastfm_friends",
     "load",
+    "microlens",
+    "mmrec_published",
     "read_mmrec",
     "shop",
     "simulate",
     "validate_folder",
 ]
 
-MAKERS = {"shop": shop, "garments": garments, "lastfm": lastfm}
+# By name everywhere, notebooks and experiments included: made from files whose digests we ship.
+MAKERS: dict[str, Callable[..., Dataset]] = {"shop": shop, "garments": garments, "lastfm": lastfm}
+# By name in `load` and `mmtutorial data`. What is in them can differ from reader to reader (files
+# without a published digest, pictures that are gone), so measurements take their folder, whose
+# content they note: `mmtutorial data amazon-reviews --out DIR` first.
+PUBLIC: dict[str, Callable[..., Dataset]] = {
+    "amazon-reviews": amazon_reviews,
+    "mmrec-published": mmrec_published,
+    "microlens": microlens,
+}
 
 
 def load(name: str | Path, **options: Any) -> Dataset:
@@ -43,26 +61,33 @@ def load(name: str | Path, **options: Any) -> Dataset:
     Parameters
     ----------
     name : str or Path
-        "shop", "garments", "lastfm", or the path of a folder that holds a dataset.json.
+        "shop", "garments", "lastfm", "amazon-reviews", "mmrec-published", "microlens", or the path
+        of a folder that holds a dataset.json.
     **options
-        Passed to `shop`, `garments` or `lastfm`, such as ``seed``; a folder takes none.
+        Passed to the function of that name, such as ``seed``; a folder takes none.
 
     Raises
     ------
     DatasetError
-        If the name is neither, or the folder cannot be read.
+        If the name is neither, the data set has no such option, or it cannot be read.
 
     Examples
     --------
     >>> load("shop", n_items=40, n_users=30).n_items
     40
     """
-    if name in MAKERS:
-        return MAKERS[str(name)](**options)
+    makers = {**MAKERS, **PUBLIC}
+    if name in makers:
+        maker = makers[str(name)]
+        try:
+            inspect.signature(maker).bind(**options)
+        except TypeError as error:
+            raise DatasetError(f"{name} takes other options: {error}") from error
+        return maker(**options)
     folder = Path(name)
     if not folder.is_dir():
         raise DatasetError(
-            f"{name!r} is neither a data set ({', '.join(MAKERS)}) nor a folder: "
+            f"{name!r} is neither a data set ({', '.join(makers)}) nor a folder: "
             "check the spelling, or give the path of a folder that holds a dataset.json"
         )
     if options:
