@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import threading
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +50,8 @@ class Site:
     files: dict[str, bytes] = field(default_factory=dict)
     break_after: list[int] = field(default_factory=list)  # bytes; one a request, then none
     statuses: list[int] = field(default_factory=list)  # answered first, one a request
+    lengths: list[int] = field(default_factory=list)  # added to Content-Length; one a request
+    stalls: list[float] = field(default_factory=list)  # seconds of silence half-way; one a request
     ranges: bool = True
     tags: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)  # path, Range header
@@ -73,12 +77,20 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     self.send_error(416)
                     return
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
+            wrong = site.lengths.pop(0) if site.lengths else 0
+            self.send_header("Content-Length", str(len(content) - start + wrong))
             if site.tags:
                 self.send_header("ETag", tag)
             self.end_headers()
             end = start + site.break_after.pop(0) if site.break_after else len(content)
-            self.wfile.write(content[start:end])
+            if site.stalls:
+                half = (start + end) // 2
+                self.wfile.write(content[start:half])
+                self.wfile.flush()
+                time.sleep(site.stalls.pop(0))
+                start = half
+            with contextlib.suppress(ConnectionError):  # who waited has gone away
+                self.wfile.write(content[start:end])
 
         def log_message(self, *_: object) -> None:
             pass

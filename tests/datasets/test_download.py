@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import re
@@ -12,10 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmtutorial.datasets import download
 from mmtutorial.datasets.dataset import DatasetError
-from mmtutorial.datasets.download import cache_folder, read_manifest, unpack
+from mmtutorial.datasets.download import (
+    Collection,
+    cache_folder,
+    fetch_pictures,
+    read_manifest,
+    unpack,
+)
 from tests.datasets.conftest import Made, Site, manifest_of, zipped
 
 FILES = {
@@ -248,3 +256,214 @@ def test_files_are_had_one_by_one_below_an_address(site: Site, cache: Path) -> N
     assert contents(cache) == {f"things/{name}": data for name, data in odd.items()}
     asked = [path for path, _ in site.asked]
     assert asked.count("/raw/a/two.bin") == 1  # what had arrived was kept
+
+
+def test_more_or_less_than_was_promised_is_not_taken_for_the_file(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.files["/things.zip"] = zipped(FILES)
+    site.lengths = [50]  # more than comes
+    assert contents(things(site).obtain()) == FILES
+    site.files["/t"] = b"0123456789"
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
+    for lengths in ([5, 5], [-3]):  # less is all that arrives: the digest tells
+        site.lengths = lengths
+        collection = Made(f"t{len(lengths)}", f"{site.address}/t", "CC0", "p", {"t": b"0123456789"})
+        with pytest.raises(DatasetError, match="cannot be had"):
+            collection.obtain()
+        assert contents(collection.obtain()) == {"t": b"0123456789"}
+
+
+def test_bytes_that_stop_coming_are_asked_for_again(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", (5, 0.2))
+    site.files["/things.zip"] = whole = zipped(FILES)
+    site.stalls = [0.6, 0.6]
+    assert contents(things(site).obtain()) == FILES
+    starts = [int(re.sub(r"\D", "", wanted) or 0) for _, wanted in site.asked]
+    assert len(starts) == 3
+    assert 0 == starts[0] < len(whole) // 3 < starts[1] < starts[2]  # half, then half of the rest
+
+
+def test_the_terms_are_shown_before_anything_is_asked_for(
+    site: Site, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.statuses = [404]
+    with pytest.raises(DatasetError):
+        Made("things", f"{site.address}/t", "for research only", "page", FILES).obtain()
+    shown = capsys.readouterr().err
+    assert f"Downloading things (for research only) from {site.address}/t" in shown
+
+
+PAIRS = b"user,item\n1,2\n"
+UNKNOWN = {"pairs.csv": "", "meta/all.gz": "", "known.txt": hashlib.sha256(b"known").hexdigest()}
+
+
+@pytest.fixture
+def unknown(site: Site) -> Collection:
+    """A collection of three files, of which nobody has published the digests of two."""
+    site.files = {
+        "/raw/pairs.csv": PAIRS,
+        "/raw/meta/all.gz": gzip.compress(b"words " * 1000, mtime=0),
+        "/raw/known.txt": b"known",
+    }
+    return Collection("unknown", f"{site.address}/raw/", "CC0", "the page", digests=UNKNOWN)
+
+
+def test_what_is_seen_first_is_trusted_and_held_to(
+    site: Site, cache: Path, unknown: Collection
+) -> None:
+    folder = unknown.obtain()
+    record = cache / "unknown.first-seen.txt"
+    assert read_manifest(record.read_text()) == manifest_of(
+        {name: site.files[f"/raw/{name}"] for name in ("pairs.csv", "meta/all.gz")}
+    )
+    assert unknown.obtain() == folder and len(site.asked) == 3
+    (folder / "pairs.csv").write_bytes(PAIRS[:-2] + b"3\n")  # what lies here has changed
+    assert (unknown.obtain() / "pairs.csv").read_bytes() == PAIRS
+    assert len(site.asked) == 4
+    site.files["/raw/pairs.csv"] = b"user,item\n9,9\n"  # what the publisher has has changed
+    (folder / "pairs.csv").unlink()
+    with pytest.raises(DatasetError, match=r"unknown cannot be had .*nobody has published") as told:
+        unknown.obtain()
+    for words in (str(record), hashlib.sha256(PAIRS).hexdigest(), "if you know that pairs.csv was"):
+        assert words in str(told.value)
+    assert not (folder / "pairs.csv").exists()
+    record.unlink()
+    assert (unknown.obtain() / "pairs.csv").read_bytes() == b"user,item\n9,9\n"
+
+
+def test_a_published_digest_is_held_to_from_the_first(
+    site: Site, cache: Path, unknown: Collection
+) -> None:
+    site.files["/raw/known.txt"] = b"forged"
+    with pytest.raises(DatasetError, match="unknown cannot be had") as told:
+        unknown.obtain()
+    assert "nobody has published" not in str(told.value)
+    assert not (cache / "unknown.first-seen.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("meta/all.gz", gzip.compress(b"words " * 1000)[:-9], "end-of-stream"),
+        ("meta/all.gz", b"not gzip", "Not a gzipped file"),
+        ("pairs.csv", b"\n <!DOCTYPE HTML><p>Log in", "it is a web page"),
+    ],
+)
+def test_what_is_not_whole_is_never_trusted(
+    site: Site, cache: Path, unknown: Collection, name: str, content: bytes, words: str
+) -> None:
+    good, site.files[f"/raw/{name}"] = site.files[f"/raw/{name}"], content
+    with pytest.raises(DatasetError, match=f"{name} is not whole .*{words}.*: fetch it again from"):
+        unknown.obtain()
+    assert not (cache / "unknown.first-seen.txt").exists()
+    site.files[f"/raw/{name}"] = good
+    assert (unknown.obtain() / name).read_bytes() == good
+
+
+def test_a_readers_copy_is_trusted_once_and_held_to(
+    site: Site,
+    cache: Path,
+    unknown: Collection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = tmp_path / "own"
+    (own / "unknown" / "meta").mkdir(parents=True)
+    for name in UNKNOWN:
+        (own / "unknown" / name).write_bytes(site.files[f"/raw/{name}"])
+    monkeypatch.setenv("MMTUTORIAL_DATA", str(own))
+    assert unknown.obtain() == unknown.obtain() == own / "unknown"
+    assert site.asked == []
+    assert sorted(contents(own)) == sorted(f"unknown/{name}" for name in UNKNOWN)
+    (own / "unknown" / "pairs.csv").write_bytes(b"other")
+    with pytest.raises(DatasetError, match=r"pairs\.csv differs .*first-seen\.txt records") as told:
+        unknown.obtain()
+    assert hashlib.sha256(PAIRS).hexdigest() in str(told.value)
+    (cache / "unknown.first-seen.txt").unlink()
+    (own / "unknown" / "meta" / "all.gz").write_bytes(b"not gzip")
+    with pytest.raises(DatasetError, match=r"all\.gz is not whole"):
+        unknown.obtain()
+    assert (own / "unknown" / "meta" / "all.gz").exists()  # it is the reader's
+
+
+def test_what_only_a_person_can_fetch_is_told(site: Site, cache: Path) -> None:
+    files = {"baby.inter": "", "text_feat.npy": ""}
+    collection = Collection("mmrec-baby", "", "no licence", "https://drive/x", digests=files)
+    with pytest.raises(DatasetError) as told:
+        collection.obtain()
+    assert "Its terms: no licence. Fetch baby.inter, text_feat.npy by hand" in str(told.value)
+    assert "from https://drive/x, put them into a folder named mmrec-baby" in str(told.value)
+    assert not cache.exists()
+
+
+def jpeg(colour: int) -> bytes:
+    """A picture of noise, which is some kilobytes large."""
+    memory = io.BytesIO()
+    noise = np.random.default_rng(colour).integers(0, 255, (150, 150, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(memory, "JPEG")
+    return memory.getvalue()
+
+
+@pytest.fixture
+def polite(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note pauses instead of making them."""
+    pauses: list[float] = []
+    monkeypatch.setattr(download.time, "sleep", pauses.append)
+    return pauses
+
+
+def test_pictures_are_brought_and_what_cannot_be_had_is_told(
+    site: Site, tmp_path: Path, polite: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "LARGEST", 60_000)
+    monkeypatch.setattr(download, "CHUNK", 1 << 10)
+    site.files = {
+        "/a": jpeg(1),
+        "/b": jpeg(2),
+        "/page": b"<html>Sorry</html>",
+        "/cut": jpeg(3)[:9000],
+        "/huge": b"x" * 70_000,
+    }
+    names = {"a.jpg": "/a", "b.jpg": "/b", "page.jpg": "/page", "cut.jpg": "/cut"}
+    names |= {"huge.jpg": "/huge", "lost.jpg": "/nowhere"}
+    addresses = {name: site.address + path for name, path in names.items()}
+    addresses["ftp.jpg"] = "ftp://127.0.0.1/a"
+    site.break_after = [5000]
+    missing = fetch_pictures(addresses, tmp_path / "images")
+    assert missing == {
+        "page.jpg": "not a picture",
+        "cut.jpg": "not a picture",
+        "huge.jpg": "larger than 60,000 bytes",
+        "lost.jpg": "HTTP 404",
+        "ftp.jpg": "'ftp://127.0.0.1/a' is no address",
+    }
+    gone = b"lost.jpg HTTP 404\n"
+    assert contents(tmp_path / "images") == {"a.jpg": jpeg(1), "b.jpg": jpeg(2), "gone.txt": gone}
+    assert [path for path, _ in site.asked[:2]] == ["/a", "/a"]
+    assert site.asked[1][1].startswith("bytes=")  # it went on where it had stopped
+    assert polite.count(download.POLITE) == len(addresses)
+
+
+def test_neither_what_is_there_nor_what_is_gone_is_asked_for_again(
+    site: Site, tmp_path: Path, polite: list[float]
+) -> None:
+    site.files = {"/a": jpeg(1)}
+    addresses = {"a.jpg": f"{site.address}/a", "b.jpg": f"{site.address}/b"}
+    assert fetch_pictures(addresses, tmp_path) == {"b.jpg": "HTTP 404"}
+    site.files["/b"] = jpeg(2)
+    assert fetch_pictures(addresses, tmp_path) == {"b.jpg": "HTTP 404"}
+    assert len(site.asked) == 2
+    (tmp_path / "gone.txt").unlink()
+    assert fetch_pictures(addresses, tmp_path) == {}
+
+
+def test_a_server_that_is_not_there_is_left_alone(tmp_path: Path, polite: list[float]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/x.jpg"
+    missing = fetch_pictures({f"{number}.jpg": address for number in range(15)}, tmp_path)
+    told = list(missing.values())
+    assert told == ["ConnectionError"] * 10 + ["not asked for: 10 in a row had no answer"] * 5
