@@ -40,6 +40,24 @@ def test_data_writes_a_folder_that_check_finds_good(tmp_path: Path) -> None:
     assert "images/p0001.png: the file is empty (items.csv, row 3)" in result.output
 
 
+def test_data_hands_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {}
+
+    def made(seed: int = 0, *, images: int = 0, category: str = "") -> datasets.Dataset:
+        given.update(seed=seed, images=images, category=category)
+        return datasets.shop(n_items=40, n_users=30)
+
+    monkeypatch.setitem(datasets.PUBLIC, "amazon-reviews", made)
+    command = ["data", "amazon-reviews", "--out", str(tmp_path / "out"), "--seed", "4"]
+    result = RUNNER.invoke(app, [*command, "--set", "images=5", "--set", "category=All_Beauty"])
+    assert result.exit_code == 0, result.output
+    assert given == {"seed": 4, "images": 5, "category": "All_Beauty"}
+    for option, words in (("images", "is no option"), ("pictures=5", "unexpected keyword")):
+        result = RUNNER.invoke(app, [*command, "--set", option])
+        assert result.exit_code == 1
+        assert words in result.output
+
+
 @pytest.mark.usefixtures("small_shop")
 def test_data_writes_nothing_over_other_things(tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("dear")
@@ -52,7 +70,7 @@ def test_data_writes_nothing_over_other_things(tmp_path: Path) -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     result = RUNNER.invoke(app, ["data", "shoop", "--out", str(tmp_path / "x")])
     assert result.exit_code == 1
-    assert "'shoop' is neither a data set (shop, garments, lastfm) nor a folder" in result.output
+    assert "'shoop' is neither a data set (shop, garments, lastfm, " in result.output
 
 
 def test_check_says_that_a_folder_is_not_there() -> None:
@@ -162,4 +180,4 @@ def test_a_request_that_cannot_be_met_is_explained(arguments: list[str], message
 def test_recommend_names_the_data_sets() -> None:
     result = RUNNER.invoke(app, ["recommend", "--dataset", "shoop", "--user", "u01"])
     assert result.exit_code == 1
-    assert "'shoop' is neither a data set (shop, garments, lastfm) nor a folder" in result.output
+    assert "'shoop' is neither a data set (shop, garments, lastfm, " in result.output

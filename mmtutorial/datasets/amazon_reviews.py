@@ -183,7 +183,7 @@ def _reviews(folder: Path, name: str, core: int, faults: list[Fault]) -> pd.Data
     columns = ["user_id", "parent_asin", "timestamp", "rating", "line"]
     rows = [tuple(entry[key] for key in columns) for entry in _lines(folder, name, REVIEW, faults)]
     log = pd.DataFrame(rows, columns=["user", "item", "timestamp", "rating", "line"])
-    if log.empty:
+    if log.empty and not faults:
         faults.append(Fault(name, None, "holds no review", "fetch the file again"))
     if faults:
         raise DatasetError.of(folder, faults)
@@ -199,7 +199,7 @@ def _reviews(folder: Path, name: str, core: int, faults: list[Fault]) -> pd.Data
     for entry in _lines(folder, name, REVIEW, faults):
         if entry["line"] in kept:
             words.append(_joined([entry.get("title"), entry.get("text")]))
-            verified.append(int(bool(entry.get("verified_purchase"))))
+            verified.append(float(bool(entry.get("verified_purchase"))))
     log["timestamp"] = log["timestamp"].astype(np.int64) // 1000
     return log.assign(review=words, verified=verified).drop(columns="line")
 

@@ -1,0 +1,126 @@
+"""What MMRec publishes, on small files of exactly its layout."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmtutorial.datasets import DatasetError, mmrec_published
+from mmtutorial.evaluation import default_split
+
+MODULE = importlib.import_module("mmtutorial.datasets.mmrec_published")  # the name is the function
+TABLE = """userID\titemID\trating\ttimestamp\tx_label
+0\t0\t5.0\t1371081600\t0
+0\t1\t4.0\t1371081700\t1
+0\t2\t5.0\t1371081800\t2
+1\t2\t3.5\t1371081500\t0
+1\t0\t1.0\t1371081600\t0
+1\t3\t2.0\t1371081900\t2
+"""
+CODES = "asin\titemID\nB0\t0\nB1\t1\nB2\t2\nB3\t3\n"
+
+
+@pytest.fixture
+def folder(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Baby's folder as a reader has put it there, in small."""
+    small = MODULE.Published("https://drive/baby", 2, 4, 6)
+    monkeypatch.setattr(MODULE, "PUBLISHED", {"baby": small, "microlens": small})
+    place = tmp_path / "own" / "mmrec-baby"
+    place.mkdir(parents=True)
+    (place / "baby.inter").write_text(TABLE)
+    np.save(place / "text_feat.npy", np.arange(8, dtype=np.float32).reshape(4, 2))
+    np.save(place / "image_feat.npy", np.ones((4, 3)))
+    (place / "user_graph_dict.npy").write_bytes(b"not read")
+    monkeypatch.setenv("MMTUTORIAL_DATA", str(tmp_path / "own"))
+    return place
+
+
+def test_the_published_split_and_features_are_read(folder: Path) -> None:
+    data = mmrec_published(seed=3)
+    split = default_split(data)
+    assert [len(part) for part in (split.train, split.validation, split.test)] == [3, 1, 2]
+    assert data.features["text"].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert data.features["image"].shape == (4, 3)
+    assert data.items["item"].tolist() == ["0", "1", "2", "3"]
+    assert (data.name, data.interactions["timestamp"].max()) == ("mmrec-baby", 1371081900)
+    assert "no licence is stated" in data.licence and "https://drive/baby" in data.source
+
+
+@pytest.mark.parametrize("mark", ["\t", ","])
+def test_items_have_the_shops_codes_where_the_table_of_them_is_there(
+    folder: Path, mark: str
+) -> None:
+    (folder / "i_id_mapping.csv").write_text(CODES.replace("\t", mark))
+    data = mmrec_published()
+    assert data.items["item"].tolist() == data.items["title"].tolist() == ["B0", "B1", "B2", "B3"]
+    last = data.interactions.iloc[-1]
+    assert (last["user"], last["item"], last["part"]) == ("1", "B3", "test")
+    assert data.validate() == []
+
+
+@pytest.mark.parametrize(
+    "codes, words",
+    [
+        (CODES.replace("B3", "B2"), "does not give each itemID a code of its own"),
+        (CODES.replace("\t3", "\t4"), "does not give each itemID a code of its own"),
+        (CODES.replace("asin", "code"), r"lacks the columns \['asin'\]"),
+    ],
+)
+def test_a_wrong_table_of_codes_is_refused(folder: Path, codes: str, words: str) -> None:
+    (folder / "i_id_mapping.csv").write_text(codes)
+    with pytest.raises(DatasetError, match=words):
+        mmrec_published()
+
+
+def test_milliseconds_are_told_by_their_size(folder: Path) -> None:
+    place = folder.rename(folder.with_name("mmrec-microlens"))
+    table = TABLE.replace("00\t0\n", "00999\t0\n").replace("00\t1\n", "00999\t1\n")
+    (place / "microlens.inter").write_text(table.replace("00\t2\n", "00999\t2\n"))
+    assert mmrec_published(name="microlens").interactions["timestamp"].max() == 1371081900
+
+
+def test_other_files_than_the_published_ones_are_told_apart(folder: Path) -> None:
+    (folder / "baby.inter").write_text(TABLE + "1\t1\t2.0\t1371081950\t2\n")
+    with pytest.raises(DatasetError, match="holds 7 interactions, and the published one 6: fetch"):
+        mmrec_published()
+
+
+def test_features_of_another_length_are_refused(folder: Path) -> None:
+    np.save(folder / "image_feat.npy", np.ones((3, 3)))
+    with pytest.raises(DatasetError, match=r"image_feat\.npy: has 3 rows for 4 items"):
+        mmrec_published()
+
+
+def test_a_file_that_changes_after_it_was_first_read_is_refused(folder: Path) -> None:
+    mmrec_published()
+    np.save(folder / "image_feat.npy", np.zeros((4, 3)))
+    with pytest.raises(DatasetError, match=r"image_feat\.npy differs from .*first-seen\.txt"):
+        mmrec_published()
+
+
+def test_what_is_missing_is_told_with_its_address(folder: Path) -> None:
+    (folder / "text_feat.npy").unlink()
+    with pytest.raises(DatasetError, match=r"text_feat\.npy is missing .* again from https://dri"):
+        mmrec_published()
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    with pytest.raises(DatasetError) as told:
+        mmrec_published()
+    for words in (
+        "Its terms: no licence is stated; made from Amazon product data 2014",
+        "Fetch baby.inter, text_feat.npy, image_feat.npy by hand from https://drive/baby",
+        "named mmrec-baby, and let MMTUTORIAL_DATA name the folder above",
+    ):
+        assert words in str(told.value)
+    with pytest.raises(ValueError, match="name is 'food'; MMRec publishes baby, microlens"):
+        mmrec_published(name="food")
+
+
+def test_the_published_sizes_are_those_of_the_papers() -> None:
+    found = {name: (each.users, each.items) for name, each in MODULE.PUBLISHED.items()}
+    assert found["clothing"] == (39387, 23033) and found["baby"] == (19445, 7050)
+    assert MODULE.mmrec_collection("baby").address == ""
