@@ -12,6 +12,7 @@ MicroLens-50k_covers.zip            MicroLens-50k_covers/{item}.jpg
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shutil
 import zipfile
@@ -156,7 +157,7 @@ def _titles(folder: Path, name: str, headed: bool, faults: list[Fault]) -> dict[
         faults.append(Fault(name, None, f"not UTF-8: {error.reason}", "fetch the file again"))
         return {}
     titles: dict[str, str] = {}
-    for row, cells in enumerate(csv.reader(text.splitlines(keepends=True)), start=1):
+    for row, cells in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
         if not cells or (headed and row == 1):
             if cells and cells != ["item", "title"]:
                 message = f"the header is {cells}, and not item,title"
@@ -179,14 +180,14 @@ def _covers(edition: str, videos: list[str], place: Path) -> list[str]:
     archive = microlens_collection(edition, "covers")
     path = archive.obtain() / next(iter(archive.manifest))
     with zipfile.ZipFile(path) as opened:
-        entries = {entry.filename.rpartition("/")[2]: entry for entry in opened.infolist()}
+        entries = {entry.filename: entry for entry in opened.infolist()}
         for video in track(
             [video for video in videos if not (place / "images" / f"{video}.jpg").is_file()],
             description="Unpacking covers",
             transient=True,
             console=Console(stderr=True),
         ):
-            entry = entries.get(f"{video}.jpg")
+            entry = entries.get(f"{path.stem}/{video}.jpg", entries.get(f"{video}.jpg"))
             if entry is not None and 0 < entry.file_size <= LARGEST:
                 write_whole(place / "images" / f"{video}.jpg", opened.read(entry))
     return _there(videos, place, "images", {video: f"{video}.jpg" for video in videos})

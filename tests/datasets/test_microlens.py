@@ -28,7 +28,7 @@ lines"
 """
 TITLES_100K = """7,Cats, dogs, without quotes
 9,A cat
-8,Nobody comments on me
+8,Nobody comments\u2028on me
 """
 
 
@@ -78,7 +78,7 @@ def test_the_larger_edition_has_titles_without_header_or_quotes(published: Site)
     data = microlens(edition="100k")
     assert data.items[["item", "title", "text"]].values.tolist() == [
         ["7", "Cats, dogs, without quotes", "Cats, dogs, without quotes"],
-        ["8", "Nobody comments on me", "Nobody comments on me"],
+        ["8", "Nobody comments\u2028on me", "Nobody comments\u2028on me"],
         ["9", "A cat", "A cat"],
         ["10", "10", ""],  # commented on, and without a title
     ]
@@ -169,7 +169,7 @@ def test_what_is_wrong_is_named(published: Site, kind: str) -> None:
 
 
 def test_titles_that_are_not_utf8_are_refused(published: Site) -> None:
-    broken = TITLES.encode("gbk")
+    broken = TITLES.encode().replace(b"#", b"\xff")
     published.files["/MicroLens-50k-Dataset/MicroLens-50k_titles.csv"] = broken
     with pytest.raises(DatasetError, match=r"MicroLens-50k_titles\.csv: not UTF-8"):
         microlens()
