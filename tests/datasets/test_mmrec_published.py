@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtutorial.datasets import DatasetError, mmrec_published
-from mmtutorial.evaluation import default_split
+from mmtutorial.datasets import DatasetError, mmrec_published, read_mmrec
+from mmtutorial.evaluation import default_split, evaluate
+from mmtutorial.recommender import Recommender
 
 MODULE = importlib.import_module("mmtutorial.datasets.mmrec_published")  # the name is the function
 TABLE = """userID\titemID\trating\ttimestamp\tx_label
@@ -124,3 +125,53 @@ def test_the_published_sizes_are_those_of_the_papers() -> None:
     found = {name: (each.users, each.items) for name, each in MODULE.PUBLISHED.items()}
     assert found["clothing"] == (39387, 23033) and found["baby"] == (19445, 7050)
     assert MODULE.mmrec_collection("baby").address == ""
+
+
+class Given(Recommender):
+    """Scores that are given."""
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self.scores = scores
+
+    def _learn(self, *_: object) -> None:
+        pass
+
+    def _score(self, users: np.ndarray) -> np.ndarray:
+        return self.scores[users]
+
+
+def test_our_measures_are_those_of_the_published_figures(tmp_path: Path) -> None:
+    """Recall and NDCG as MMRec defines them: all items ranked, those of training left out alone."""
+    draw = np.random.default_rng(3)
+    n_users, n_items, k = 40, 60, 10
+    rows = []
+    for user in range(n_users):
+        taken = draw.permutation(n_items)[: draw.integers(8, 30)]
+        parts = [0, 1, 2, 2, *draw.choice(3, len(taken) - 4, p=[0.5, 0.2, 0.3])]
+        rows += [f"{user}\t{item}\t{part}" for item, part in zip(taken, parts, strict=True)]
+    assert {int(row.split("\t")[1]) for row in rows} == set(range(n_items))
+    (tmp_path / "x.inter").write_text("userID\titemID\tx_label\n" + "\n".join(rows) + "\n")
+    split = default_split(read_mmrec(tmp_path))
+    scores = draw.normal(size=(n_users, n_items)).astype(np.float32)
+    order = [split.train.items.tolist().index(str(item)) for item in range(n_items)]
+    users = [split.train.users.tolist().index(str(user)) for user in range(n_users)]
+
+    recall, ndcg = [], []
+    for user in range(n_users):
+        label = {
+            int(item): part for u, item, part in (r.split("\t") for r in rows) if int(u) == user
+        }
+        left = [item for item in np.argsort(-scores[user]) if label.get(item) != "0"][:k]
+        hits = [label.get(item) == "2" for item in left]
+        n_relevant = list(label.values()).count("2")
+        gains = 1 / np.log2(np.arange(2, k + 2))
+        recall.append(sum(hits) / n_relevant)
+        ndcg.append(gains[hits].sum() / gains[: min(k, n_relevant)].sum())
+    ours = np.empty_like(scores)
+    ours[np.ix_(users, order)] = scores
+    found = evaluate(Given(ours).fit(split.train), split, k=k, exclude=("train",)).per_user
+    assert len(found) == n_users
+    assert found["recall"].mean() == pytest.approx(np.mean(recall))
+    assert found["ndcg"].mean() == pytest.approx(np.mean(ndcg))
+    other = evaluate(Given(ours).fit(split.train), split, k=k).per_user  # our own rule is another
+    assert other["recall"].mean() > found["recall"].mean()
