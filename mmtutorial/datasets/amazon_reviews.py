@@ -77,7 +77,7 @@ def amazon_reviews(
         As the publisher spells it, such as "All_Beauty" or "Video_Games".
     core : int
         Keep users and products with at least so many reviews, repeated until all have them (the
-        k-core); 1 keeps all. The publisher's own benchmarks use 1 and 5.
+        k-core); 1 keeps all. The publisher's own benchmarks keep all, or the 5-core.
     images : int
         For how many products to download the main picture, drawn at random; what is there already
         is used in any case. A picture that cannot be had is left out, and told of on stderr.
@@ -88,8 +88,8 @@ def amazon_reviews(
         ``items``: the product's code (``parent_asin``, which its colours and sizes share), title,
         and as ``text`` title, features and description, one a line; ``image``; ``price`` (dollars,
         NaN where none is known) and ``store``. ``interactions``: rating 1 to 5, review (title and
-        text), and ``verified`` (1 where Amazon knows of the purchase, else 0). Of several reviews
-        of a product by one user, the earliest is kept, as the publisher's benchmarks do. A
+        text), and ``verified`` (1.0 where Amazon knows of the purchase, else 0.0). Of several
+        reviews of a product by one user, the earliest is kept, as the publisher's benchmarks do. A
         product's mean rating and number of ratings are left out: they count what is to be
         predicted; so are votes for reviews.
 
