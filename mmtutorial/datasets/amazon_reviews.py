@@ -66,8 +66,8 @@ def amazon_reviews(
     """Read a category of Amazon Reviews 2023.
 
     The two files are taken from ``MMTUTORIAL_DATA``, or downloaded once (All_Beauty: 134 MB). They
-    are read from beginning to end each time, as many reviews as All_Beauty has in about a minute and
-    1 GB of memory: save what you go on with.
+    are read from beginning to end each time, as many reviews as All_Beauty has in about a minute
+    and 1 GB of memory: save what you go on with.
 
     Parameters
     ----------
