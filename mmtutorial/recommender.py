@@ -8,7 +8,6 @@ import inspect
 import json
 import os
 import shutil
-import uuid
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from mmtutorial import __version__
+from mmtutorial.datasets.folders import beside, put, recover
 from mmtutorial.preprocessing.interactions import Interactions
 
 Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one row an item
@@ -152,7 +152,8 @@ class Recommender(ABC):
 
         ``recommender.json`` holds the class, the version of this library and the options,
         ``arrays.npz`` what was learnt and the training interactions; networks are in Keras's own
-        format beside them. The features and the validation part are not saved.
+        format beside them. The features and the validation part are not saved. A process that is
+        killed leaves the old state or the new, which the next `load` finds.
 
         Parameters
         ----------
@@ -185,6 +186,7 @@ class Recommender(ABC):
         """
         train = self._fitted()
         folder = Path(folder).expanduser().resolve()
+        recover(folder)
         _check_replaceable(folder)
         arrays = {f"learnt/{name}": np.asarray(array) for name, array in self._state().items()}
         arrays |= {f"train/log/{column}": train.log[column].to_numpy() for column in train.log}
@@ -193,9 +195,7 @@ class Recommender(ABC):
             if array.dtype.hasobject:
                 raise TypeError(f"{name!r} of {type(self).__name__} holds objects, not numbers")
         options = {name: _as_json(name, value) for name, value in self._saved_options().items()}
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
-        fresh.mkdir()
+        fresh = beside(folder)
         try:
             self._write(fresh)
             np.savez(fresh / _ARRAYS, **arrays)  # type: ignore[arg-type]
@@ -207,7 +207,7 @@ class Recommender(ABC):
             }
             written = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
             (fresh / _ABOUT).write_text(written, encoding="utf-8", newline="\n")
-            _put(fresh, folder)
+            put(fresh, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return folder
@@ -228,6 +228,7 @@ class Recommender(ABC):
             If the folder holds no recommender, a damaged one, or one of another or unknown class.
         """
         folder = Path(folder).expanduser()
+        recover(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}: check the path")
         about = _read_about(folder)
@@ -237,19 +238,21 @@ class Recommender(ABC):
                 f"{folder} holds a {kind.__name__}, not a {cls.__name__}: "
                 f"load it by {kind.__name__}.load or Recommender.load"
             )
-        lacking = [name for name in about["files"] if not (folder / name).exists()]
+        lacking = [name for name in about["files"] if not os.path.exists(folder / name)]
         if lacking:
             raise ValueError(f"{folder} is damaged: {lacking[0]!r} is missing; save it again")
         try:
             arrays = _read_arrays(folder / _ARRAYS)
             log = pd.DataFrame(under("train/log/", arrays))
             train = Interactions(log, arrays["train/users"], arrays["train/items"])
+            check_rows(log["user"].to_numpy(), train.n_users, "user")
+            check_rows(log["item"].to_numpy(), train.n_items, "item")
             learnt = under("learnt/", arrays)
             recommender = kind._made(_tuples(about["options"]), learnt)
             recommender._train = train
             recommender._restore(learnt)
             recommender._read(folder)
-        except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as fault:
+        except Exception as fault:  # damaged files make NumPy and Keras raise nearly anything
             raise ValueError(
                 f"{folder} is damaged, or was saved by another version of this library "
                 f"({about['version']}; this is {__version__}): {fault}; save it again"
@@ -429,9 +432,13 @@ def _class_name(kind: type) -> str:
 
 
 def _class_of(name: str, folder: Path) -> type[Recommender]:
-    """Find a class by its full name; modules of this library are imported, no others."""
+    """Find a class by its full name; modules of this library are imported, no others.
+
+    Nor are its commands: to import `mmtutorial.__main__` is to run them.
+    """
     module = name.rpartition(".")[0]
-    if name not in Recommender._classes and module.partition(".")[0] == "mmtutorial":
+    ours = module.partition(".")[0] == "mmtutorial" and "__main__" not in module
+    if name not in Recommender._classes and ours:
         with contextlib.suppress(ImportError):  # told below
             importlib.import_module(module)
     if name not in Recommender._classes:
@@ -482,20 +489,6 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _put(fresh: Path, folder: Path) -> None:
-    """Move a finished folder to its place; what lay there is removed only afterwards."""
-    old = fresh.with_name(fresh.name + ".old")
-    if folder.exists():
-        os.replace(folder, old)
-    try:
-        os.replace(fresh, folder)
-    except OSError:
-        if old.exists():
-            os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _read_about(folder: Path) -> dict[str, Any]:
     """Read recommender.json."""
     path = folder / _ABOUT
@@ -505,7 +498,8 @@ def _read_about(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         sound = all(isinstance(about[name], kind) for name, kind in kinds.items())
-    except (OSError, ValueError, KeyError, TypeError):
+        sound = sound and all(isinstance(name, str) for name in about["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         sound = False
     if not sound:
         raise ValueError(f"{path} is damaged, or not ours: save the recommender anew, elsewhere")
@@ -526,5 +520,8 @@ def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    with zipfile.ZipFile(path) as archive:
+        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            raise ValueError(f"{path.name} is compressed, which save never does")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: np.asarray(arrays[name]) for name in arrays.files}

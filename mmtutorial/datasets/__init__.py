@@ -16,6 +16,7 @@ from mmtutorial.datasets.dataset import (
     Truth,
     validate_folder,
 )
+from mmtutorial.datasets.folders import recover
 from mmtutorial.datasets.garments import garments
 from mmtutorial.datasets.lastfm import lastfm, lastfm_friends
 from mmtutorial.datasets.microlens import microlens
@@ -85,6 +86,7 @@ def load(name: str | Path, **options: Any) -> Dataset:
             raise DatasetError(f"{name} takes other options: {error}") from error
         return maker(**options)
     folder = Path(name)
+    recover(folder)
     if not folder.is_dir():
         raise DatasetError(
             f"{name!r} is neither a data set ({', '.join(makers)}) nor a folder: "

@@ -14,10 +14,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -27,14 +25,14 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import soundfile
 from PIL import Image
 from rich.progress import track
 
 from mmtutorial.datasets.choice import choice_chance
+from mmtutorial.datasets.folders import beside, put, recover
+from mmtutorial.datasets.media import MediaError, check_picture, is_file, read_sound, too_large
 
 MODALITIES = ("text", "image", "audio")
-SILENCE = 1e-4  # peak amplitude, of full scale 1, below which a recording holds nothing to hear
 LONGEST = 10_000_000  # characters of one cell of a table
 PARTS = {  # what a data set's folder holds, beside the folders of its media
     *("dataset.json", "items.csv", "interactions.csv"),
@@ -187,6 +185,9 @@ class Dataset:
             (self.items, ["item"], "items"),
             (self.interactions, ["user", "item", "timestamp"], "interactions"),
         ):
+            doubled = table.columns[table.columns.duplicated()].tolist()
+            if doubled:
+                raise DatasetError(f"{name} has the columns {doubled} twice: keep one of each")
             lacking = [column for column in columns if column not in table.columns]
             if lacking:
                 raise DatasetError(f"{name} lacks the columns {lacking}; it needs {columns}")
@@ -264,6 +265,7 @@ class Dataset:
             If the tables cannot be used: names every fault with its file and row.
         """
         faults: list[Fault] = []
+        recover(folder)
         data = _read(Path(folder), faults, [])
         if data is None or faults:
             raise DatasetError.of(folder, faults)
@@ -289,6 +291,8 @@ class Dataset:
     ) -> Dataset:
         """Write everything into a folder, at once or not at all, and open it.
 
+        A process that is killed leaves the old state or the new, which the next `open` finds.
+
         Parameters
         ----------
         folder : str or Path
@@ -302,10 +306,12 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If the folder holds something that is not part of a data set, or the data set could not
-            be opened again. What lay there before is still there then.
+            If the folder holds something that is not part of a data set, a text cannot be written
+            in UTF-8, or the data set could not be opened again. What lay there before is still
+            there then.
         """
         folder = Path(folder).expanduser().resolve()
+        recover(folder)
         if folder == Path.cwd():
             raise DatasetError(f"{folder} is the folder you are in: name another one to write into")
         if folder.exists() and not folder.is_dir():
@@ -316,18 +322,16 @@ class Dataset:
                 f"{folder} holds {foreign[0]!r}, which is no part of a data set; nothing was "
                 "written: name a new folder, or move what you want to keep away from this one"
             )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
-        fresh.mkdir()
+        fresh = beside(folder)
         try:
             (write_media or self._copy_media)(fresh)
-            self._write_tables(fresh)
             try:
+                self._write_tables(fresh)
                 Dataset.open(fresh)
             except DatasetError as fault:
                 told = str(fault).replace(str(fresh), "what would be written")
                 raise DatasetError(f"nothing was written into {folder}: {told}") from fault
-            _put(fresh, folder, replace)
+            put(fresh, folder, unless=None if replace else "dataset.json")
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return Dataset.open(folder)
@@ -336,7 +340,7 @@ class Dataset:
         """Copy the images and recordings that exist."""
         names = [name for kind in ("image", "audio") for name in self.items[kind] if name]
         for name in track(names, description="Copying pictures and sounds", transient=True):
-            if _outside(name) or not (self.folder / name).is_file():
+            if _outside(name) or not is_file(self.folder / name):
                 continue  # validate() reports it
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -356,16 +360,16 @@ class Dataset:
         }
         if not further.empty:
             about["number_columns_of_interactions"] = list(further)
-        text = json.dumps(about, ensure_ascii=False, indent=2)
-        (folder / "dataset.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+        text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
+        _write_text(text, folder / "dataset.json")
         _write_table(self.items, folder / "items.csv")
         _write_table(self.interactions, folder / "interactions.csv")
         if self.features:
-            (folder / "features").mkdir()
+            (folder / "features").mkdir(exist_ok=True)
             for modality, array in self.features.items():
                 np.save(folder / "features" / f"{modality}.npy", array, allow_pickle=False)
         if self.truth is not None:
-            (folder / "truth").mkdir()
+            (folder / "truth").mkdir(exist_ok=True)
             for kind in ("item", "user"):
                 table = getattr(self.truth, f"{kind}_factors").rename_axis(kind)
                 if kind == "item" and self.truth.shelf is not None:
@@ -382,6 +386,7 @@ def validate_folder(folder: str | Path) -> list[Fault]:
     """
     faults: list[Fault] = []
     repeats: list[Fault] = []
+    recover(folder)
     data = _read(Path(folder), faults, repeats)
     return faults if data is None else [*faults, *repeats, *_content_faults(data)]
 
@@ -395,7 +400,7 @@ def _foreign(folder: Path) -> list[str]:
         table = read_table(folder, "items.csv", ["item"], [])
         for kind in ("image", "audio"):
             if table is not None and kind in table:
-                parts |= {PurePosixPath(name).parts[0] for name in table[kind] if name}
+                parts |= {part for name in table[kind] for part in PurePosixPath(name).parts[:1]}
     else:
         parts = set()  # not even a folder called images is ours
     return sorted(entry.name for entry in folder.iterdir() if entry.name not in parts)
@@ -428,25 +433,20 @@ def _whole_seconds(times: pd.Series) -> pd.Series:
     return times.astype(np.int64)
 
 
-def _put(fresh: Path, folder: Path, replace: bool) -> None:
-    """Move a finished folder to its place; what lay there is removed only afterwards."""
-    old = fresh.with_name(fresh.name + ".old")
-    if folder.exists():
-        if not replace and (folder / "dataset.json").exists():
-            return
-        os.replace(folder, old)
-    try:
-        os.replace(fresh, folder)
-    except OSError:
-        if replace or not (folder / "dataset.json").exists():
-            if old.exists():
-                os.replace(old, folder)
-            raise  # another process has not just finished the same data set
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _write_table(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    _write_text(table.to_csv(index=False, lineterminator="\n"), path)
+
+
+def _write_text(text: str, path: Path) -> None:
+    """Write in UTF-8; half a character (a lone surrogate, as JSON lets in) is refused."""
+    try:
+        path.write_bytes(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 20) : error.start + 20]
+        raise DatasetError(
+            f"{path.name} would hold half a character, {text[error.start]!r} in {around!r}: "
+            "remove it, or replace it as mmtutorial.preprocessing.text.clean does"
+        ) from error
 
 
 # Reading: every function appends what it finds wrong and goes on as far as it can.
@@ -466,11 +466,13 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
     interactions = read_table(folder, "interactions.csv", ["user", "item", "timestamp"], faults)
     if about is None or items is None or interactions is None:
         return None
-    for column in about.get("number_columns", []):
+    for column in _number_columns(about, "number_columns", ("item", "title", *MODALITIES), faults):
         if column in items:
             items[column] = read_numbers(items[column], "items.csv", column, faults)
     interactions["timestamp"] = _timestamps(interactions["timestamp"], faults)
-    for column in ("rating", *about.get("number_columns_of_interactions", [])):
+    own = ("user", "item", "timestamp", "review", "part")
+    further = _number_columns(about, "number_columns_of_interactions", own, faults)
+    for column in ("rating", *further):
         if column in interactions:
             interactions[column] = read_numbers(
                 interactions[column], "interactions.csv", column, faults
@@ -510,10 +512,26 @@ def _read_about(path: Path, faults: list[Fault]) -> dict[str, Any] | None:
     except UnicodeDecodeError:
         faults.append(Fault("dataset.json", None, "not UTF-8 text", "save it again as UTF-8"))
         return None
+    except (ValueError, RecursionError):
+        message = "not JSON that can be read: a number is too long, or brackets are nested too deep"
+        faults.append(Fault("dataset.json", None, message, remedy))
+        return None
     if not isinstance(about, dict) or not isinstance(about.get("name"), str) or not about["name"]:
         faults.append(Fault("dataset.json", None, "it gives no name", remedy))
         return None
     return about
+
+
+def _number_columns(
+    about: dict[str, Any], key: str, own: tuple[str, ...], faults: list[Fault]
+) -> list[str]:
+    """Return which further columns hold numbers; none (and a fault) where that cannot be told."""
+    told = about.get(key, [])
+    if isinstance(told, list) and all(isinstance(each, str) and each not in own for each in told):
+        return told
+    remedy = f'list names of further columns, such as ["price"], and none of {", ".join(own)}'
+    faults.append(Fault("dataset.json", None, f"its {key} cannot be used", remedy))
+    return []
 
 
 def read_table(
@@ -550,15 +568,16 @@ def read_table(
         return None
     lines = io.StringIO(text)
     reader = (
-        csv.reader(lines)
+        csv.reader(lines, strict=True)
         if mark == ","
         else csv.reader(lines, delimiter=mark, quoting=csv.QUOTE_NONE)
     )
     limit = csv.field_size_limit(LONGEST)
+    rows: list[list[str]] = []
     try:
-        rows = list(reader)
+        rows.extend(reader)
     except csv.Error as error:
-        faults.append(Fault(name, reader.line_num, str(error), "correct or shorten that cell"))
+        faults.append(Fault(name, len(rows) + 1, *_cell_fault(str(error))))
         return None
     finally:
         csv.field_size_limit(limit)
@@ -600,6 +619,17 @@ def read_table(
     return table
 
 
+def _cell_fault(words: str) -> tuple[str, str]:
+    """Say what Python's reader of CSV stumbled over, and what to do about it."""
+    if "unexpected end of data" in words:
+        return "a double quote opens a cell and is never closed", "close it, or remove it"
+    if "expected after" in words:
+        return "text follows the closing double quote of a cell", 'write a quote inside as ""'
+    if "new-line character" in words:
+        return "a line ends as on old Macs (CR alone)", "save the file again with line ends LF"
+    return words, "correct or shorten that cell"
+
+
 def read_numbers(values: pd.Series, name: str, column: str, faults: list[Fault]) -> pd.Series:
     """Turn text into float64, "" into NaN."""
     empty = values == ""
@@ -617,7 +647,7 @@ def _timestamps(values: pd.Series, faults: list[Fault]) -> pd.Series:
         return pd.Series(np.nan, index=values.index)
     whole = values.str.fullmatch(r"\s*-?\d{1,18}\s*").to_numpy(dtype=bool)
     seconds = np.zeros(len(values), dtype=np.int64)
-    seconds[whole] = values[whole].astype(np.int64)
+    seconds[whole] = values[whole].map(int)
     for place in np.flatnonzero(~whole | (np.abs(seconds) > LATEST)):
         value = values.iloc[place]
         remedy = "write whole seconds since 1970-01-01 00:00 UTC"
@@ -646,13 +676,19 @@ def _read_features(folder: Path, faults: list[Fault]) -> dict[str, np.ndarray]:
 
 def read_array(path: Path, name: str, faults: list[Fault], mapped: bool = False) -> Any:
     """Load an array of NumPy, ``mapped`` into memory or whole; None (and a fault) if it is none."""
+    message = "not a plain NumPy array (pickled objects are never loaded)"
     try:
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        message = "not a plain NumPy array (pickled objects are never loaded)"
-        remedy = "write it with numpy.save from a float32 array (n_items, d)"
-        faults.append(Fault(name, None, message, remedy))
-        return None
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        if isinstance(array, np.ndarray):
+            return array
+        array.close()  # several arrays in a zip archive
+    except MemoryError:
+        message = "its header asks for more memory than there is"
+    except Exception:  # a header is parsed as Python's literals, and can fail as these do
+        pass
+    remedy = "write it with numpy.save from a float32 array (n_items, d)"
+    faults.append(Fault(name, None, message, remedy))
+    return None
 
 
 def _read_truth(folder: Path, faults: list[Fault]) -> Truth | None:
@@ -780,13 +816,16 @@ def _array_faults(data: Dataset) -> list[Fault]:
         if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
             message = f"is {array.dtype} with shape {array.shape}"
             faults.append(Fault(file, None, message, "it must be floats with shape (n_items, d)"))
+        elif array.shape[1] == 0:
+            message = "has rows without a number in them"
+            faults.append(Fault(file, None, message, "write at least one, or remove the file"))
         elif len(array) != data.n_items:
             message = f"has {len(array)} rows for {data.n_items} items"
             faults.append(
                 Fault(file, None, message, "write one row an item, in the order of items.csv")
             )
-        elif not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0, 0])
+        elif not (sound := np.abs(array) <= np.finfo(np.float32).max).all():
+            row = int(np.argwhere(~sound)[0, 0])
             message = f"holds NaN or infinity, first in the row of item {data.items['item'][row]!r}"
             faults.append(Fault(file, None, message, "write zeros for an item without features"))
     if data.truth is not None:
@@ -844,7 +883,7 @@ def _medium_fault(folder: Path, kind: str, row: int, name: str) -> Fault | None:
     def fault(message: str, remedy: str) -> Fault:
         return Fault(name, None, f"{message} (items.csv, row {row + 2})", remedy)
 
-    if not path.is_file():
+    if not is_file(path):
         return fault("the file is missing", f"add it, or leave the {kind} of that item empty")
     if path.stat().st_size == 0:
         return fault("the file is empty", f"replace it, or leave the {kind} of that item empty")
@@ -854,29 +893,23 @@ def _medium_fault(folder: Path, kind: str, row: int, name: str) -> Fault | None:
 def _picture_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | None:
     try:
         with Image.open(path) as picture:
+            check_picture(path, picture)
             picture.load()
+    except MediaError as error:
+        return fault(error.message, error.remedy)
     except Image.DecompressionBombError:
-        return fault("the picture is too large to be decoded", "replace it by a smaller one")
+        error = too_large(path)
+        return fault(error.message, error.remedy)
     except Image.UnidentifiedImageError:
         return fault("not a picture", "replace it by a JPEG or PNG")
-    except (OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
         return fault(f"the picture is damaged ({error})", "replace it")
     return None
 
 
 def _sound_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | None:
-    with path.open("rb") as opened:
-        head = opened.read(12)
-    if head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size:
-        return fault("the recording is cut off before its end", "replace it by the whole file")
     try:
-        samples, _ = soundfile.read(path, dtype="float32")
-    except soundfile.LibsndfileError:
-        return fault("not a sound that can be decoded", "replace it by a WAV, FLAC, OGG or MP3")
-    if samples.size == 0:
-        return fault("the recording has no samples", "replace it")
-    if not np.isfinite(samples).all():
-        return fault("the recording holds NaN or infinity", "write it again with finite samples")
-    if np.abs(samples).max() < SILENCE:
-        return fault("the recording is silent", "replace it, or leave the audio of that item empty")
+        read_sound(path)
+    except MediaError as error:
+        return fault(error.message, error.remedy)
     return None

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-import soundfile
 
 from mmtutorial.datasets.dataset import Fault
-from mmtutorial.preprocessing.cache import MediaError, encode_files, trouble
+from mmtutorial.datasets.media import read_sound
+from mmtutorial.preprocessing.cache import encode_files
 from mmtutorial.preprocessing.reduce import standardise
 
 SAMPLE_RATE = 8000  # Hz: enough for speech and signals, and what telephones carry
 HOP = 256  # samples from frame to frame: 32 ms; a frame's window is twice as long
 BANDS = 40
-MAX_SECONDS = 600
-SILENCE = 1e-4  # of full scale, −80 dB: below it there is nothing but rounding
 KINDS = ("mfcc", "log-mel")
 
 
@@ -40,45 +38,19 @@ def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     Raises
     ------
     MediaError
-        Names the file: if it is empty, unreadable, silent, longer than `MAX_SECONDS`, or holds NaN.
+        Names the file: if it is empty, unreadable, cut off, silent, holds NaN, or is longer or
+        louder than `mmtutorial.datasets.media.read_sound` allows.
 
     Examples
     --------
-    >>> import tempfile
+    >>> import soundfile, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(f"{folder}/hum.wav", np.full((441, 2), 0.5), 44100)
     ...     wave = load_audio(f"{folder}/hum.wav")
     >>> wave.shape, wave.dtype
     ((80,), dtype('float32'))
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            wave = file.read(MAX_SECONDS * rate + 1, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, ValueError, MemoryError) as error:
-        if Path(path).is_file() and not Path(path).stat().st_size:
-            raise MediaError(path, "the file is empty", "fetch or export it again") from error
-        if told := trouble(path, error):
-            raise told from error
-        reason = getattr(error, "error_string", error)  # libsndfile's words, without the path
-        raise MediaError(
-            path, f"the sound cannot be read ({reason})", "save it again as WAV or FLAC"
-        ) from error
-    if not len(wave):
-        raise MediaError(path, "the recording has no samples", "record or export it again")
-    if len(wave) > MAX_SECONDS * rate:
-        raise MediaError(
-            path,
-            f"the recording is longer than {MAX_SECONDS} seconds",
-            "cut out the part that matters",
-        )
-    wave = wave.mean(axis=1)
-    if not np.isfinite(wave).all():
-        raise MediaError(path, "the recording holds NaN or infinity", "export it again")
-    if np.abs(wave).max() < SILENCE:
-        raise MediaError(
-            path, "the recording is silent", "record it again, or leave the item without sound"
-        )
+    wave, rate = read_sound(path)
     return librosa.resample(wave, orig_sr=rate, target_sr=sample_rate)
 
 
@@ -284,7 +256,7 @@ def encode_audio(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import soundfile, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(f"{folder}/beep.wav", np.sin(np.arange(4000.0)), 8000)
     ...     frames, present, faults = encode_audio([f"{folder}/beep.wav", None], cache=folder)

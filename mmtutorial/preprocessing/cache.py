@@ -1,14 +1,15 @@
 """Encode the files of a catalogue once: on all cores, in bounded memory, kept by content.
 
 A result belongs to the *content* of a file (its digest, not its name or date) and to a *recipe*:
-the function that encoded it, the source of that function's module, its options, and the versions
-of the libraries below it. A recipe has one folder, with one file for about a thousand results.
-So only new contents are encoded, an interrupted run goes on where it stopped, and a damaged file
-costs no more than its own results, which are made again.
+the function that encoded it, the source of that function's module and of the rules for reading
+files, its options, and the versions of the libraries below it. A recipe has one folder, with one
+file for about a thousand results. So only new contents are encoded, an interrupted run goes on
+where it stopped, and a damaged file costs no more than its own results, which are made again.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
@@ -25,8 +26,11 @@ from numpy.typing import DTypeLike
 from rich.console import Console
 from rich.progress import Progress
 
+from mmtutorial.datasets import media
 from mmtutorial.datasets.dataset import Fault
 from mmtutorial.datasets.download import cache_folder
+from mmtutorial.datasets.folders import sweep
+from mmtutorial.datasets.media import MediaError
 
 BATCH = 32  # files that a worker takes at a time
 SHARD = 1024  # results in one file of the cache
@@ -35,25 +39,6 @@ PROCESSES_PAY = 64_000_000  # bytes of files below which starting processes cost
 
 Result = tuple[np.ndarray | None, str, str]  # the row, or None with what is wrong and what to do
 Attempt = tuple[Result, bool]  # and whether the next attempt would end the same
-
-
-class MediaError(ValueError):
-    """A picture or recording that cannot be used: which, what is wrong, and what to do.
-
-    ``lasting`` says whether it is the file's own fault, and will be so the next time.
-
-    >>> print(MediaError("images/p7.jpg", "the file is empty", "export it again"))
-    images/p7.jpg: the file is empty; export it again
-    """
-
-    def __init__(self, file: str | Path, message: str, remedy: str, lasting: bool = True) -> None:
-        super().__init__(str(file), message, remedy, lasting)
-        self.file, self.message, self.remedy = str(file), message, remedy
-        self.lasting = lasting
-
-    def __str__(self) -> str:
-        """Say it in one line."""
-        return f"{self.file}: {self.message}; {self.remedy}"
 
 
 def encode_files(
@@ -123,12 +108,15 @@ def encode_files(
     for place, path in enumerate(paths):
         if path:
             try:
+                if os.path.exists(path) and not os.path.isfile(path):
+                    raise OSError(errno.EINVAL, "it is a folder or a device")
                 with open(path, "rb") as file:
                     digest = hashlib.file_digest(file, "sha256").digest()
                     wanted.setdefault(digest, []).append(place)
                     size += file.tell()
-            except OSError as error:
-                message = f"the file cannot be opened ({error.strerror})"
+            except (OSError, ValueError) as error:  # ValueError: no system takes such a name
+                reason = getattr(error, "strerror", error)
+                message = f"the file cannot be opened ({reason})"
                 found[place] = Fault(str(path), None, message, "check its path and permissions")
 
     def settle(digest: bytes, result: Result) -> None:
@@ -142,6 +130,7 @@ def encode_files(
     base = Path(cache) if cache else cache_folder() / "preprocessing"
     folder = base / recipe(encode, shape, dtype, options, libraries)
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder.glob("*.part"))
     for shard in sorted(folder.glob("*.npz")):
         for digest, result in _read(shard, shape, np.dtype(dtype)):
             if digest in wanted:
@@ -198,7 +187,8 @@ def recipe(
     versions = {library: version(library) for library in ("numpy", *libraries)}
     facts = (encode.__qualname__, shape, np.dtype(dtype).str, sorted(options.items()), versions)
     digest = hashlib.sha256(repr(facts).encode())
-    digest.update(Path(str(sys.modules[encode.__module__].__file__)).read_bytes())
+    for source in (sys.modules[encode.__module__], media):
+        digest.update(Path(str(source.__file__)).read_bytes())
     return f"{encode.__name__}-{digest.hexdigest()[:16]}"
 
 
@@ -213,22 +203,6 @@ def _encode_batch(
         except MediaError as error:
             results.append(((None, error.message, error.remedy), error.lasting))
     return results
-
-
-def trouble(path: str | Path, error: Exception) -> MediaError | None:
-    """Say that reading failed for lack of memory or for the system's sake, not for the file's.
-
-    >>> trouble("p7.jpg", MemoryError()).lasting
-    False
-    >>> trouble("p7.jpg", ValueError("bad header")) is None
-    True
-    """
-    if isinstance(error, MemoryError):
-        return MediaError(path, "there was not enough memory for it", "try again", lasting=False)
-    if isinstance(error, OSError) and error.errno:
-        reason = os.strerror(error.errno)
-        return MediaError(path, f"it could not be read ({reason})", "try again", lasting=False)
-    return None
 
 
 def _write(

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from mmtutorial.datasets.dataset import Fault
-from mmtutorial.preprocessing.cache import MediaError, encode_files, trouble
+from mmtutorial.datasets.media import MediaError, check_picture, is_file, too_large, trouble
+from mmtutorial.preprocessing.cache import encode_files
 
-MAX_PIXELS = 80_000_000
 SIZE = 32
 
 
@@ -37,7 +37,8 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
     Raises
     ------
     MediaError
-        Names the file: if it is empty, cut off, no picture, or has more than `MAX_PIXELS`.
+        Names the file: if it is empty, cut off, no picture, of more than 16 bits or of fractions,
+        or is refused by `mmtutorial.datasets.media.check_picture`, whatever its header promises.
 
     Examples
     --------
@@ -50,20 +51,16 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise MediaError(
-                    path,
-                    f"the picture has {image.width} by {image.height} pixels, "
-                    f"more than the {MAX_PIXELS // 1_000_000} million that we decode",
-                    "save it smaller",
-                )
+            check_picture(path, image)
             if at_least:
                 image.draft(None, (at_least, at_least))
             return _to_rgb(ImageOps.exif_transpose(image))
     except MediaError:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, met while it opens
+        raise too_large(path) from error
     except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
-        if Path(path).is_file() and not Path(path).stat().st_size:
+        if is_file(path) and not Path(path).stat().st_size:
             raise MediaError(path, "the file is empty", "fetch or export it again") from error
         if told := trouble(path, error):
             raise told from error
@@ -75,8 +72,12 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert a decoded picture of any mode to RGB."""
+    if image.mode == "F":
+        raise ValueError("its pixels are fractions, and nobody knows of what")
     if image.mode.startswith("I"):  # 16 bits a pixel; a plain conversion would clip at 255
         deep = np.asarray(image, dtype=np.float64)
+        if deep.min() < 0 or deep.max() > 65_535:
+            raise ValueError("its pixels have more than 16 bits")
         image = Image.fromarray(np.uint8(np.clip(deep / 257 + 0.5, 0, 255)))
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -33,6 +33,12 @@ INVISIBLE = re.compile(  # not the joiners U+200C and U+200D: emoji and scripts 
 )
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 EMOJI = "[\u2600-\u27bf\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"  # without tones of skin
+MARKS = "".join(chr(code) for code in range(0x300, 0x1F000) if unicodedata.combining(chr(code)))
+PILE = re.compile(f"([{MARKS}]{{30}})[{MARKS}]+")  # more than Unicode's stream-safe form allows
+NO_CHARACTER = re.compile(r"&#[0-9]{20,};?")  # numbers that Python does not even read
+ROUNDS = 8  # times that a text may be escaped, or tags be nested
+UNBROKEN = 500  # characters that jieba gets at a time: its time grows with their square
+STRETCH = re.compile(rf"[\w+#&.%-]{{{UNBROKEN}}}(?=[\w+#&.%-])")  # what jieba never breaks itself
 WORD = re.compile(rf"\d+(?:[.,]\d+)+|[^\W_]+(?:'[^\W_]+)*|{EMOJI}")
 
 
@@ -44,24 +50,33 @@ def clean(text: str) -> str:
     addresses of web pages out, white space to single blanks. Repeated until nothing changes, for
     texts that were escaped twice, so that cleaning a clean text changes nothing.
 
+    Time grows with the length of a text, whatever it holds: of marks piled on one letter 30 stay,
+    and what is still escaped or nested after 8 rounds loses its "<", ">" and "&".
+
     >>> clean("So&nbsp;<b>soft</b>!<br/>See https://shop.example/p7  ＯＫ 很好👍🏽")
     'So soft ! See OK 很好👍🏽'
     """
-    while True:
-        cleaned = unicodedata.normalize("NFKC", text)
-        cleaned = TAG.sub(" ", html.unescape(cleaned))
+    for rounds in count(1):
+        cleaned = text if text.isascii() else PILE.sub(r"\1", text)
+        cleaned = unicodedata.normalize("NFKC", cleaned)
+        cleaned = html.unescape(NO_CHARACTER.sub("\ufffd", cleaned))
+        cleaned = TAG.sub(" ", cleaned)
         cleaned = URL.sub(" ", INVISIBLE.sub("", cleaned))
+        if rounds > ROUNDS:
+            cleaned = re.sub("[<>&]", " ", cleaned)
         cleaned = " ".join(cleaned.split())
         if cleaned == text:
-            return cleaned
+            break
         text = cleaned
+    return text
 
 
 def tokenise(text: str, language: str = "auto") -> list[str]:
     """Cut a text into words, in lower case; punctuation goes, numbers and emoji stay.
 
     English words end where the letters do (apostrophes inside a word belong to it). Chinese is
-    written without blanks: jieba finds the most probable cut by its dictionary.
+    written without blanks: jieba finds the most probable cut by its dictionary, in stretches of 500
+    characters at most where no punctuation comes sooner.
 
     Parameters
     ----------
@@ -87,7 +102,7 @@ def tokenise(text: str, language: str = "auto") -> list[str]:
     if language == "en":
         return WORD.findall(text.lower())
     if language == "zh":
-        pieces = _jieba().cut(text)
+        pieces = _jieba().cut(STRETCH.sub(r"\g<0> ", text))
         return [word for piece in pieces for word in WORD.findall(piece.lower())]
     if language != "auto":
         raise ValueError(f"language is {language!r}; we cut 'en', 'zh' and, mixed, 'auto'")
@@ -204,7 +219,7 @@ class Vocabulary:
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise ValueError("it is not a list of words")
             return cls(tuple(words))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} holds no vocabulary: {error}; save it again") from error
 
 

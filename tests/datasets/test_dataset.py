@@ -419,9 +419,17 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         edit("interactions.csv", "\nann", "\n\nann"),
         "interactions.csv, row 3: has 0 cells, the header has 5;",
     ),
+    "a quote that is never closed": (
+        write("interactions.csv", b'user,item,timestamp,review\nann,tea,5,"good\nbob,cup,6,\n'),
+        "interactions.csv, row 2: a double quote opens a cell and is never closed; close it, or",
+    ),
+    "text after a quote": (
+        edit("items.csv", '"Tea, green"', '"Tea" green'),
+        "items.csv, row 2: text follows the closing double quote of a cell; write a quote inside",
+    ),
     "a cell too long": (
         edit("items.csv", "Cup", "C" * (LONGEST + 1)),
-        "items.csv, row 4: field larger than field limit (10000000); correct or shorten that cell",
+        "items.csv, row 3: field larger than field limit (10000000); correct or shorten that cell",
     ),
     "not UTF-8": (
         write("interactions.csv", "user,item,timestamp\nann,tea,5\njosé,tea,6\n".encode("latin-1")),
@@ -541,7 +549,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "decompression bomb": (
         huge_png,
-        "images/tea.png: the picture is too large to be decoded (items.csv, row 2); replace it by",
+        "images/tea.png: the picture has more than the 80 million pixels that we decode (items.csv,",
     ),
     "missing audio": (
         remove("audio/tea.wav"),
@@ -549,23 +557,23 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "audio that is none": (
         write("audio/tea.wav", b"RIFF\x04\0\0\0WAVEjunk"),
-        "audio/tea.wav: not a sound that can be decoded (items.csv, row 2); replace it by a WAV",
+        "audio/tea.wav: the sound cannot be read (",
     ),
     "truncated audio": (
         cut("audio/tea.wav", 0.5),
-        "audio/tea.wav: the recording is cut off before its end (items.csv, row 2); replace it",
+        "audio/tea.wav: the recording is cut off before its end (items.csv, row 2); fetch the whole",
     ),
     "audio without samples": (
         sound(np.zeros(0)),
-        "audio/tea.wav: the recording has no samples (items.csv, row 2); replace it",
+        "audio/tea.wav: the recording has no samples (items.csv, row 2); record or export it",
     ),
     "silent audio": (
         sound(np.zeros(800)),
-        "audio/tea.wav: the recording is silent (items.csv, row 2); replace it, or leave",
+        "audio/tea.wav: the recording is silent (items.csv, row 2); record it again, or leave",
     ),
     "NaN in audio": (
         sound(np.array([0.1, np.nan, 0.2])),
-        "audio/tea.wav: the recording holds NaN or infinity (items.csv, row 2); write it again",
+        "audio/tea.wav: the recording holds NaN or infinity (items.csv, row 2); export it again",
     ),
     "features with wrong rows": (
         feature(np.zeros((2, 4), np.float32)),

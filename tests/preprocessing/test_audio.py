@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmtutorial.preprocessing import audio as module
+from mmtutorial.datasets.media import MAX_SECONDS, MediaError
 from mmtutorial.preprocessing.audio import (
     denoise,
     encode_audio,
@@ -14,7 +14,6 @@ from mmtutorial.preprocessing.audio import (
     trim,
     with_deltas,
 )
-from mmtutorial.preprocessing.cache import MediaError
 
 RATE = 8000
 
@@ -53,9 +52,7 @@ def broken_files(folder):
     wave[77] = np.nan
     soundfile.write(folder / "nan.wav", wave, RATE, subtype="FLOAT")
     soundfile.write(folder / "none.wav", np.zeros(0), RATE)
-    soundfile.write(
-        folder / "long.wav", np.ones(module.MAX_SECONDS * 100 + 1), 100, subtype="PCM_U8"
-    )
+    soundfile.write(folder / "long.wav", np.ones(MAX_SECONDS * 100 + 1), 100, subtype="PCM_U8")
     (folder / "empty.wav").write_bytes(b"")
     (folder / "words.wav").write_text("no sound at all")
 

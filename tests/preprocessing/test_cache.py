@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmtutorial.datasets.media import MediaError
 from mmtutorial.preprocessing import cache as module
 from mmtutorial.preprocessing import image
-from mmtutorial.preprocessing.cache import MediaError, encode_files, recipe
+from mmtutorial.preprocessing.cache import encode_files, recipe
 
 decoded = []
 

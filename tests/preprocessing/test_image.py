@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmtutorial.datasets.media import MediaError
 from mmtutorial.preprocessing import image as module
-from mmtutorial.preprocessing.cache import MediaError
 from mmtutorial.preprocessing.image import (
     denoise,
     encode_images,

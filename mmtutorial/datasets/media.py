@@ -1,0 +1,169 @@
+"""Pictures and sounds as files: how much of one is decoded, and what is refused.
+
+The limits bound the memory and the time that one file can cost, whatever its header promises. They
+hold alike where a data set is checked and where it is encoded.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+MAX_PIXELS = 80_000_000  # of a picture: 240 MB decoded
+MAX_SECONDS = 600  # of a recording
+MAX_SAMPLES = 120_000_000  # of all channels together: ten minutes of stereo at 96 kHz, 480 MB
+SILENCE = 1e-4  # of full scale, −80 dB: below it there is nothing but rounding
+LOUDEST = 1e10  # of full scale: 32-bit whole numbers fit below, squares of more leave float32
+
+
+class MediaError(ValueError):
+    """A picture or recording that cannot be used: which, what is wrong, and what to do.
+
+    ``lasting`` says whether it is the file's own fault, and will be so the next time.
+
+    >>> print(MediaError("images/p7.jpg", "the file is empty", "export it again"))
+    images/p7.jpg: the file is empty; export it again
+    """
+
+    def __init__(self, file: str | Path, message: str, remedy: str, lasting: bool = True) -> None:
+        super().__init__(str(file), message, remedy, lasting)
+        self.file, self.message, self.remedy = str(file), message, remedy
+        self.lasting = lasting
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.file}: {self.message}; {self.remedy}"
+
+
+def trouble(path: str | Path, error: Exception) -> MediaError | None:
+    """Say that reading failed for lack of memory or for the system's sake, not for the file's.
+
+    >>> trouble("p7.jpg", MemoryError()).lasting
+    False
+    >>> trouble("p7.jpg", ValueError("bad header")) is None
+    True
+    """
+    if isinstance(error, MemoryError):
+        return MediaError(path, "there was not enough memory for it", "try again", lasting=False)
+    if isinstance(error, OSError) and error.errno:
+        reason = os.strerror(error.errno)
+        return MediaError(path, f"it could not be read ({reason})", "try again", lasting=False)
+    return None
+
+
+def is_file(path: str | Path) -> bool:
+    """Say whether a path leads to a file; False also for a name that no system takes.
+
+    >>> is_file("x" * 5000), is_file("a\\0b")
+    (False, False)
+    """
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def check_picture(path: str | Path, picture: Image.Image) -> None:
+    """Refuse a picture that has been opened, before it is decoded.
+
+    Raises
+    ------
+    MediaError
+        If it has more than `MAX_PIXELS`, or is a PostScript file: that is a program, which Pillow
+        would have run.
+    """
+    if picture.width * picture.height > MAX_PIXELS:
+        raise too_large(path, f"{picture.width} by {picture.height} pixels, ")
+    if picture.format == "EPS":
+        raise MediaError(
+            path, "PostScript is a program, and not run", "save the picture as PNG or JPEG"
+        )
+
+
+def too_large(path: str | Path, size: str = "") -> MediaError:
+    """Say that a picture has more pixels than we decode."""
+    most = f"more than the {MAX_PIXELS // 1_000_000} million {'' if size else 'pixels '}"
+    return MediaError(path, f"the picture has {size}{most}that we decode", "save it smaller")
+
+
+def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
+    """Read a recording, its channels averaged: float32 (n_samples,), and its samples a second.
+
+    Raises
+    ------
+    MediaError
+        Names the file: if it is empty, unreadable, cut off, silent, or holds NaN; if it is longer
+        than `MAX_SECONDS`, holds more than `MAX_SAMPLES`, or is louder than `LOUDEST`.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, promised = file.samplerate, file.frames
+            if promised > MAX_SECONDS * rate:
+                raise MediaError(
+                    path,
+                    f"the recording is longer than {MAX_SECONDS} seconds",
+                    "cut out the part that matters",
+                )
+            if promised * file.channels > MAX_SAMPLES:
+                raise MediaError(
+                    path,
+                    f"the recording has {promised} samples in {file.channels} channels, more than "
+                    f"the {MAX_SAMPLES // 1_000_000} million that we decode",
+                    "save it with fewer channels, or fewer samples a second",
+                )
+            samples = file.read(dtype="float32", always_2d=True)
+        cut = promised - len(samples) > rate // 10 or _ends_early(Path(path))
+    except MediaError:
+        raise
+    except Exception as error:  # soundfile takes a name such as x.raw for a mistake of its caller
+        if is_file(path) and not Path(path).stat().st_size:
+            raise MediaError(path, "the file is empty", "fetch or export it again") from error
+        if told := trouble(path, error):
+            raise told from error
+        reason = getattr(error, "error_string", error)  # libsndfile's words, without the path
+        raise MediaError(
+            path, f"the sound cannot be read ({reason})", "save it again as WAV or FLAC"
+        ) from error
+    if not len(samples):
+        raise MediaError(path, "the recording has no samples", "record or export it again")
+    if cut:
+        raise MediaError(path, "the recording is cut off before its end", "fetch the whole file")
+    if not np.isfinite(samples).all():
+        raise MediaError(path, "the recording holds NaN or infinity", "export it again")
+    if np.abs(samples).max() > LOUDEST:
+        raise MediaError(
+            path,
+            f"the recording is louder than {LOUDEST:.0e} times full scale",
+            "export it again with samples between -1 and 1",
+        )
+    wave = samples.mean(axis=1)
+    if np.abs(wave).max() < SILENCE:
+        raise MediaError(
+            path, "the recording is silent", "record it again, or leave the item without sound"
+        )
+    return wave, rate
+
+
+def _ends_early(path: Path) -> bool:
+    """Say whether a WAV, AIFF or Ogg file ends before it should: libsndfile reads what is left.
+
+    A WAV that was written as a stream does not know its length (all ones), and is whole.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+        file.seek(max(0, size - 70_000))  # a page of Ogg has 65,307 bytes at most
+        tail = file.read()
+    if head[:4] in (b"RIFF", b"FORM"):
+        told = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+        return told != 0xFFFFFFFF and told + 8 > size
+    if head[:4] != b"OggS":
+        return False
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    whole = len(page) >= 27 + len(lengths) + sum(lengths) and len(lengths) == page[26]
+    return not (whole and page[5] & 4)  # 4 marks the last page
