@@ -30,7 +30,14 @@ from rich.progress import track
 
 from mmtutorial.datasets.choice import choice_chance
 from mmtutorial.datasets.folders import beside, put, recover
-from mmtutorial.datasets.media import MediaError, check_picture, is_file, read_sound, too_large
+from mmtutorial.datasets.media import (
+    MediaError,
+    check_picture,
+    is_file,
+    read_sound,
+    to_rgb,
+    too_large,
+)
 
 MODALITIES = ("text", "image", "audio")
 LONGEST = 10_000_000  # characters of one cell of a table
@@ -647,7 +654,7 @@ def _timestamps(values: pd.Series, faults: list[Fault]) -> pd.Series:
         return pd.Series(np.nan, index=values.index)
     whole = values.str.fullmatch(r"\s*-?\d{1,18}\s*").to_numpy(dtype=bool)
     seconds = np.zeros(len(values), dtype=np.int64)
-    seconds[whole] = values[whole].map(int)
+    seconds[whole] = values[whole].str.strip().map(int)
     for place in np.flatnonzero(~whole | (np.abs(seconds) > LATEST)):
         value = values.iloc[place]
         remedy = "write whole seconds since 1970-01-01 00:00 UTC"
@@ -813,12 +820,10 @@ def _array_faults(data: Dataset) -> list[Fault]:
     faults = []
     for modality, array in data.features.items():
         file = f"features/{modality}.npy"
-        if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+        floats = np.issubdtype(array.dtype, np.floating)
+        if array.ndim != 2 or not array.shape[1] or not floats:
             message = f"is {array.dtype} with shape {array.shape}"
             faults.append(Fault(file, None, message, "it must be floats with shape (n_items, d)"))
-        elif array.shape[1] == 0:
-            message = "has rows without a number in them"
-            faults.append(Fault(file, None, message, "write at least one, or remove the file"))
         elif len(array) != data.n_items:
             message = f"has {len(array)} rows for {data.n_items} items"
             faults.append(
@@ -894,7 +899,7 @@ def _picture_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | No
     try:
         with Image.open(path) as picture:
             check_picture(path, picture)
-            picture.load()
+            to_rgb(picture)
     except MediaError as error:
         return fault(error.message, error.remedy)
     except Image.DecompressionBombError:

@@ -18,7 +18,6 @@ import shutil
 import tempfile
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,6 +42,7 @@ CACHE = "MMTUTORIAL_CACHE"  # environment variable: where downloads and prepared
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 ATTEMPTS = 5  # a transfer that breaks off is taken up again so many times
 PAUSE = 1.0  # seconds before the second attempt; doubled before each further one
+NO_ARCHIVE = (zipfile.BadZipFile, NotImplementedError)  # no zip archive, or one of a later kind
 CHUNK = 1 << 14  # bytes; what a broken transfer may lose
 POLITE = 0.1  # seconds between two of many small files
 LARGEST = 20_000_000  # bytes of one of many small files
@@ -245,9 +245,7 @@ class Collection:
                 unpack(archive, folder, self.manifest)
         except (
             requests.RequestException,
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
+            *NO_ARCHIVE,
             ValueError,
         ) as error:
             archive.unlink(missing_ok=True)
@@ -308,9 +306,10 @@ def unpack(archive: Path, folder: Path, manifest: Mapping[str, tuple[str, int]])
     Raises
     ------
     ValueError
-        Names the first file that the archive lacks, or holds with another content.
-    zipfile.BadZipFile
-        If it is no zip archive, or a damaged one.
+        Names the first file that the archive lacks, holds with another content, or holds in a way
+        that cannot be unpacked.
+    zipfile.BadZipFile, NotImplementedError
+        If it is no zip archive, a damaged one, or one of a later kind (`NO_ARCHIVE`).
     """
     with zipfile.ZipFile(archive) as opened:
         entries = {entry.filename.partition("/")[2]: entry for entry in opened.infolist()}
@@ -324,8 +323,11 @@ def unpack(archive: Path, folder: Path, manifest: Mapping[str, tuple[str, int]])
             console=Console(stderr=True),
         ):
             digest, size = manifest[name]
-            with opened.open(entries[name]) as source:
-                content = source.read(size + 1)  # never more, whatever the entry unfolds to
+            try:
+                with opened.open(entries[name]) as source:
+                    content = source.read(size + 1)  # never more, whatever the entry unfolds to
+            except Exception as error:  # damaged, encrypted, or packed as Python cannot unpack
+                raise ValueError(f"{name} in the archive cannot be unpacked ({error})") from error
             if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
                 raise ValueError(f"{name} in the archive is not the published file")
             write_whole(folder / name, content)

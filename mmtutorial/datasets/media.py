@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from PIL import Image
+from PIL import Image, ImageOps
 
 MAX_PIXELS = 80_000_000  # of a picture: 240 MB decoded
 MAX_SECONDS = 600  # of a recording
@@ -82,6 +82,29 @@ def check_picture(path: str | Path, picture: Image.Image) -> None:
         raise MediaError(
             path, "PostScript is a program, and not run", "save the picture as PNG or JPEG"
         )
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Decode a picture that has been opened: upright, as RGB, transparent parts white.
+
+    Raises ValueError for pixels of more than 16 bits or of fractions, and whatever Pillow raises
+    for a damaged file.
+
+    >>> to_rgb(Image.new("L", (4, 3), 200)).getpixel((0, 0))
+    (200, 200, 200)
+    """
+    image = ImageOps.exif_transpose(picture)
+    if image.mode == "F":
+        raise ValueError("its pixels are fractions, and nobody knows of what")
+    if image.mode.startswith("I"):  # 16 bits a pixel; a plain conversion would clip at 255
+        deep = np.asarray(image, dtype=np.float64)
+        if deep.min() < 0 or deep.max() > 65_535:
+            raise ValueError("its pixels have more than 16 bits")
+        image = Image.fromarray(np.uint8(np.clip(deep / 257 + 0.5, 0, 255)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def too_large(path: str | Path, size: str = "") -> MediaError:

@@ -220,7 +220,7 @@ def _read_features(
     array = read_array(folder / file, file, faults, mapped=True)
     if array is None:
         return None
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
+    if array.ndim != 2 or not array.shape[1] or array.dtype.kind not in "fiu":
         message = f"is {array.dtype} with shape {array.shape}"
         faults.append(Fault(file, None, message, "it must be numbers with shape (n_items, d)"))
         return None

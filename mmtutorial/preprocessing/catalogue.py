@@ -95,7 +95,8 @@ def ready_features(
         float32 (n_items, d) each, every entry with mean 0 and deviation 1 over the known items that
         have the modality. A row of zeros: the item lacks it.
     faults : list of Fault
-        One a file that cannot be used; it counts as absent.
+        One a file that cannot be used; it counts as absent. One more for a modality that is left
+        out, since fewer than two items have anything of it that can be used.
 
     Examples
     --------
@@ -108,18 +109,26 @@ def ready_features(
     given = {name: data.features[name] for name in modalities if name in data.features}
     media = [name for name in ("image", "audio") if name in modalities and name not in given]
     raw, faults = raw_features(data, known, media)
+
+    def keep(name: str, vectors: np.ndarray | None) -> None:
+        if vectors is None:
+            message = f"too little {name} can be used to compare items by, and it is left out"
+            faults.append(Fault("items.csv", None, message, "give two items or more some of it"))
+        else:
+            features[name] = _standard(vectors, known)
+
     for name in modalities:
         if name in given:
-            features[name] = _standard(given[name].astype(np.float32), known)
+            keep(name, given[name].astype(np.float32))
         elif name == "text" and data.items["text"].ne("").any():
-            features["text"] = _words(data, known, n_components, seed)
+            keep("text", _words(data, n_components, seed))
         elif name == "image" and "image" in raw:
             pixels = raw["image"].reshape(len(known), -1)
-            features["image"] = _standard(_reduced(pixels, n_components, seed), known)
+            keep("image", _reduced(pixels, n_components, seed))
         elif name == "audio" and "audio" in raw:
-            features["audio"] = _standard(summarise(raw["audio"]), known)
+            keep("audio", summarise(raw["audio"]))
     if "text" in given and data.items["text"].ne("").any():
-        features["words"] = _words(data, known, 4 * n_components, seed)
+        keep("words", _words(data, 4 * n_components, seed))
     return features, faults
 
 
@@ -148,17 +157,25 @@ def _paths(data: Dataset, modality: str) -> list[Path | None]:
     return [data.path(row, modality) for row in range(data.n_items)]
 
 
-def _words(data: Dataset, known: np.ndarray, n_components: int, seed: int) -> np.ndarray:
+def _words(data: Dataset, n_components: int, seed: int) -> np.ndarray | None:
     commas, sentences = (
         data.items["text"].str.contains(mark).mean() for mark in (",", "[.!?。！？]")
     )
-    weights = tag_weights(data) if commas > 0.5 > sentences else tf_idf(_tokens(data))
-    return _standard(_reduced(weights, n_components, seed), known)
+    try:
+        weights = tag_weights(data) if commas > 0.5 > sentences else tf_idf(_tokens(data))
+    except ValueError:  # no word is in two texts
+        return None
+    return _reduced(weights, n_components, seed)
 
 
-def _reduced(array: np.ndarray | sparse.csr_array, n_components: int, seed: int) -> np.ndarray:
+def _reduced(
+    array: np.ndarray | sparse.csr_array, n_components: int, seed: int
+) -> np.ndarray | None:
+    """Return principal components; None where there are too few rows or columns for one."""
     there = np.asarray(array.sum(axis=1) != 0).ravel()
     most = min(int(there.sum()), array.shape[1]) - 1
+    if most < 1:
+        return None
     return reduce(array, min(n_components, most), present=there, seed=seed)[0]
 
 

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter, UnidentifiedImageError
 
 from mmtutorial.datasets.dataset import Fault
-from mmtutorial.datasets.media import MediaError, check_picture, is_file, too_large, trouble
+from mmtutorial.datasets.media import (
+    MediaError,
+    check_picture,
+    is_file,
+    to_rgb,
+    too_large,
+    trouble,
+)
 from mmtutorial.preprocessing.cache import encode_files
 
 SIZE = 32
@@ -54,7 +61,7 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
             check_picture(path, image)
             if at_least:
                 image.draft(None, (at_least, at_least))
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return to_rgb(image)
     except MediaError:
         raise
     except Image.DecompressionBombError as error:  # Pillow's own limit, met while it opens
@@ -68,21 +75,6 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
         raise MediaError(
             path, f"the picture cannot be read ({reason})", "open it in a viewer and save it again"
         ) from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a decoded picture of any mode to RGB."""
-    if image.mode == "F":
-        raise ValueError("its pixels are fractions, and nobody knows of what")
-    if image.mode.startswith("I"):  # 16 bits a pixel; a plain conversion would clip at 255
-        deep = np.asarray(image, dtype=np.float64)
-        if deep.min() < 0 or deep.max() > 65_535:
-            raise ValueError("its pixels have more than 16 bits")
-        image = Image.fromarray(np.uint8(np.clip(deep / 257 + 0.5, 0, 255)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
 
 
 def denoise(picture: Image.Image) -> Image.Image:

@@ -216,7 +216,7 @@ def test_a_failure_of_the_machine_is_not_kept_as_a_fault_of_the_file(tmp_path, m
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(image, "_to_rgb", fail)
+            patch.setattr(image, "to_rgb", fail)
             _, present, faults = image.encode_images([path], size=8, cache=tmp_path / "cache")
         assert not present.any()
         assert words in faults[0].message
