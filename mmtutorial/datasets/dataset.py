@@ -591,6 +591,10 @@ def read_table(
     while not rows[-1]:
         rows.pop()
     header = rows[0]
+    if not header:
+        remedy = f"remove it: the first row names {mark.join(needed)}"
+        faults.append(Fault(name, 1, "the row is blank", remedy))
+        return None
     doubled = sorted({column for column in header if header.count(column) > 1})
     if doubled:
         faults.append(

@@ -1,7 +1,7 @@
 """Do some things again and again, and be killed each time before another step.
 
-``python -m tests.hostile.killed FOLDER`` leaves in FOLDER/<what>/<n> the state after a kill before
-the n-th step that changes a file or a folder. `test_killed.py` runs it once, and looks at these.
+`main` leaves in FOLDER/<what>/<n> the state after a kill before the n-th step that changes a file or
+a folder. `test_killed.py` calls it once, in a process without threads, and looks at what is left.
 """
 
 from __future__ import annotations
@@ -139,7 +139,3 @@ def main(base: Path) -> None:
         base / "cache", lambda place: None, lambda place: encode_images(paths, jobs=1, cache=place)
     )
     shutil.rmtree(base / "sources")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
