@@ -9,9 +9,9 @@ Both learn from the training part and are measured by our `evaluate` on the test
 catalogue is ranked, training and validation items are left out, NDCG@20 and recall@20. VBPR reads
 the same features in both: the ready-made ones where the data set has some; else TF-IDF words, small
 pictures and MFCC summaries, reduced to 64 numbers each. The options that are used stand in OPTIONS.
-``--tune`` chooses them on the validation part, by the grids in GRIDS, with seed 0; that is how those
-in OPTIONS were found. Ours stops early by the
-validation part, which is in its time; Cornac's number of epochs is one of its options.
+``--tune`` chooses them on the validation part, by the grids in GRIDS, with seed 0; so were those in
+OPTIONS found. Ours stops early by the validation part, which is in its time; Cornac's number of
+epochs is one of its options.
 
 Cornac learns in C++ (BPR; one thread where a seed is given) or PyTorch (VBPR; one thread too, since
 its batches of 100 are too small to be shared out), ours in TensorFlow, whose compilation is in the

@@ -907,8 +907,8 @@ def _picture_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | No
     except MediaError as error:
         return fault(error.message, error.remedy)
     except Image.DecompressionBombError:
-        error = too_large(path)
-        return fault(error.message, error.remedy)
+        refused = too_large(path)
+        return fault(refused.message, refused.remedy)
     except Image.UnidentifiedImageError:
         return fault("not a picture", "replace it by a JPEG or PNG")
     except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything

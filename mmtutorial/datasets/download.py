@@ -18,6 +18,7 @@ import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -358,7 +359,7 @@ def damage(path: Path) -> str:
             with zipfile.ZipFile(path) as archive:
                 if wrong := archive.testzip():
                     return f"{wrong} in it is damaged"
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zlib.error, *NO_ARCHIVE) as error:
         return str(error)
     return ""
 

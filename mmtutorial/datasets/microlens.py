@@ -32,8 +32,8 @@ TERMS = (
     "no licence is stated; its makers forbid to modify the data and offer them for download anew"
 )
 # Nobody at MicroLens publishes digests. These are what readers wrote down of the files of the 50k
-# edition in 2026, in public repositories: of the tables several, independently of each other; of the
-# covers, as far as we know, one.
+# edition in 2026, in public repositories: of the tables several, independently of each other; of
+# the covers, as far as we know, one.
 DIGESTS = {
     "MicroLens-50k_pairs.csv": "7ff8b91bcc84f5434ac2c5be7d0b7d7730f5e84f79f9648b5ae67a7641f97bbd",
     "MicroLens-50k_titles.csv": "244aad5380cbbe0fb43458cfcda5ebe820f534384602f80a64dbbcd07dd30e49",
