@@ -37,12 +37,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from urllib3.util import Retry
 
 from mmtutorial.datasets.dataset import DatasetError
+from mmtutorial.datasets.media import check_picture, to_rgb
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
 CACHE = "MMTUTORIAL_CACHE"  # environment variable: where downloads and prepared data are kept
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 ATTEMPTS = 5  # a transfer that breaks off is taken up again so many times
 PAUSE = 1.0  # seconds before the second attempt; doubled before each further one
+BROKEN_OFF = (
+    requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError,
+)  # fmt: skip
 NO_ARCHIVE = (zipfile.BadZipFile, NotImplementedError)  # no zip archive, or one of a later kind
 CHUNK = 1 << 14  # bytes; what a broken transfer may lose
 POLITE = 0.1  # seconds between two of many small files
@@ -444,19 +448,16 @@ def _fetch_picture(session: requests.Session, address: str, path: Path) -> None:
         try:
             _transfer(session, address, part, tag, tell)
             break
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ):
+        except BROKEN_OFF:
             if attempt == 2:
                 raise
             time.sleep(PAUSE)
     tag.unlink(missing_ok=True)
     try:
         with Image.open(part) as picture:
-            picture.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            check_picture(path, picture)
+            to_rgb(picture)
+    except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
         part.unlink()
         raise ValueError("not a picture") from error
     os.replace(part, path)
@@ -496,11 +497,7 @@ def resuming(part: Path) -> Callable[[str, Any, Any], None]:
                 try:
                     _transfer(session, address, part, tag, tell)
                     break
-                except (
-                    requests.ConnectionError,
-                    requests.Timeout,
-                    requests.exceptions.ChunkedEncodingError,
-                ):
+                except BROKEN_OFF:
                     if attempt == ATTEMPTS - 1:
                         raise
                     time.sleep(PAUSE * 2**attempt)

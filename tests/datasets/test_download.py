@@ -420,20 +420,24 @@ def test_pictures_are_brought_and_what_cannot_be_had_is_told(
 ) -> None:
     monkeypatch.setattr(download, "LARGEST", 60_000)
     monkeypatch.setattr(download, "CHUNK", 1 << 10)
+    program = io.BytesIO()  # PostScript, which Pillow would have run
+    Image.new("RGB", (4, 4)).save(program, "EPS")
     site.files = {
         "/a": jpeg(1),
         "/b": jpeg(2),
         "/page": b"<html>Sorry</html>",
         "/cut": jpeg(3)[:9000],
         "/huge": b"x" * 70_000,
+        "/program": program.getvalue(),
     }
     names = {"a.jpg": "/a", "b.jpg": "/b", "page.jpg": "/page", "cut.jpg": "/cut"}
-    names |= {"huge.jpg": "/huge", "lost.jpg": "/nowhere"}
+    names |= {"program.jpg": "/program", "huge.jpg": "/huge", "lost.jpg": "/nowhere"}
     addresses = {name: site.address + path for name, path in names.items()}
     addresses["ftp.jpg"] = "ftp://127.0.0.1/a"
     site.break_after = [5000]
     missing = fetch_pictures(addresses, tmp_path / "images")
     assert missing == {
+        "program.jpg": "not a picture",
         "page.jpg": "not a picture",
         "cut.jpg": "not a picture",
         "huge.jpg": "larger than 60,000 bytes",

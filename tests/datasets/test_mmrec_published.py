@@ -11,16 +11,9 @@ import pytest
 from mmtutorial.datasets import DatasetError, mmrec_published, read_mmrec
 from mmtutorial.evaluation import default_split, evaluate
 from mmtutorial.recommender import Recommender
+from tests.datasets.test_mmrec import BABY
 
 MODULE = importlib.import_module("mmtutorial.datasets.mmrec_published")  # the name is the function
-TABLE = """userID\titemID\trating\ttimestamp\tx_label
-0\t0\t5.0\t1371081600\t0
-0\t1\t4.0\t1371081700\t1
-0\t2\t5.0\t1371081800\t2
-1\t2\t3.5\t1371081500\t0
-1\t0\t1.0\t1371081600\t0
-1\t3\t2.0\t1371081900\t2
-"""
 CODES = "asin\titemID\nB0\t0\nB1\t1\nB2\t2\nB3\t3\n"
 
 
@@ -31,7 +24,7 @@ def folder(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setattr(MODULE, "PUBLISHED", {"baby": small, "microlens": small})
     place = tmp_path / "own" / "mmrec-baby"
     place.mkdir(parents=True)
-    (place / "baby.inter").write_text(TABLE)
+    (place / "baby.inter").write_text(BABY)
     np.save(place / "text_feat.npy", np.arange(8, dtype=np.float32).reshape(4, 2))
     np.save(place / "image_feat.npy", np.ones((4, 3)))
     (place / "user_graph_dict.npy").write_bytes(b"not read")
@@ -78,13 +71,13 @@ def test_a_wrong_table_of_codes_is_refused(folder: Path, codes: str, words: str)
 
 def test_milliseconds_are_told_by_their_size(folder: Path) -> None:
     place = folder.rename(folder.with_name("mmrec-microlens"))
-    table = TABLE.replace("00\t0\n", "00999\t0\n").replace("00\t1\n", "00999\t1\n")
+    table = BABY.replace("00\t0\n", "00999\t0\n").replace("00\t1\n", "00999\t1\n")
     (place / "microlens.inter").write_text(table.replace("00\t2\n", "00999\t2\n"))
     assert mmrec_published(name="microlens").interactions["timestamp"].max() == 1371081900
 
 
 def test_other_files_than_the_published_ones_are_told_apart(folder: Path) -> None:
-    (folder / "baby.inter").write_text(TABLE + "1\t1\t2.0\t1371081950\t2\n")
+    (folder / "baby.inter").write_text(BABY + "1\t1\t2.0\t1371081950\t2\n")
     with pytest.raises(DatasetError, match="holds 7 interactions, and the published one 6: fetch"):
         mmrec_published()
 
