@@ -322,8 +322,8 @@ if len(given):
 # ## Where there is nothing to gain
 #
 # A claim that holds on one data set and not on another wants a reason. Here is one that can be measured:
-# how much is left for content to tell once behaviour has spoken. The same tower with ids alone, without
-# any content, stands between the best single modality and all of them:
+# how much is left for content to tell once behaviour has spoken. The same tower with ids alone knows
+# behaviour and nothing else; how far does content, all of it, get beyond?
 
 # %% tags=["hide-input"]
 
