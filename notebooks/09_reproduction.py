@@ -375,30 +375,38 @@ plots.table(pd.DataFrame(left))
 # ({term}`cold start`), and ids can say nothing.
 
 # %% tags=["hide-input"]
+APART = {
+    "default, cold items": "cold items in the test",
+    "default, warm items": "warm items in the test",
+    "cold items": "items held back (cold)",
+    "default": "its own split (all warm)",
+}
 apart = measures[
     measures["metric"].eq("ndcg")
     & measures["k"].eq(10)
-    & (
-        measures["split"].isin(
-            ["default, cold items", "default, warm items", "cold items"]
-        )
-    )
+    & measures["experiment"].isin(["fusions", "baselines", "cold items"])
+    & measures["split"].isin(APART)
 ]
-wide = apart.pivot_table(
-    index=["dataset", "recommender"],
-    columns="split",
-    values="value",
-    aggfunc="mean",
-).rename_axis(columns=None)
-plots.table(
-    wide.rename(
-        columns={
-            "default, cold items": "cold items in the test",
-            "default, warm items": "warm items in the test",
-            "cold items": "items held back",
-        }
-    ).reset_index()
-)
+for name in DATASETS:
+    wide = (
+        apart[apart["dataset"].eq(name)]
+        .pivot_table(
+            index="recommender",
+            columns="split",
+            values="value",
+            aggfunc="mean",
+        )
+        .rename_axis(index=None, columns=None)
+    )
+    cold = next(
+        (each for each in APART if each in wide and "cold" in each), ""
+    )
+    if "default, warm items" in wide:
+        wide = wide.drop(columns="default")
+    if cold:
+        wide = wide[wide[cold].notna()].sort_values(cold, ascending=False)
+        display(Markdown(f"**{name}**, NDCG@10"))
+        display(plots.table(wide.rename(columns=APART), index=True))
 
 # %% [markdown]
 # ## Noise and absence
