@@ -423,6 +423,8 @@ def test_pictures_are_brought_and_what_cannot_be_had_is_told(
     monkeypatch.setattr(download, "CHUNK", 1 << 10)
     program = io.BytesIO()  # PostScript, which Pillow would have run
     Image.new("RGB", (4, 4)).save(program, "EPS")
+    ran: list[object] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *given, **_: ran.append(given))
     site.files = {
         "/a": jpeg(1),
         "/b": jpeg(2),
@@ -445,6 +447,7 @@ def test_pictures_are_brought_and_what_cannot_be_had_is_told(
         "lost.jpg": "HTTP 404",
         "ftp.jpg": "'ftp://127.0.0.1/a' is no address",
     }
+    assert not ran
     gone = b"lost.jpg HTTP 404\n"
     assert contents(tmp_path / "images") == {"a.jpg": jpeg(1), "b.jpg": jpeg(2), "gone.txt": gone}
     assert [path for path, _ in site.asked[:2]] == ["/a", "/a"]
