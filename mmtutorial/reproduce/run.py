@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,22 @@ def _fault(run: Run) -> str:
     return f"{run.notebook.path} on {run.notebook.dataset}{where}: {run.error}"
 
 
+PAGE = """{% extends 'index.html.j2' %}
+{% block html_head_js_requirejs %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block html_head_js_mathjax %}<script>
+window.MathJax = {
+  tex: {inlineMath: [["$", "$"]], processEscapes: true},
+  options: {enableMenu: false, enableEnrichment: false},  // both load more
+};
+{{ resources.mathjax }}
+</script>{% endblock %}"""  # JupyterLab's own, without what it takes from elsewhere
+
+
 def _as_page(executed: Path, place: Path) -> None:
-    """Write an executed notebook as one page of HTML."""
+    """Write an executed notebook as one page of HTML that needs nothing from elsewhere."""
     import nbformat
+    from jinja2 import DictLoader
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(executed, as_version=4)
@@ -158,7 +172,14 @@ def _as_page(executed: Path, place: Path) -> None:
             cell.source = plain_markdown(cell.source, values)
         else:  # what is quoted stands in the text
             cell.outputs = [o for o in cell.outputs if "scrapbook" not in o.get("metadata", {})]
-    text, _ = HTMLExporter(exclude_input=True).from_notebook_node(notebook)
+    exporter = HTMLExporter(
+        exclude_input=True, exclude_output_prompt=True, template_file="page.html.j2",
+        extra_loaders=[DictLoader({"page.html.j2": PAGE})],
+    )  # fmt: skip
+    (mathjax,) = (
+        file for file in files("sphinx-mathjax-offline") or () if file.name == "tex-svg.js"
+    )
+    text, _ = exporter.from_notebook_node(notebook, {"mathjax": mathjax.read_text("utf-8")})
     write(place, text)
 
 

@@ -54,7 +54,9 @@ def test_it_runs_all_names_what_failed_and_keeps_the_rest(clone):
     found = Results.open(clone / "out" / "results")
     assert found.quoted["name"].tolist() == ["small-number", "small-word"]
     assert set(found.measures["recommender"]) == {"random"}
-    assert "<html" in (clone / "out" / "report.html").read_text()
+    page = (clone / "out" / "report.html").read_text()
+    assert "<html" in page and "window.MathJax" in page
+    assert not re.findall(r"""(?:src=|href=|from |import\()["']https?:[^"']*\.m?js""", page)
     first = (clone / "out" / "results" / "measures.csv").read_bytes()
 
     made(clone / "notebooks" / "02_bad.ipynb", "x = 1")
