@@ -284,7 +284,11 @@ def means_table(name, split="default", k=10):
 
 for name in DATASETS:
     display(Markdown(f"**{name}**"))
-    display(plots.table(means_table(name).rename_axis(None), index=True))
+    display(
+        plots.table(
+            means_table(name).rename_axis(index=None, columns=None), index=True
+        )
+    )
 
 # %% tags=["hide-input"]
 given = measures[
@@ -312,7 +316,7 @@ if len(given):
     display(
         plots.table(
             wide.sort_values(wide.columns[0], ascending=False).rename_axis(
-                None
+                index=None, columns=None
             ),
             index=True,
         )
