@@ -5,27 +5,33 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(wildcard notebooks/*.py)
 WORKERS ?= 2
+BENCH := .venv-bench/bin
 
-.PHONY: help book links test lint pair lock reproduce clean
+.PHONY: help book links test lint pair lock reproduce bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book       build and run the book; prints the address of its first page"
 	@echo "make test       run the tests"
 	@echo "make reproduce  run every notebook and experiment, and report on the claims; options in ARGS"
+	@echo "make bench      measure speed beside named peers, in .venv-bench; one script: ONLY=retrieval"
 	@echo "make lint       check style, types, and that notebooks are paired and clean"
 	@echo "make pair       bring each notebook and its script into step, without outputs"
 	@echo "make lock       compile requirements.txt from pyproject.toml"
 	@echo "make clean      remove what was built (the environment stays; delete .venv to renew it)"
 
-$(READY): requirements.txt pyproject.toml
+define new_environment # new_environment FOLDER: empty, of a Python that we run on
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "mmtutorial needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	         "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Setting up .venv from requirements.txt (some minutes, the first time only)"
-	@rm -rf .venv
-	@$(PYTHON) -m venv .venv || \
+	@echo "Setting up $(1) from requirements.txt (some minutes, the first time only)"
+	@rm -rf $(1)
+	@$(PYTHON) -m venv $(1) || \
 	  { echo "Python could not create an environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+endef
+
+$(READY): requirements.txt pyproject.toml
+	$(call new_environment,.venv)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
@@ -52,6 +58,20 @@ pair: $(READY)
 
 reproduce: $(READY)
 	@$(BIN)/mmtutorial reproduce --jobs $(WORKERS) $(ARGS)
+
+# The lock holds, but for setuptools, of which a peer needs an older one. KenLM is compiled, or left out.
+.venv-bench/.ready: requirements.txt pyproject.toml
+	$(call new_environment,.venv-bench)
+	@sed '/^setuptools==/d' requirements.txt >.venv-bench/lock.txt
+	@$(BENCH)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint .venv-bench/lock.txt --editable ".[benchmarks]"
+	@$(BENCH)/python -m pip install --quiet --disable-pip-version-check --constraint .venv-bench/lock.txt \
+	  "kenlm>=0.2" >.venv-bench/kenlm.log 2>&1 || \
+	  echo "KenLM was not compiled (it needs a C++ compiler and CMake): it is left out of the n-grams"
+	@touch $@
+
+bench: .venv-bench/.ready
+	@$(BENCH)/python benchmarks/run.py $(ONLY) $(ARGS)
 
 lock: $(READY)
 	@$(BIN)/python -m pip install --quiet "uv>=0.5"

@@ -3,7 +3,7 @@
     pip install -e ".[benchmarks]"
     python benchmarks/evaluation.py                       # 10,000 users × 10,000 items × 64
     python benchmarks/evaluation.py --users 1000 --items 2000
-    python benchmarks/evaluation.py --grow                # ours alone, over two decades of users
+    python benchmarks/evaluation.py --grow                # ours over two decades of users, too
 
 Scores are products of random vectors, the same for all. Each user has 20 items to leave out and 5
 to find. NDCG@10, recall@10 and hit rate@10, and for ours item and user coverage@10 and all other
@@ -20,15 +20,12 @@ one partial selection.
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from side_by_side import Row, alternate, limits, machine, tell
+from side_by_side import Row, alone, alternate, limits, machine, memory_of, tell
 
 from mmtutorial.evaluation import Split, evaluate
 from mmtutorial.evaluation.metrics import hit_rate, ndcg, recall
@@ -36,6 +33,7 @@ from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.recommender import Features, Recommender, top_k
 
 K, SEEN, WANTED, BEST, BLOCK = 10, 20, 5, 100, 1024
+GROWING = (1_000, 3_000, 10_000, 30_000, 100_000)  # users
 MEASURES = {"ndcg": ndcg, "recall": recall, "hit_rate": hit_rate}
 
 
@@ -131,18 +129,26 @@ def agree(ours: Mapping[str, float], theirs: Mapping[str, float], whose: str) ->
             raise SystemExit(f"{name}: ours {ours[name]:.8f}, {whose} {theirs[name]:.8f}")
 
 
-def peak() -> float:
-    """Return the most memory that this process has held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def ours_alone(n_users: int, n_items: int, dimensions: int) -> tuple[float, float | None]:
+    """Evaluate twice; return the seconds of the second time, and the MiB that the first needed."""
+    recommender, split = make(n_users, n_items, dimensions)
+
+    def call() -> object:
+        return evaluate(recommender, split, K, n_bootstrap=1)
+
+    memory, started = memory_of(call), time.perf_counter()
+    call()
+    return time.perf_counter() - started, memory
 
 
-def grow(n_items: int, dimensions: int) -> None:
-    """Time ours with more and more users, each in a process of its own, to know its memory."""
-    print(f"{n_items:,} items; ours, in a process of its own")
-    for n_users in (1_000, 3_000, 10_000, 30_000, 100_000):
-        command = [sys.executable, __file__, "--users", str(n_users), "--items", str(n_items),
-                   "--dimensions", str(dimensions), "--ours-alone"]  # fmt: skip
-        subprocess.run(command, check=True)
+def grow(n_items: int, dimensions: int) -> list[Row]:
+    """Measure ours with more and more users, each in a process of its own, to know its memory."""
+    case = f"full ranking of {n_items:,} items, growing number of users"
+    rows = []
+    for n_users in GROWING:
+        seconds, memory = alone(ours_alone, n_users, n_items, dimensions)
+        rows.append(Row(case, "ours", [seconds], n_users, memory))
+    return rows
 
 
 def main() -> None:
@@ -154,21 +160,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cornac-users", type=int, default=500)
     parser.add_argument("--csv", help="a file to add the table to")
-    parser.add_argument("--grow", action="store_true", help="ours alone, over numbers of users")
-    parser.add_argument("--ours-alone", action="store_true", help="its seconds and memory")
+    parser.add_argument("--grow", action="store_true", help="ours over numbers of users, too")
     options = parser.parse_args()
-    if options.grow:
-        grow(options.items, options.dimensions)
-        return
 
     recommender, split = make(options.users, options.items, options.dimensions)
-    if options.ours_alone:
-        before = peak()
-        times = alternate({"": lambda: evaluate(recommender, split, K, n_bootstrap=1)}, 1)[""]
-        print(f"  {options.users:9,} users {times[0]:9.2f} s, {before:6.0f} MiB before, "
-              f"{peak():6.0f} MiB at most")  # fmt: skip
-        return
-
     from ranx import Qrels, Run
     from ranx import evaluate as ranx_evaluate
 
@@ -220,11 +215,13 @@ def main() -> None:
     measuring = f"from the scores of {BEST} candidates a user"
     rows = [
         Row(ranking, "ours", times["evaluate"]),
-        Row(ranking, "the product and one partial selection", times["the limit"]),
+        Row(ranking, "limit: the product and one partial selection", times["the limit"]),
         Row(ranking, f"Cornac (by {some:,} users)", again),
         Row(measuring, "ours", times["ours"]),
         Row(measuring, "ranx", times["ranx"]),
     ]
+    if options.grow:
+        rows += grow(options.items, options.dimensions)
     about = machine("scipy", "cornac", "ranx", "numba")
     tell("evaluation", rows, f"{about}; {limits()}", options.csv)
 
