@@ -5,8 +5,8 @@
 
 *Exact*: the ten best of random vectors by inner product, against faiss's `IndexFlatIP`, for 1, 64
 and 1,024 queries at a time. Before anything is timed both must give the same scores to 1e-4, and
-the same items wherever these differ by more. Both have the same number of threads: one, then as many
-as there are cores. *The limit* is the bare product of queries and items.
+the same items wherever these differ by more. Both have the same number of threads: one, then as
+many as there are cores. *The limit* is the bare product of queries and items.
 
 Both multiply by OpenBLAS, each by a copy of its own. An older copy may not know the processor and
 fall back on slow code; so, if faiss's has chosen other code than NumPy's, this script starts itself

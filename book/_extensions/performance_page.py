@@ -1,0 +1,140 @@
+"""A Sphinx extension: write what `make bench` measured into the page of performance.
+
+In ``performance.md`` a line ``% measured: WHAT`` is replaced: by a figure (ratios, growth, recall),
+by the machines, or by the table of the benchmark of that name. Measurements stand in
+``results/benchmarks.csv``; what is not in it is said to be not measured.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pandas as pd
+from sphinx.application import Sphinx
+
+from mmtutorial import plots
+from mmtutorial.reproduce import performance
+
+RESULTS = Path(__file__).resolve().parents[2] / "results" / "benchmarks.csv"
+NOTHING = "*Not measured.*"
+
+
+def table(measured: pd.DataFrame, benchmark: str) -> str:
+    """Return the comparisons of one benchmark, the bars that were missed, and the machine."""
+    rows = measured[measured["benchmark"] == benchmark]
+    compared = performance.compare(rows)
+    if compared.empty:
+        return NOTHING
+    shown = pd.DataFrame(
+        {
+            "case": compared["case"],
+            "peer": compared["peer"],
+            "ours (s)": compared["ours"],
+            "peer (s)": compared["theirs"],
+            "peer ÷ ours": compared["ratio"],
+            "by the turns": [
+                f"{least:.2g} to {most:.2g}"
+                for least, most in zip(compared["least"], compared["most"], strict=True)
+            ],
+            "bar": compared["bar"].map(number),
+            "reached": compared["reached"],
+            "ours ÷ limit": compared["of_limit"].map(number),
+            "quality, ours": compared["our_quality"].map(number),
+            "quality, peer": compared["their_quality"].map(number),
+        }
+    )
+    shown = shown.loc[:, shown.ne("").any()]
+    far = performance.distances(compared)
+    parts = [plots.table(shown).data]
+    if far:
+        parts.append("**Not reached:**\n\n" + "\n".join(f"- {each}" for each in far))
+    parts += [f"<small>{html.escape(about)}</small>" for about in rows["machine"].unique()]
+    return "\n\n".join(parts)
+
+
+def number(value: float) -> str:
+    """Write a number that may be missing."""
+    return "" if pd.isna(value) else f"{value:,.3g}"
+
+
+def ratios(measured: pd.DataFrame) -> str:
+    """Return the figure of all ratios beside their bars."""
+    compared = performance.compare(measured)
+    if compared.empty:
+        return NOTHING
+    figure, axis = plt.subplots(figsize=(7, 1.5 + 0.24 * len(compared)))
+    plots.speed_ratios(compared, axis)
+    reached, missed = (int(compared["reached"].eq(word).sum()) for word in ("yes", "no"))
+    alt = (
+        f"A dot plot on a logarithmic axis: for each of {len(compared)} comparisons, how many "
+        "times as long as ours the peer takes, and the bar where there is one. "
+        f"{reached} of {reached + missed} bars are reached."
+    )
+    return plots.picture(figure, alt).data
+
+
+def growth(measured: pd.DataFrame) -> str:
+    """Return the figure of seconds and memory over sizes, and the powers with which they grow."""
+    grown = performance.growing(measured)
+    if grown.empty:
+        return NOTHING
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+    plots.growth(grown, axes)
+    powers = performance.exponents(grown)
+    alt = (
+        "Two panels with logarithmic axes, seconds and memory over size; the table tells how steep "
+    )
+    alt += "the lines are of: " + "; ".join(powers["benchmark"] + ", " + powers["case"])
+    shown = powers.rename(columns={"seconds": "power of seconds", "memory": "power of memory"})
+    return f"{plots.picture(figure, alt).data}\n\n{plots.table(shown).data}"
+
+
+def recall(measured: pd.DataFrame) -> str:
+    """Return the figure of recall against time."""
+    searched = measured["case"].str.startswith("approximate") & measured["quality"].notna()
+    rows = measured[(measured["benchmark"] == "retrieval") & searched]
+    if rows.empty:
+        return NOTHING
+    figure, axis = plt.subplots()
+    plots.recall_against_time(rows, axis)
+    axis.set_title(rows["case"].iloc[0], fontsize=9)
+    alt = "Share of the true best that is found, against time: " + "; ".join(
+        f"{row['contender']} {row['quality']:.3f} in {row['seconds']:.3g} s"
+        for _, row in rows.iterrows()
+    )
+    return plots.picture(figure, alt).data
+
+
+FIGURES = {"ratios": ratios, "growth": growth, "recall": recall}
+
+
+def write_measured(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put tables and figures where the page asks for them."""
+    if page != "performance":
+        return
+    matplotlib.use("Agg")
+    plots.use_style()
+    measured = performance.read(RESULTS)
+
+    def written(line: re.Match[str]) -> str:
+        what = line.group(1)
+        return FIGURES[what](measured) if what in FIGURES else table(measured, what)
+
+    source[0] = re.sub(r"^% measured: (\w+)$", written, source[0], flags=re.MULTILINE)
+
+
+def renew(app: Sphinx, env: Any, added: Any, changed: Any, removed: Any) -> list[str]:
+    """Read the page anew each time: results may have changed where its own file has not."""
+    return ["performance"]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension."""
+    app.connect("source-read", write_measured)
+    app.connect("env-get-outdated", renew)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

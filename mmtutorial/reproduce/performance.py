@@ -1,0 +1,161 @@
+"""How fast it is: what `make bench` measured, as the book's page of performance shows it.
+
+``results/benchmarks.csv`` has one line for each contender of each case; it is written by
+``benchmarks/side_by_side.py``, which says what its columns mean. Nobody types a number of the page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+NUMBERS = ("size", "seconds", "least", "most", "turns", "of_ours", "memory", "quality", "bar")
+WORDS = ("benchmark", "case", "contender", "machine")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read the table of measurements; a missing file holds none.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or holds something else than a number where one should be.
+
+    Examples
+    --------
+    >>> len(read("no such file.csv"))
+    0
+    """
+    if not Path(path).exists():
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in NUMBERS}).assign(
+            **{name: pd.Series(dtype=str) for name in WORDS}
+        )
+    table = pd.read_csv(path)
+    lacking = [name for name in (*WORDS, *NUMBERS) if name not in table]
+    if lacking:
+        raise ValueError(f"{path} lacks the column {lacking[0]!r}: run `make bench` anew")
+    for name in NUMBERS:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise ValueError(f"{path}: the column {name!r} holds something else than numbers")
+    return table
+
+
+def compare(measured: pd.DataFrame) -> pd.DataFrame:
+    """Set each peer beside ours.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        As `read` gives it.
+
+    Returns
+    -------
+    DataFrame
+        One row for each peer of each case: benchmark, case, size, peer; ours and theirs (median
+        seconds); ratio (theirs over ours), and the least and most that it can be by the turns;
+        bar, and whether it is reached: "yes", "no" (also where ours reaches less quality than the
+        peer), or "" without a bar; of_limit, ours over what cannot be beaten (NaN where none was
+        measured); our_quality and their_quality. Cases without ours or without a peer have none.
+
+    Examples
+    --------
+    >>> measured = pd.DataFrame({"benchmark": "b", "case": "c", "contender": ["ours", "peer"],
+    ...     "size": np.nan, "seconds": [1.0, 3.0], "least": [0.5, 2.0], "most": [2.0, 4.0],
+    ...     "quality": np.nan, "bar": [np.nan, 2.0]})
+    >>> compare(measured)[["peer", "ratio", "least", "most", "bar"]].values.tolist()
+    [['peer', 3.0, 1.0, 8.0, 2.0]]
+    >>> compare(measured)["reached"].item()
+    'yes'
+    """
+    found = []
+    for (benchmark, case, size), rows in measured.groupby(
+        ["benchmark", "case", "size"], sort=False, dropna=False
+    ):
+        first = rows["contender"].str.split(r"\W", n=1, regex=True).str[0]
+        if not (first == "ours").any():
+            continue
+        ours = rows[first == "ours"].iloc[0]
+        limits = rows.loc[first == "limit", "seconds"]
+        for _, peer in rows[~first.isin(["ours", "limit"])].iterrows():
+            ratio, bar = peer["seconds"] / ours["seconds"], peer["bar"]
+            enough = ratio >= bar and not ours["quality"] < peer["quality"]
+            found.append(
+                {
+                    "benchmark": benchmark,
+                    "case": case,
+                    "size": size,
+                    "peer": peer["contender"],
+                    "ours": ours["seconds"],
+                    "theirs": peer["seconds"],
+                    "ratio": ratio,
+                    "least": peer["least"] / ours["most"],
+                    "most": peer["most"] / ours["least"],
+                    "bar": bar,
+                    "reached": "" if np.isnan(bar) else "yes" if enough else "no",
+                    "of_limit": ours["seconds"] / limits.min() if len(limits) else np.nan,
+                    "our_quality": ours["quality"],
+                    "their_quality": peer["quality"],
+                }
+            )
+    columns = ("benchmark", "case", "size", "peer", "ours", "theirs", "ratio", "least", "most",
+               "bar", "reached", "of_limit", "our_quality", "their_quality")  # fmt: skip
+    return pd.DataFrame(found, columns=list(columns))
+
+
+def distances(compared: pd.DataFrame) -> list[str]:
+    """Say in words which bars are not reached, and by how much.
+
+    >>> compared = pd.DataFrame({"case": ["c"], "peer": ["p"], "ratio": [1.5], "bar": [2.0],
+    ...     "reached": ["no"], "of_limit": [1.2], "our_quality": [0.3], "their_quality": [np.nan]})
+    >>> distances(compared)
+    ['c, beside p: 1.5 times instead of 2, or 0.75 of the bar; ours takes 1.2 times the limit']
+    """
+    told = []
+    for _, row in compared[compared["reached"] == "no"].iterrows():
+        share = row["ratio"] / row["bar"]
+        words = f"{row['case']}, beside {row['peer']}: {row['ratio']:.3g} times"
+        words += f" instead of {row['bar']:.3g}, or {share:.2f} of the bar" if share < 1 else ""
+        if row["our_quality"] < row["their_quality"]:
+            words += f"; reaches {row['our_quality']:.4f}, the peer {row['their_quality']:.4f}"
+        if not np.isnan(row["of_limit"]):
+            words += f"; ours takes {row['of_limit']:.2g} times the limit"
+        told.append(words)
+    return told
+
+
+def growing(measured: pd.DataFrame) -> pd.DataFrame:
+    """Return ours over sizes, of the cases that span at least a decade.
+
+    >>> measured = pd.DataFrame({"benchmark": "b", "case": list("ccd"), "contender": "ours",
+    ...                          "size": [1, 10, 1], "seconds": 1.0, "memory": 5.0})
+    >>> growing(measured)["case"].unique().tolist()
+    ['c']
+    """
+    ours = measured[measured["size"].notna() & measured["contender"].str.startswith("ours")]
+    span = ours.groupby(["benchmark", "case"])["size"].agg(lambda sizes: sizes.max() / sizes.min())
+    wide = span.index[span >= 10]
+    kept = pd.MultiIndex.from_frame(ours[["benchmark", "case"]]).isin(wide)
+    return ours[kept]
+
+
+def exponents(grown: pd.DataFrame) -> pd.DataFrame:
+    """Fit the power of the size with which seconds and memory grow: one row a case.
+
+    >>> grown = pd.DataFrame({"benchmark": "b", "case": "c", "size": [1, 10, 100],
+    ...                       "seconds": [1.0, 10.0, 100.0], "memory": [5.0, 5.0, 5.0]})
+    >>> exponents(grown).round(6)[["seconds", "memory"]].abs().values.tolist()
+    [[1.0, 0.0]]
+    """
+    found = []
+    for (benchmark, case), rows in grown.groupby(["benchmark", "case"], sort=False):
+        powers = {}
+        for column in ("seconds", "memory"):
+            some = rows[rows[column] > 0]
+            x, y = np.log(some[["size", column]].to_numpy(float)).T
+            powers[column] = np.polyfit(x, y, 1)[0] if len(np.unique(x)) > 1 else np.nan
+        sizes = {"from": int(rows["size"].min()), "to": int(rows["size"].max())}
+        found.append({"benchmark": benchmark, "case": case, **sizes, **powers})
+    columns = ["benchmark", "case", "from", "to", "seconds", "memory"]
+    return pd.DataFrame(found, columns=columns)
