@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, cpu_count, delayed
 
 from mmtutorial.datasets.dataset import Truth
 
@@ -29,6 +30,7 @@ START = 1_704_067_200  # 2024-01-01 00:00 UTC, seconds since 1970
 DAY = 86_400  # seconds
 WEIGHTS = {"image": 1.0, "audio": 1.0, "text": 1.0, "pair": 1.0}
 _BLOCK = 4096  # shoppers simulated together: bounds memory, and is part of what a seed means
+_AT_ONCE = 4  # blocks, one a core: bounds memory too
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -147,33 +149,39 @@ def simulate(
     def taste(users: np.ndarray, shelf_items: np.ndarray) -> np.ndarray:
         rows = users[:, None]
         return (
-            image_taste[rows, image[shelf_items]]
-            + audio_taste[rows, audio[shelf_items]]
-            + text_taste[rows] * liking[shelf_items]
-            + pair_taste * (pair[shelf_items] == favourite[rows])
+            _each(image_taste, rows, image.take(shelf_items))
+            + _each(audio_taste, rows, audio.take(shelf_items))
+            + text_taste[rows] * liking.take(shelf_items)
+            + pair_taste * (pair.take(shelf_items) == favourite[rows])
         )
 
-    bought = []
-    for block, generator in zip(
-        np.array_split(np.arange(n_users), -(-n_users // _BLOCK)),
-        stream(seed, "visits").spawn(-(-n_users // _BLOCK)),
-        strict=True,
-    ):
-        bought.append(_choices(block, generator, counts, joined, launch, shelf, shown, taste))
+    n_blocks = -(-n_users // _BLOCK)
+    stock = _drawer(shelf)
+    bought = Parallel(n_jobs=min(cpu_count(), _AT_ONCE), prefer="threads")(
+        delayed(_choices)(block, generator, counts, joined, launch, stock, shown, taste)
+        for block, generator in zip(
+            np.array_split(np.arange(n_users), n_blocks),
+            stream(seed, "visits").spawn(n_blocks),
+            strict=True,
+        )
+    )
     users, rows, times, strengths = (np.concatenate(parts) for parts in zip(*bought, strict=True))
 
     opinion = (
         0.6 * _standardised(strengths) + 0.6 * liking[rows] + 0.6 * world.standard_normal(len(rows))
     )
     user_ids = np.array([f"u{number:0{len(str(n_users - 1))}d}" for number in range(n_users)])
+    timestamps = START + np.floor(times * days * DAY).astype(np.int64)
+    rank_of_id, _ = pd.factorize(items["item"], sort=True)
+    order = np.lexsort((rank_of_id[rows], users, timestamps))
     interactions = pd.DataFrame(
         {
-            "user": user_ids[users],
-            "item": items["item"].to_numpy()[rows],
-            "timestamp": START + np.floor(times * days * DAY).astype(np.int64),
-            "rating": np.clip(np.rint(3.7 + opinion), 1.0, 5.0),
+            "user": user_ids[users[order]],
+            "item": items["item"].to_numpy()[rows[order]],
+            "timestamp": timestamps[order],
+            "rating": np.clip(np.rint(3.7 + opinion[order]), 1.0, 5.0),
         }
-    ).sort_values(["timestamp", "user", "item"], ignore_index=True)
+    )
 
     pair_names = [
         f"{image_names[int(code) // n_audio]} × {audio_names[int(code) % n_audio]}"
@@ -218,7 +226,7 @@ def _choices(
     counts: np.ndarray,
     joined: np.ndarray,
     launch: np.ndarray,
-    shelf: np.ndarray,
+    stock: Callable[[np.ndarray], np.ndarray],
     shown: int,
     taste: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, ...]:
@@ -226,7 +234,7 @@ def _choices(
 
     Returns user rows, item rows, times (share of the period) and tastes, one entry a purchase.
     """
-    n_items = len(shelf)
+    n_items = len(launch)
     visits = counts[block]
     times = np.sort(
         np.where(
@@ -240,13 +248,14 @@ def _choices(
     users, rows, when, strengths = [], [], [], []
     for visit in range(visits.max()):
         active = np.flatnonzero(visits > visit)
-        drawn = np.searchsorted(shelf, generator.random((len(active), shown)), side="right")
-        assortment = np.sort(np.minimum(drawn, n_items - 1), axis=1)
-        unavailable = owned[active[:, None], assortment]
-        unavailable |= launch[assortment] > times[active, visit][:, None]
+        assortment = np.sort(stock(generator.random((len(active), shown))), axis=1)
+        assortment = assortment.astype(np.intp)  # quick to sort as int32, quick to look up as this
+        unavailable = _each(owned, active[:, None], assortment)
+        unavailable |= launch.take(assortment) > times[active, visit][:, None]
         unavailable[:, 1:] |= assortment[:, 1:] == assortment[:, :-1]
         strength = taste(block[active], assortment)
-        draw = np.where(unavailable, -np.inf, strength + generator.gumbel(size=strength.shape))
+        draw = strength + generator.gumbel(size=strength.shape)
+        draw[unavailable] = -np.inf
         best = draw.argmax(axis=1)
         line = np.arange(len(active))
         bought = ~unavailable[line, best]
@@ -257,6 +266,33 @@ def _choices(
         when.append(times[active[line], visit])
         strengths.append(strength[line, best[bought]])
     return tuple(np.concatenate(part) for part in (users, rows, when, strengths))
+
+
+def _drawer(shelf: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what draws an item, int32, for each number of 0…1: the first whose share ends above.
+
+    The same as a search in the sorted shares, several times as fast: a table tells it for nearly
+    all the equal steps from 0 to 1 (Chen & Asau 1974), and only in the few steps in which a share
+    ends is it searched for.
+    """
+    steps = 1 << min((16 * len(shelf)).bit_length(), 22)  # a power of two: products are exact
+    ends = np.searchsorted(shelf, np.arange(steps + 1) / steps, side="right")
+    ends = np.minimum(ends, len(shelf) - 1).astype(np.int32)
+    table = np.where(ends[:-1] == ends[1:], ends[:-1], np.int32(-1))
+
+    def draw(numbers: np.ndarray) -> np.ndarray:
+        items = table.take((numbers * steps).astype(np.intp))
+        search = items < 0
+        found = np.searchsorted(shelf, numbers[search], side="right")
+        items[search] = np.minimum(found, len(shelf) - 1)
+        return items
+
+    return draw
+
+
+def _each(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return ``table[rows, columns]``, faster, for a table (r, c) that lies in memory row by row."""
+    return table.reshape(-1).take(rows * table.shape[1] + columns)
 
 
 def _tastes(

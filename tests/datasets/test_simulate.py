@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from mmtutorial.datasets.simulate import DAY, START, simulate, withhold
+from mmtutorial.datasets.simulate import DAY, START, _drawer, simulate, withhold
 
 Maker = Callable[..., pd.DataFrame]
 
@@ -138,3 +138,24 @@ def test_withhold_takes_away_the_share_that_it_is_told_to(catalogue: Maker) -> N
     assert (items["audio"] == "a.wav").all(), "the original is untouched"
     with pytest.raises(ValueError, match="must lie between 0 and 1"):
         withhold(items, {"text": 2.0}, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("n_items", [1, 2, 700])
+def test_items_are_drawn_as_a_search_in_their_shares_would(n_items: int) -> None:
+    dice = np.random.default_rng(n_items)
+    share = np.exp(2 * dice.standard_normal(n_items))
+    shelf = np.cumsum(share / share.sum())
+    edges = np.concatenate([shelf, np.arange(1024) / 1024, [0.0]])
+    numbers = np.concatenate([dice.random(50_000), edges, np.nextafter(edges, 0)])
+    numbers = numbers[(numbers >= 0) & (numbers < 1)]
+    expected = np.minimum(np.searchsorted(shelf, numbers, side="right"), n_items - 1)
+    assert np.array_equal(_drawer(shelf)(numbers), expected)
+
+
+def test_purchases_of_the_same_second_are_in_the_order_of_user_and_item(catalogue: Maker) -> None:
+    items = catalogue(40)
+    items["item"] = items["item"].to_numpy()[::-1]
+    log, _ = simulate(items, n_users=3000, days=1)
+    assert log["timestamp"].duplicated().sum() > 10_000
+    by_hand = log.sort_values(["timestamp", "user", "item"], ignore_index=True)
+    pd.testing.assert_frame_equal(log, by_hand)
