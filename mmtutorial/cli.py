@@ -67,14 +67,27 @@ def data(
 
 @app.command()
 def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.json")]) -> None:
-    """Print everything that is wrong with a data set's folder, and what to do about it."""
-    from mmtutorial.datasets import validate_folder
+    """Print everything that is wrong with a data set's folder, and what to do about it.
+
+    What is not wrong and still limits what can be told from the data is printed as a note. The
+    exit status is 1 where something is wrong, 0 where there are notes alone.
+    """
+    from mmtutorial.advice import advice
+    from mmtutorial.datasets import Dataset, DatasetError, validate_folder
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     faults = validate_folder(folder)
     for fault in faults:
-        console.print(str(fault), soft_wrap=True, markup=False, highlight=False)
-    found = f"{len(faults)} faults" if faults else "no fault found"
-    console.print(f"{folder}: {found}", soft_wrap=True)
+        say(str(fault))
+    notes = []
+    with contextlib.suppress(DatasetError):  # it cannot be opened: the faults say why
+        notes = advice(Dataset.open(folder))
+    for note in notes:
+        say(f"note: {note}")
+    say(f"{folder}: {_count(faults, 'fault') if faults else 'no fault found'}"
+        + (f", {_count(notes, 'note')}" if notes else ""))  # fmt: skip
     raise typer.Exit(bool(faults))
 
 
@@ -140,6 +153,15 @@ def reproduce(
     for text in faults:
         console.print(text, style="red", soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(bool(faults))
+
+
+def _count(things: list[Any], name: str) -> str:
+    """Count in words.
+
+    >>> _count([1, 2], "note")
+    '2 notes'
+    """
+    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _options(given: list[str]) -> dict[str, Any]:

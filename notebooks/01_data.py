@@ -114,17 +114,18 @@ chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")
 # %% tags=["hide-input"]
 for entry in sorted(data.folder.iterdir()):
     if entry.is_dir():
-        files = sorted(each.name for each in entry.iterdir())
-        print(
-            f"{entry.name + '/':20}{len(files):>11,} files, such as {files[0]}"
-        )
+        files = [each for each in sorted(entry.rglob("*")) if each.is_file()]
+        such = f", such as {files[0].relative_to(entry)}" if files else ""
+        print(f"{entry.name + '/':20}{len(files):>11,} files{such}")
     else:
         print(f"{entry.name:20}{entry.stat().st_size:>11,} bytes")
 print()
 about = json.loads((data.folder / "dataset.json").read_text(encoding="utf-8"))
+first = ("name", "version", "licence", "seed")
 print(
     json.dumps(
-        {name: about[name] for name in ("name", "version", "licence", "seed")}
+        {name: about[name] for name in first if name in about},
+        ensure_ascii=False,
     )
 )
 

@@ -1135,7 +1135,8 @@ ranks = {
     for name, each in fitted.items()
 }
 sizes = [20, 50, 100, 200, 500, 1000, 2000, 5000]
-sizes = [size for size in sizes if size < data.n_items]
+sizes = [size for size in sizes if size < data.n_items] or [data.n_items // 2]
+usual = min(100, sizes[-1])  # as many as papers draw
 
 
 def by_user(cases, values):
@@ -1231,7 +1232,7 @@ if flips.empty:
         f"No pair of these {len(names)} recommenders changes its order in expectation. "
         "The distances do change: without random, the best has "
         f"{ratio['all']} times the NDCG of the last over all items, and "
-        f"{ratio[100]} times in a sample of 100."
+        f"{ratio[usual]} times in a sample of {usual}."
     )
     display(Markdown(told))
 else:
@@ -1283,7 +1284,7 @@ a, b = (
     if len(flips)
     else (best, second)
 )
-size = int(pair["items drawn"]) if len(flips) else 100
+size = int(pair["items drawn"]) if len(flips) else usual
 draws = {}
 for draw in range(20):
     hits = [

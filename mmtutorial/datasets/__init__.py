@@ -22,6 +22,7 @@ from mmtutorial.datasets.lastfm import lastfm, lastfm_friends
 from mmtutorial.datasets.microlens import microlens
 from mmtutorial.datasets.mmrec import read_mmrec
 from mmtutorial.datasets.mmrec_published import mmrec_published
+from mmtutorial.datasets.own import from_tables
 from mmtutorial.datasets.shop import shop
 from mmtutorial.datasets.simulate import simulate
 
@@ -32,6 +33,7 @@ __all__ = [
     "Fault",
     "Truth",
     "amazon_reviews",
+    "from_tables",
     "garments",
     "lastfm",
     "lastfm_friends",

@@ -48,6 +48,7 @@ PARTS = {  # what a data set's folder holds, beside the folders of its media
 SPLIT = ("train", "validation", "test")  # the parts that a data set may come with
 _MARKS = {  # what separates the cells of a table: its name, and what to do about ragged rows
     ",": ("commas", 'put a cell that holds a comma in double quotes, "like, this"'),
+    ";": ("semicolons", 'put a cell that holds a semicolon in double quotes, "like; this"'),
     "\t": ("tabs", "put exactly one tab between two cells"),
 }
 LATEST = 100_000_000_000  # seconds since 1970: the year 5138; larger numbers are milliseconds
@@ -547,7 +548,8 @@ def read_table(
     """Read a table as text, every cell a str; None if its columns cannot be told.
 
     Appends to ``faults`` what is wrong, and goes on as far as it can. Cells are separated by
-    ``mark``: between commas, a cell may stand in double quotes; between tabs, quotes mean nothing.
+    ``mark``: between commas or semicolons, a cell may stand in double quotes; between tabs, quotes
+    mean nothing.
     """
     path = folder / name
     if not path.is_file():
@@ -575,9 +577,9 @@ def read_table(
         return None
     lines = io.StringIO(text)
     reader = (
-        csv.reader(lines, strict=True)
-        if mark == ","
-        else csv.reader(lines, delimiter=mark, quoting=csv.QUOTE_NONE)
+        csv.reader(lines, delimiter=mark, quoting=csv.QUOTE_NONE)
+        if mark == "\t"
+        else csv.reader(lines, delimiter=mark, strict=True)
     )
     limit = csv.field_size_limit(LONGEST)
     rows: list[list[str]] = []

@@ -320,7 +320,8 @@ def _check_times(interactions: Interactions) -> None:
     if not interactions.has_times:
         raise ValueError(
             "a split by time needs timestamps, and these interactions have none: use given_split "
-            "where the data come with parts, or cold_items_split"
+            "where the data come with parts (a column part that says train, validation or test of "
+            "each interaction; chapter 10 draws one), or cold_items_split"
         )
     if times.nunique() < 2:
         found = f"all {len(times)} have the timestamp {times.iloc[0]}" if len(times) else "none"

@@ -23,7 +23,7 @@ import pandas as pd
 from mmtutorial.reproduce.store import data_digest, key, library_digest
 
 UNUSED = (  # parts of the library that no measurement depends on
-    "cli.py", "plots.py", "reasons.py", "blend.py",
+    "advice.py", "cli.py", "plots.py", "reasons.py", "blend.py",
     "reproduce/__init__.py", "reproduce/ledger.py", "reproduce/ledger.toml",
     "reproduce/notebooks.py", "reproduce/results.py", "reproduce/run.py",
     "reproduce/scheduler.py",

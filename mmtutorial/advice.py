@@ -1,0 +1,61 @@
+"""What is not wrong in a data set, and still limits what can be learnt or told from it."""
+
+from __future__ import annotations
+
+from mmtutorial.datasets import MODALITIES, Dataset, Fault
+from mmtutorial.evaluation import default_split
+
+FEW_USERS = 100  # to be tested: with fewer, an interval of NDCG is about 0.1 wide or wider
+
+
+def advice(data: Dataset) -> list[Fault]:
+    """Say what a data set lacks that is no fault: times, media, users enough to tell by.
+
+    Parameters
+    ----------
+    data : Dataset
+        Without faults, as `mmtutorial.datasets.validate_folder` tells them.
+
+    Returns
+    -------
+    list of Fault
+        What is lacking, and what follows from it.
+
+    Examples
+    --------
+    >>> from mmtutorial import datasets
+    >>> print(advice(datasets.load("shop", n_items=40, n_users=30))[0].message)
+    26 users can be tested (of 30)
+    """
+    found = []
+    there = data.present().sum(axis=0)
+    for modality, number in zip(MODALITIES, there.tolist(), strict=True):
+        if number == 0:
+            remedy = (
+                "recommenders go by the other modalities, and a chapter about this one takes a "
+                "tiny shop instead"
+            )
+            found.append(Fault("items.csv", None, f"no item has {modality}", remedy))
+        elif number == 1:
+            message = f"a single item has {modality}"
+            remedy = "nothing can be compared by it, and it is left out: give it to more items"
+            found.append(Fault("items.csv", None, message, remedy))
+    taken = data.interactions["item"].nunique()
+    if taken < data.n_items / 2:
+        message = f"{data.n_items - taken:,} of {data.n_items:,} items were never taken"
+        remedy = "only what they say, look like and sound like can bring them into a list"
+        found.append(Fault("interactions.csv", None, message, remedy))
+    try:
+        split = default_split(data)
+    except ValueError as refused:
+        reason, _, remedy = str(refused).partition(": ")
+        message = f"it cannot be split into what to learn from and what to test by, since {reason}"
+        return [*found, Fault("interactions.csv", None, message, remedy)]
+    if len(split.test_users) < FEW_USERS:
+        message = f"{len(split.test_users)} users can be tested (of {data.n_users})"
+        remedy = (
+            "only large differences between recommenders can be told from accidents; chapter 10 "
+            "computes how large: bring more users, or a longer period"
+        )
+        found.append(Fault("interactions.csv", None, message, remedy))
+    return found
