@@ -99,9 +99,10 @@ def from_tables(
     """
     events, products = Path(events), Path(products)
     columns = columns or {}
-    bought = _read(events, ("user", "item"), EVENTS, columns)
-    goods = _read(products, ("item",), PRODUCTS, columns)
+    bought, goods = _read(events), _read(products)
     _check_columns(columns, bought, goods, events, products)
+    bought = _renamed(bought, events, ("user", "item"), EVENTS, columns)
+    goods = _renamed(goods, products, ("item",), PRODUCTS, columns)
     left_out: list[Fault] = []
     goods = _without_bad_rows(goods, _bad_products(goods), products, left_out)
     bad = _bad_events(bought, set(goods["item"]), products.name)
@@ -141,17 +142,24 @@ def from_tables(
     return data, left_out
 
 
-def _read(
-    path: Path, needed: tuple[str, ...], ours: tuple[str, ...], columns: Mapping[str, str]
-) -> pd.DataFrame:
-    """Read a table, and give its columns our names; a DatasetError where it cannot be read."""
+def _read(path: Path) -> pd.DataFrame:
+    """Read a table as it is; a DatasetError where it cannot be read."""
     faults: list[Fault] = []
-    renamed = {theirs: own for theirs, own in columns.items() if own in ours}
-    theirs_of = {own: theirs for theirs, own in renamed.items()}
     table = read_table(path.parent, path.name, [], faults, mark=_mark(path))
     if table is None or faults:
         raise DatasetError.of(path, faults)
-    renamed = {theirs: own for theirs, own in renamed.items() if theirs in table}
+    return table
+
+
+def _renamed(
+    table: pd.DataFrame,
+    path: Path,
+    needed: tuple[str, ...],
+    ours: tuple[str, ...],
+    columns: Mapping[str, str],
+) -> pd.DataFrame:
+    """Give the columns our names."""
+    renamed = {theirs: own for theirs, own in columns.items() if own in ours and theirs in table}
     for theirs, own in renamed.items():
         if own in table and theirs != own and own not in renamed:
             raise DatasetError(
@@ -165,11 +173,9 @@ def _read(
     table = table.rename(columns=renamed)
     for own in needed:
         if own not in table:
-            asked = theirs_of.get(own)
             raise DatasetError(
-                f"{path.name} has no column {asked or own!r}"
-                f"{_closest(asked or own, table.columns)}; it has {', '.join(table.columns)}: "
-                f'say which one is {own}, as in columns={{"{table.columns[0]}": "{own}"}}'
+                f"{path.name} has no column {own!r}; it has {', '.join(table.columns)}: say which "
+                f'one it is, as in columns={{"{table.columns[0]}": "{own}"}}'
             )
     return table
 
@@ -199,7 +205,7 @@ def _check_columns(
                 f"{', '.join(known)}, and other columns are kept under their own names"
             )
         tables = [(bought, events)] * (own in EVENTS) + [(goods, products)] * (own in PRODUCTS)
-        if not any(own in table for table, _ in tables):
+        if not any(theirs in table for table, _ in tables):
             there = "; ".join(f"{path.name} has {', '.join(each.columns)}" for each, path in tables)
             near = _closest(theirs, [name for each, _ in tables for name in each.columns])
             raise DatasetError(f"no table has the column {theirs!r}{near}: {there}")
@@ -332,12 +338,16 @@ def _files(
         else:
             lost.append(path.as_posix())
     if not found:
-        what = f"{len(files)} {KINDS[kind]}s" if files else f"no {KINDS[kind]}"
-        such = f", such as {files[0].as_posix()!r} beside the product {goods['item'].iloc[0]!r}"
+        remedy = f"put the ids into the files' names, or name the files in a column {kind}"
+        if not files:
+            raise DatasetError(
+                f"{folder} holds no {KINDS[kind]} (we look for {', '.join(SUFFIXES[kind])}): check "
+                "the path"
+            )
         raise DatasetError(
-            f"{folder} holds {what} whose name tells one product of {products}"
-            f"{such if files else ''}: put the id into the files' names, or name the files in a "
-            f"column {kind}"
+            f"{folder} holds {len(files)} {KINDS[kind]}s, and the name of none tells one product "
+            f"of {products}, such as {files[0].as_posix()!r} beside the id {goods['item'].iloc[0]!r}"
+            f": {remedy}"
         )
     several = [files_of[1] for files_of in found.values() if len(files_of) > 1]
     for some, message, remedy in (
