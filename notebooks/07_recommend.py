@@ -585,7 +585,9 @@ if train.has_times:
             "NDCG, all": measure(each).per_user["ndcg"].mean(),
             "NDCG, launched late": measure(each, relevant_items=young)
             .per_user["ndcg"]
-            .mean(),
+            .mean()
+            if split.test.matrix[split.test_users][:, young].nnz
+            else np.nan,  # nobody who can be tested took one of them
             "share of places for items launched late": young[
                 measure(each).ranked
             ].mean(),
@@ -814,9 +816,11 @@ quote(
 
 # %% tags=["remove-output"]
 few, few_name = cold, "cold"
-if not (split.test.matrix[split.test_users] * cold).sum():
-    counts = np.asarray(train.matrix.sum(axis=0)).ravel()
-    few, few_name = counts <= np.quantile(counts, 0.25), "rarely taken"
+wanted = split.test.matrix[split.test_users].sum(axis=0) > 0  # by those tested
+if not (wanted & cold).any():
+    counts = train.matrix.sum(axis=0)
+    rare = max(np.quantile(counts, 0.25), counts[wanted].min())
+    few, few_name = counts <= rare, "rarely taken"
 measured = {**baselines, **towers, **variants}
 measured.pop("against all items", None)
 columns = {

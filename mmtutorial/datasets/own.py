@@ -139,6 +139,7 @@ def from_tables(
         interactions=bought.reset_index(drop=True),
         folder=above,
     )
+    left_out.sort(key=lambda fault: (fault.file, fault.row or 0))
     return data, left_out
 
 
@@ -346,17 +347,18 @@ def _files(
             )
         raise DatasetError(
             f"{folder} holds {len(files)} {KINDS[kind]}s, and the name of none tells one product "
-            f"of {products}, such as {files[0].as_posix()!r} beside the id {goods['item'].iloc[0]!r}"
-            f": {remedy}"
+            f"of {products}, such as {files[0].as_posix()!r} beside the id "
+            f"{goods['item'].iloc[0]!r}: {remedy}"
         )
+    by_column = f"name them in a column {kind}, or let them be"
     several = [files_of[1] for files_of in found.values() if len(files_of) > 1]
     for some, message, remedy in (
-        (lost, "name no product, or more than one", f"name some in a column {kind}, or let be"),
-        (several, "are not the first of their product", "nothing: one of each product is used"),
-    ):  # fmt: skip
+        (lost, "name no product, or more than one", by_column),
+        (several, "are not the first of their product", "one of each product is enough"),
+    ):
         if some:
             shown = ", ".join(repr(each) for each in some[:3])
-            text = f"{len(some)} {KINDS[kind]}s {message}, such as {shown}"
+            text = f"{len(some)} of {len(files)} {KINDS[kind]}s {message}, such as {shown}"
             left_out.append(Fault(str(folder), None, text, remedy))
     return [found.get(item, [""])[0] for item in goods["item"]]
 

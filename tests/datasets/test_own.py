@@ -76,9 +76,9 @@ def test_a_shop_becomes_a_data_set_that_can_be_opened_and_has_no_fault(shop: Pat
     assert data.interactions["timestamp"].tolist() == [1709294400, 1709334000, 1709424000]
     assert data.interactions["rating"].tolist() == pytest.approx([5, 4, np.nan], nan_ok=True)
     assert told(left_out) == (
-        "photos: 1 pictures name no product, or more than one, such as 'logo.png'; name some in a "
-        "column image, or let be\nphotos: 1 pictures are not the first of their product, such as "
-        "'photos/A-12_10.png'; nothing: one of each product is used"
+        "photos: 1 of 5 pictures name no product, or more than one, such as 'logo.png'; name them "
+        "in a column image, or let them be\nphotos: 1 of 5 pictures are not the first of their "
+        "product, such as 'photos/A-12_10.png'; one of each product is enough"
     )
     saved = data.save(shop / "mine")
     assert saved.validate() == []
@@ -114,6 +114,7 @@ def test_bad_rows_are_left_out_and_told_by_the_row_of_the_file(shop: Path) -> No
     ):
         assert sum(line.startswith(start) for line in lines) == 1, start
     assert len(lines) == 9
+    assert [fault.row for fault in left_out] == [5, 6, 7, 5, 6, 7, 8, 9, 10]
     assert len(data.interactions) == 3 + 1 + 8
     assert data.items["item"].tolist() == ["007", "A-1", "A-12", "B"]
     data.save(shop / "mine")  # nothing is left that a data set could not hold
@@ -189,7 +190,7 @@ def test_ids_that_look_alike_in_names_of_files_get_none(shop: Path) -> None:
         file.write("a_1;Another cup;;;\n")
     data, left_out = from_tables("sales.csv", "goods.csv", images="photos", **GOOD)
     assert data.items["image"].tolist()[1] == data.items["image"].tolist()[3] == ""
-    assert "2 pictures name no product" in told(left_out)
+    assert "2 of 5 pictures name no product" in told(left_out)
 
 
 @pytest.mark.parametrize(
