@@ -23,10 +23,10 @@ import pandas as pd
 from mmtutorial.reproduce.store import data_digest, key, library_digest
 
 UNUSED = (  # parts of the library that no measurement depends on
-    "advice.py", "cli.py", "plots.py", "reasons.py", "blend.py",
+    "advice.py", "blend.py", "cli.py", "plots.py", "reasons.py", "retrieval.py",
     "reproduce/__init__.py", "reproduce/ledger.py", "reproduce/ledger.toml",
-    "reproduce/notebooks.py", "reproduce/results.py", "reproduce/run.py",
-    "reproduce/scheduler.py",
+    "reproduce/notebooks.py", "reproduce/performance.py", "reproduce/results.py",
+    "reproduce/run.py", "reproduce/scheduler.py",
 )  # fmt: skip
 LISTENERS = {  # chosen on lastfm's validation part, for ready-made features of real users
     "depth": 1, "dimensions": 128, "dropout": 0.3, "history_dropout": 0.5, "kept": (0.5, 0.9),
