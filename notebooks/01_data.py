@@ -233,19 +233,19 @@ quote(
 log = data.interactions
 by_item = log["item"].value_counts().reindex(data.items["item"], fill_value=0)
 by_user = log["user"].value_counts()
-weeks = (
-    pd.Series(1, index=pd.to_datetime(log["timestamp"], unit="s"))
-    .resample("7D")
-    .sum()
-)
-
 figure, axes = plt.subplots(2, 2, figsize=(6, 5.2), layout="constrained")
-axes[0, 0].plot(weeks.iloc[:-1])  # the last week is not whole
-axes[0, 0].xaxis.set_major_formatter(
-    ConciseDateFormatter(
-        axes[0, 0].xaxis.set_major_locator(AutoDateLocator(maxticks=5))
+if log["timestamp"].notna().any():
+    weeks = (
+        pd.Series(1, index=pd.to_datetime(log["timestamp"], unit="s"))
+        .resample("7D")
+        .sum()
     )
-)
+    axes[0, 0].plot(weeks.iloc[:-1])  # the last week is not whole
+    axes[0, 0].xaxis.set_major_formatter(
+        ConciseDateFormatter(
+            axes[0, 0].xaxis.set_major_locator(AutoDateLocator(maxticks=5))
+        )
+    )
 axes[0, 0].set(xlabel="week", ylabel="interactions per week", ylim=(0, None))
 ranked = np.sort(by_item.to_numpy())[::-1]
 axes[0, 1].plot(np.arange(1, len(ranked) + 1), ranked, ".", markersize=4)

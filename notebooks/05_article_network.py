@@ -133,6 +133,12 @@ data = (
 # %%
 bought = deduplicate(data.interactions)
 interactions = Interactions.of(bought, items=data.items["item"])
+if not interactions.has_times:
+    raise ValueError(
+        "the article's network reads the item that a shopper took last, and without timestamps "
+        "nobody knows which it was: fill in the column timestamp of interactions.csv, or go on "
+        "with chapter 6, whose recommenders need no order"
+    )
 split = global_time_split(interactions)
 cold = cold_items(split)  # bool (n_items,): without a purchase in training
 

@@ -569,8 +569,9 @@ plots.table(pd.DataFrame(rows))
 # %% [markdown]
 # The two lines of a recommender answer different questions. Where parts are drawn at random, what
 # everybody took *later* can be learnt, and new items are hardly ever new ({cite}`meng2020,ji2023`).
-# Write the column `part` into the folder, as `with_parts(…).save(…)` does, and every chapter runs; just do not
-# compare the numbers with those of a split by time.
+# Write the column `part` into the folder, as `with_parts(…).save(…)` does, and the chapters from 6 on run; just
+# do not compare the numbers with those of a split by time. The article's network
+# ([chapter 5](05_article_network.ipynb)) reads what was taken last, and no column but the times can tell.
 #
 # ## Chinese text, many items
 #
