@@ -529,8 +529,8 @@ def speed_ratios(table: pd.DataFrame, axis: Axes) -> None:
         table["bar"], places, "|", color="black", markersize=12, markeredgewidth=2, label="bar"
     )
     axis.axvline(1, color="0.3", linewidth=1)
-    labels = [f"{row.case}, {row.peer} ({row.benchmark})" for row in table.itertuples()]
-    axis.set_yticks(places, labels=labels, fontsize=8)
+    labels = table["case"] + " / " + table["peer"]
+    axis.set_yticks(places, labels=list(labels), fontsize=9)
     axis.set(xscale="log", ylim=(-0.7, len(table) - 0.3))
     axis.set_xlabel("the peer's time over ours (logarithmic; right of 1 ours is faster)")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.6 / len(table)), ncols=3)

@@ -175,7 +175,7 @@ class Index:
         lists = max(1, round(2 * n_items**0.5)) if lists is None else lists
         if not 1 <= lists <= n_items:
             raise ValueError(f"lists is {lists}; it must be between 1 and the {n_items} items")
-        index = faiss.index_factory(length, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
+        index: Any = faiss.index_factory(length, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
         index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, _TRAINED_ON
         index.train(self.vectors)
         index.add(self.vectors)

@@ -34,8 +34,8 @@ def table(measured: pd.DataFrame, benchmark: str) -> str:
         {
             "case": compared["case"],
             "peer": compared["peer"],
-            "ours (s)": compared["ours"],
-            "peer (s)": compared["theirs"],
+            "ours": compared["ours"].map(performance.duration),
+            "peer's": compared["theirs"].map(performance.duration),
             "peer ÷ ours": compared["ratio"],
             "by the turns": [
                 f"{least:.2g} to {most:.2g}"
@@ -67,7 +67,7 @@ def ratios(measured: pd.DataFrame) -> str:
     compared = performance.compare(measured)
     if compared.empty:
         return NOTHING
-    figure, axis = plt.subplots(figsize=(7, 1.5 + 0.24 * len(compared)))
+    figure, axis = plt.subplots(figsize=(8, 1.5 + 0.3 * len(compared)))
     plots.speed_ratios(compared, axis)
     reached, missed = (int(compared["reached"].eq(word).sum()) for word in ("yes", "no"))
     alt = (
@@ -104,7 +104,7 @@ def recall(measured: pd.DataFrame) -> str:
     plots.recall_against_time(rows, axis)
     axis.set_title(rows["case"].iloc[0], fontsize=9)
     alt = "Share of the true best that is found, against time: " + "; ".join(
-        f"{row['contender']} {row['quality']:.3f} in {row['seconds']:.3g} s"
+        f"{row['contender']} {row['quality']:.3f} in {performance.duration(row['seconds'])}"
         for _, row in rows.iterrows()
     )
     return plots.picture(figure, alt).data

@@ -125,6 +125,18 @@ def distances(compared: pd.DataFrame) -> list[str]:
     return told
 
 
+def duration(seconds: float) -> str:
+    """Write a time in the unit in which it is easily read.
+
+    >>> duration(0.00016), duration(0.0421), duration(12.34), duration(754)
+    ('160 µs', '42.1 ms', '12.3 s', '754 s')
+    """
+    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
+    unit = next((unit for unit, size in units.items() if seconds >= size), "µs")
+    number = seconds / units[unit]
+    return f"{number:.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
+
+
 def growing(measured: pd.DataFrame) -> pd.DataFrame:
     """Return ours over sizes, of the cases that span at least a decade.
 
