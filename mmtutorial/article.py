@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from mmtutorial.arrays import under
+from mmtutorial.epochs import KeepEpochs
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender, under
+from mmtutorial.recommender import Features, Recommender
 
 MODALITIES = ("text", "image", "audio")
 FILTERS, KERNEL, POOL, DENSE = 32, 3, 2, 128  # the numbers that the listing does give
@@ -202,18 +205,26 @@ class ArticleNetwork(Recommender):
             tf.constant(np.concatenate([features[name], np.zeros_like(features[name][:1])]))
             for name in MODALITIES
         ]
-        self.history = self.model.fit(
-            self._examples(pairs, shuffle=True),
+        examples = self._examples(pairs, shuffle=True)
+        keep = KeepEpochs(self.model, self._unfinished)
+        for _ in range(keep.done):
+            iter(examples)  # draws the order of an epoch that is over
+        self.model.fit(
+            examples,
             validation_data=self._examples(_continuations(train, validation)),
             epochs=self.epochs,
+            initial_epoch=keep.done,
             shuffle=False,  # the examples come shuffled
             verbose=self.verbose,
-        ).history
+            callbacks=[keep],
+        )
+        self.history = keep.history
 
-    def _examples(
-        self, pairs: tuple[np.ndarray, np.ndarray] | None, shuffle: bool = False
-    ) -> tf.data.Dataset | None:
-        """Batches of (text, image, audio), one-hot next item; contents are gathered, not copied."""
+    def _examples(self, pairs: tuple[np.ndarray, np.ndarray] | None, shuffle: bool = False) -> Any:
+        """Batches of (text, image, audio), one-hot next item, as a tf.data.Dataset, or None.
+
+        Contents are gathered, not copied.
+        """
         if pairs is None:
             return None
         n_items = len(self._content[0]) - 1

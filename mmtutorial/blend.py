@@ -99,7 +99,8 @@ class Blend(Recommender):
                 "are none: fit(train, features, validation), or give Blend its weights"
             )
         for each in self.recommenders:
-            each.fit(train, features or None, validation)
+            part = each._fit(train, features or None, validation, self._unfinished.folder)
+            self._unfinished.parts.append(part)
         if self.weights is not None:
             self.chosen = np.array(self.weights, dtype=np.float64)
             return

@@ -8,7 +8,6 @@ import inspect
 import json
 import os
 import shutil
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +18,10 @@ import pandas as pd
 from scipy import sparse
 
 from mmtutorial import __version__
+from mmtutorial.arrays import read_arrays, under
 from mmtutorial.datasets.folders import beside, put, recover
 from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.unfinished import Unfinished
 
 Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one row an item
 
@@ -46,6 +47,8 @@ class Recommender(ABC):
 
     name = "recommender"
     _train: Interactions | None = None
+    _unfinished = Unfinished()
+    _seconds_before = 0.0  # that interrupted runs of `fit` had taken
     _classes: dict[str, type[Recommender]] = {}  # noqa: RUF012 — one for all subclasses
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -58,6 +61,7 @@ class Recommender(ABC):
         train: Interactions,
         features: Features | None = None,
         validation: Interactions | None = None,
+        resume: str | Path | None = None,
     ) -> Self:
         """Learn from the training interactions, and return the recommender itself.
 
@@ -71,12 +75,45 @@ class Recommender(ABC):
             special: one row an interaction of the table that ``train`` was made of.
         validation : Interactions, optional
             Later interactions over the same users and items, to choose by.
+        resume : str or Path, optional
+            A folder to keep unfinished learning in, for any number of recommenders: its state after
+            an epoch is written there at most every few seconds. The same ``fit`` after a kill, in a
+            new process, goes on from the last epoch written, to what it would have learnt unkilled,
+            to the last bit on the same machine with the same number of threads. Other options,
+            data or versions begin anew, beside it. What is learnt is removed from there. A
+            recommender that has no epochs begins anew too.
 
         Raises
         ------
         ValueError
-            If a modality has another number of rows than the catalogue, or holds NaN.
+            If a modality has another number of rows than the catalogue, or holds NaN, or ``resume``
+            is a file.
+
+        Warns
+        -----
+        UserWarning
+            If what is kept in ``resume`` is damaged; learning begins anew.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from mmtutorial.baselines import BPR
+        >>> train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     BPR(epochs=3).fit(train, resume=folder).recommend([0], k=1)
+        array([[0]])
         """
+        self._fit(train, features, validation, resume).remove()
+        return self
+
+    def _fit(
+        self,
+        train: Interactions,
+        features: Features | None,
+        validation: Interactions | None,
+        resume: str | Path | None,
+    ) -> Unfinished:
+        """Do what `fit` does, and return what is no longer unfinished, to be removed."""
         for modality, array in (features or {}).items():
             if modality == REVIEWS:
                 needed = int(train.log["row"].max()) + 1 if len(train) else 0
@@ -99,9 +136,23 @@ class Recommender(ABC):
                 row = rows[np.argwhere(~np.isfinite(values))[:, 0]].min()
                 raise ValueError(f"features[{modality!r}] holds NaN or infinity in item row {row}")
         self._train = None  # until it has learnt, also where learning fails
-        self._learn(train, features or {}, validation)
+        features = features or {}
+        self._unfinished = unfinished = Unfinished(
+            resume,
+            lambda: (
+                _class_name(type(self)),
+                sorted(self.options().items()),
+                [_numbers(part) for part in (train, validation)],
+                [(name, _numbers(array)) for name, array in features.items()],
+            ),
+        )
+        try:
+            self._learn(train, features, validation)
+        finally:
+            del self._unfinished  # and with it the features
+        self._seconds_before = unfinished.seconds
         self._train = train
-        return self
+        return unfinished
 
     @abstractmethod
     def _learn(
@@ -242,7 +293,7 @@ class Recommender(ABC):
         if lacking:
             raise ValueError(f"{folder} is damaged: {lacking[0]!r} is missing; save it again")
         try:
-            arrays = _read_arrays(folder / _ARRAYS)
+            arrays = read_arrays(folder / _ARRAYS)
             log = pd.DataFrame(under("train/log/", arrays))
             train = Interactions(log, arrays["train/users"], arrays["train/items"])
             check_rows(log["user"].to_numpy(), train.n_users, "user")
@@ -427,6 +478,15 @@ def check_rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:
     return rows
 
 
+def _numbers(data: Interactions | np.ndarray | sparse.csr_array | None) -> Any:
+    """Return what data consist of, as arrays."""
+    if isinstance(data, Interactions):
+        return [data.log[column].to_numpy() for column in data.log], data.users, data.items
+    if sparse.issparse(data):
+        return data.shape, *data.tocoo().coords, data.tocoo().data
+    return data
+
+
 def _class_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -504,24 +564,3 @@ def _read_about(folder: Path) -> dict[str, Any]:
     if not sound:
         raise ValueError(f"{path} is damaged, or not ours: save the recommender anew, elsewhere")
     return about
-
-
-def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the arrays whose names begin with the prefix, by the rest of their names.
-
-    >>> under("history/", {"users": np.zeros(2), "history/loss": np.array([0.7])})
-    {'loss': array([0.7])}
-    """
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:
-        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-            raise ValueError(f"{path.name} is compressed, which save never does")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: np.asarray(arrays[name]) for name in arrays.files}

@@ -7,7 +7,6 @@ modalities or the item ids are one word of its options.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,22 @@ import keras_rs
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from rich.progress import Progress
 
+from mmtutorial.arrays import under
 from mmtutorial.baselines.content import as_dense
 from mmtutorial.encoders.audio import audio_encoder
 from mmtutorial.encoders.image import image_encoder
 from mmtutorial.encoders.text import WORD_VECTORS, text_encoder
+from mmtutorial.epochs import Epochs
 from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.preprocessing.text import UNKNOWN
-from mmtutorial.recommender import REVIEWS, Features, Recommender, check_rows, top_k, under
+from mmtutorial.recommender import REVIEWS, Features, Recommender, check_rows, top_k
 
 POOLINGS = ("mean", "attention", "gru")
 LOSSES = ("full", "in-batch")
 _PLACES = 10  # of the validation lists that decide when to stop
-_PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _LONGEST = 64  # the last items of a history that a GRU reads
 _BLOCK = 1024  # items or users encoded at a time once learning is over: bounds memory
 _COLUMNS = 48  # of a table's row summed at a time
@@ -333,32 +332,24 @@ class TwoTower(Recommender):
         keras.utils.set_random_seed(self.seed)
         tf.config.experimental.enable_op_determinism()
         self._build(train, content, features.get(REVIEWS))
-        step = self._compiled()
+        step, changed = self._compiled()
         batches = _Batches(train, self)
         watched = _watched_users(train, validation)
-        self.history: dict[str, list[float]] = {"loss": []}
-        if validation is not None and len(watched):
-            self.history["validation_ndcg"] = []
-        best, waited, kept = -1.0, 0, None
-        with _progress(self.name, self.epochs) as tell:
-            for _ in range(self.epochs):
-                losses = [float(step(*batch)) for batch in batches.epoch()]
-                self.history["loss"].append(float(np.mean(losses)))
+        with Epochs(
+            self.name, self.epochs, self.patience, self._unfinished, changed, batches.generator
+        ) as epochs:
+            for _ in epochs:
+                quality = None
+                loss = float(np.mean([float(step(*batch)) for batch in batches.epoch()]))
                 if validation is not None and len(watched):
                     with self._averaged():
                         self._encode_items()
                         q = self._encode_users(batches, watched)
                     ranked = top_k(self._match(q), _PLACES, train.matrix[watched])
                     quality = float(ndcg(ranked, validation.matrix[watched]).mean())
-                    self.history["validation_ndcg"].append(quality)
-                    waited += 1
-                    if quality > best:
-                        best, waited = quality, 0
-                        kept = [each.numpy() for each in self._means]
-                    if waited == self.patience:
-                        break
-                tell(best)
-        for mean, value in zip(self._means, kept or [], strict=False):
+                epochs.end(loss, quality, lambda: [each.numpy() for each in self._means])
+        self.history = epochs.history
+        for mean, value in zip(self._means, epochs.best, strict=False):  # none without validation
             mean.assign(value)
         for variable, mean in zip(self._variables, self._means, strict=True):
             variable.assign(mean)
@@ -511,8 +502,11 @@ class TwoTower(Recommender):
             pooled = tf.nn.experimental.stateless_dropout(pooled, self.history_dropout, seed)
         return own["q_0"] + pooled
 
-    def _compiled(self) -> Any:
-        """Return the function that takes one batch (see `_Batches`), learns, and says the loss."""
+    def _compiled(self) -> tuple[Any, list[Any]]:
+        """Return the function that takes one batch (see `_Batches`), learns, and says the loss.
+
+        And the variables that it changes.
+        """
         optimiser = keras.optimizers.AdamW(self.learning_rate, weight_decay=self.weight_decay)
         learnt = list(self._own.values())
         learnt += self.tower.trainable_variables if self.tower else []
@@ -536,7 +530,10 @@ class TwoTower(Recommender):
                 mean.assign(_AVERAGE * mean + (1 - _AVERAGE) * value)
             return loss
 
-        return _traced_once(step)
+        networks = [each for each in (self.tower, self._reader) if each]
+        changed = [*self._own.values(), *self._means, *optimiser.variables, self._draw.state]
+        changed += [variable for network in networks for variable in network.variables]
+        return _traced_once(step), changed
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -879,28 +876,3 @@ def _watched_users(train: Interactions, validation: Interactions | None) -> np.n
     if validation is None:
         return np.zeros(0, dtype=np.int64)
     return np.intersect1d(train.log["user"], validation.log["user"])
-
-
-@contextlib.contextmanager
-def _progress(what: str, epochs: int) -> Iterator[Any]:
-    """Show progress once learning has taken five seconds."""
-    started = time.monotonic()
-    shown: list[Progress] = []
-    done = 0
-
-    def tell(best: float) -> None:
-        nonlocal done
-        done += 1
-        if not shown and time.monotonic() - started > _PATIENCE:
-            shown.append(Progress(transient=True))
-            shown[0].start()
-            shown[0].add_task(what, total=epochs)
-        if shown:
-            words = f"{what}, best validation NDCG@{_PLACES} {best:.3f}" if best >= 0 else what
-            shown[0].update(shown[0].task_ids[0], completed=done, description=words)
-
-    try:
-        yield tell
-    finally:
-        for each in shown:
-            each.stop()

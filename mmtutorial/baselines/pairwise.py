@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,17 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.progress import Progress
 from scipy import sparse
 
+from mmtutorial.arrays import under
 from mmtutorial.baselines.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.epochs import Epochs
 from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender, top_k, under
+from mmtutorial.recommender import Features, Recommender, top_k
 
 _PLACES = 10  # of the validation lists that decide when to stop
 _WATCHED_USERS = 2048  # at most so many users are validated after an epoch
-_PATIENCE = 5.0  # seconds; what takes longer shows its progress
 
 Parts = dict[str, "tf.Variable | tf.Tensor | tf.SparseTensor"]
 
@@ -112,35 +111,30 @@ class Pairwise(Recommender):
         generator = np.random.default_rng(self.seed)
         draw = _Triples(train)
         parts = self._parts(train, features, generator)
-        step_through = self._compiled(parts)
+        step_through, changed = self._compiled(parts)
         known = np.unique(train.log["user"])
         watched = _watched_users(known, validation)
-
-        self.history: dict[str, list[float]] = {"loss": []}
-        if len(watched):
-            self.history["validation_ndcg"] = []
-        best, waited = -1.0, 0
-        kept: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-        with _Watch(self.name, self.epochs) as watch:
-            for _ in range(self.epochs):
-                self.history["loss"].append(float(step_through(*draw(generator))))
+        with Epochs(
+            self.name, self.epochs, self.patience, self._unfinished, changed, generator
+        ) as epochs:
+            for _ in epochs:
+                quality = None
+                loss = float(step_through(*draw(generator)))
                 if validation is not None and len(watched):
                     self._set_vectors(parts, train, known)
                     quality = self._quality(train, validation, watched)
-                    self.history["validation_ndcg"].append(quality)
-                    waited += 1
-                    if quality > best:
-                        best, kept, waited = quality, (self._users, self._items, self._bias), 0
-                    if waited == self.patience:
-                        break
-                watch.tell(best)
-        if kept is None:
-            self._set_vectors(parts, train, known)
+                epochs.end(loss, quality, lambda: [self._users, self._items, self._bias])
+        self.history = epochs.history
+        if epochs.best:
+            self._users, self._items, self._bias = epochs.best
         else:
-            self._users, self._items, self._bias = kept
+            self._set_vectors(parts, train, known)
 
-    def _compiled(self, parts: Parts) -> Callable[..., tf.Tensor]:
-        """Return a function that takes one epoch's triples, learns, and returns the mean loss."""
+    def _compiled(self, parts: Parts) -> tuple[Callable[..., tf.Tensor], list[Any]]:
+        """Return a function that takes one epoch's triples, learns, and returns the mean loss.
+
+        And the variables that it changes.
+        """
         learnt = [part for part in parts.values() if isinstance(part, tf.Variable)]
         optimiser = keras.optimizers.Adam(self.learning_rate)
         optimiser.build(learnt)
@@ -163,7 +157,7 @@ class Pairwise(Recommender):
                 total += loss * size
             return total / tf.cast(n_triples, tf.float32)
 
-        return step_through
+        return step_through, [*learnt, *optimiser.variables]
 
     def _set_vectors(self, parts: Parts, train: Interactions, known: np.ndarray) -> None:
         """Compute all vectors, once, for scoring."""
@@ -429,30 +423,6 @@ class _Triples:
         passed = np.searchsorted(self._keys, users * self._width + rank, side="right")
         others = rank + passed - self._start[users]
         return tuple(each.astype(np.int32) for each in (users, self._items[chosen], others))
-
-
-class _Watch:
-    """Shows the progress of what takes longer than five seconds."""
-
-    def __init__(self, name: str, epochs: int) -> None:
-        self._bar = Progress(transient=True)
-        self._name = name
-        self._task = self._bar.add_task(f"{name} learns", total=epochs)
-        self._started = time.monotonic()
-
-    def __enter__(self) -> _Watch:
-        return self
-
-    def tell(self, best: float) -> None:
-        """One epoch has passed; ``best`` is the best NDCG so far, negative where unknown."""
-        told = f", best NDCG@{_PLACES} {best:.4f}" if best >= 0 else ""
-        self._bar.update(self._task, advance=1, description=f"{self._name} learns{told}")
-        if not self._bar.live.is_started and time.monotonic() - self._started > _PATIENCE:
-            self._bar.start()
-
-    def __exit__(self, *fault: object) -> None:
-        if self._bar.live.is_started:
-            self._bar.stop()
 
 
 def _watched_users(known: np.ndarray, validation: Interactions | None) -> np.ndarray:

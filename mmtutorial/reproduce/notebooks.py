@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mmtutorial.datasets import MAKERS
-from mmtutorial.reproduce.store import data_digest, key, library_digest, write
+from mmtutorial.reproduce.store import data_digest, key, write
+from mmtutorial.unfinished import library_digest
 
 Tell = Callable[["Run"], None]
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

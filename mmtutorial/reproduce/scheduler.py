@@ -1,13 +1,16 @@
 """One `map` for all experiments: processes of this machine, or a Dask cluster; the same results.
 
 Every finished outcome is written at once under its task's key, so that an interrupted run goes on
-where it stopped. A worker that dies loses its own task only, and that task is tried again.
+where it stopped; on this machine, also in the middle of learning, from its last epoch. A worker
+that dies loses its own task only, and that task is tried again.
 """
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -20,6 +23,7 @@ from mmtutorial.reproduce.experiments import Outcome, Task, measure
 from mmtutorial.reproduce.store import write
 
 ATTEMPTS = 3  # at a task whose worker died
+UNFINISHED = "unfinished"
 
 Tell = Callable[[int, int, Task], None]  # done, of, the last one
 
@@ -35,7 +39,7 @@ def run_tasks(
     jobs: int | None = None,
     scheduler: str | None = None,
     tell: Tell | None = None,
-    function: Callable[[Task], Outcome] = measure,
+    function: Callable[[Task], Outcome] | None = None,
 ) -> tuple[list[Outcome], list[TaskError]]:
     """Measure all tasks, or take from ``out`` what has been measured already.
 
@@ -44,7 +48,8 @@ def run_tasks(
     tasks : sequence of Task
         What to measure.
     out : str or Path
-        Outcomes are kept in its folder ``outcomes``, one file a task.
+        Outcomes are kept in its folder ``outcomes``, one file a task, and what is being learnt in
+        ``unfinished``, which goes when all tasks have an outcome.
     jobs : int, optional
         Processes of this machine at a time; one a core without it. 1 works in one process too.
     scheduler : str, optional
@@ -53,7 +58,7 @@ def run_tasks(
     tell : callable, optional
         Called with the number of finished tasks, of all, and the task that has just finished.
     function : callable
-        What turns a task into an outcome.
+        What turns a task into an outcome; `measure` without it.
 
     Returns
     -------
@@ -98,9 +103,12 @@ def run_tasks(
             tell(len(found) + len(failed), total, todo[name])
 
     if todo and scheduler:
-        _by_dask(todo, scheduler, function, finish)
+        _by_dask(todo, scheduler, function or measure, finish)
     elif todo:
-        _by_processes(todo, jobs, function, finish)
+        going_on = functools.partial(measure, resume=Path(out).absolute() / UNFINISHED)
+        _by_processes(todo, jobs, function or going_on, finish)
+    if not failed:
+        shutil.rmtree(Path(out) / UNFINISHED, ignore_errors=True)
     names = list(dict.fromkeys(task.key() for task in tasks))
     return [found[name] for name in names if name in found], list(failed.values())
 

@@ -7,18 +7,13 @@ finished, and a change in the library, the data or the parameters makes new keys
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import mmtutorial
 from mmtutorial.datasets import MAKERS
 from mmtutorial.datasets.download import write_whole
-
-PACKAGE = Path(mmtutorial.__file__).parent
 
 
 def key(**parts: Any) -> str:
@@ -41,31 +36,6 @@ def key(**parts: Any) -> str:
     """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@functools.cache
-def library_digest(without: Collection[str] = ()) -> str:
-    """Return a digest of the library's own source, line ends aside.
-
-    Parameters
-    ----------
-    without : tuple of str
-        Files and folders of the package that the work does not use, such as ``cli.py``.
-
-    Examples
-    --------
-    >>> library_digest() != library_digest(("cli.py",))
-    True
-    """
-    digest = hashlib.sha256(mmtutorial.__version__.encode())
-    for path in sorted(PACKAGE.rglob("*")):
-        name = path.relative_to(PACKAGE).as_posix()
-        left_out = any(name == each or name.startswith(f"{each}/") for each in without)
-        if path.is_file() and "__pycache__" not in name and not left_out:
-            content = path.read_bytes().replace(b"\r\n", b"\n")
-            digest.update(f"{name} {len(content)}\n".encode())
-            digest.update(content)
-    return digest.hexdigest()[:16]
 
 
 def data_digest(dataset: str) -> str:

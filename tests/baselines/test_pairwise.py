@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import stats
 
+from mmtutorial import epochs
 from mmtutorial.baselines import BPR, VBPR, LightGCN, pairwise
 from mmtutorial.baselines.content import unit_rows
 from mmtutorial.evaluation import leave_last_out
@@ -225,11 +226,11 @@ def test_many_users_are_watched_by_an_even_sample(monkeypatch: pytest.MonkeyPatc
 def test_progress_is_shown_when_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = StringIO()
     terminal = Console(file=shown, force_terminal=True, width=200)
-    monkeypatch.setattr(pairwise, "Progress", partial(Progress, console=terminal))
+    monkeypatch.setattr(epochs, "Progress", partial(Progress, console=terminal))
     split = leave_last_out(two_tastes())
     BPR(**SMALL).fit(split.train, validation=split.validation)
     assert not shown.getvalue()
-    monkeypatch.setattr(pairwise, "_PATIENCE", -1.0)
+    monkeypatch.setattr(epochs, "_PATIENCE", -1.0)
     BPR(**SMALL).fit(split.train, validation=split.validation)
     assert "BPR learns, best NDCG@10" in shown.getvalue()
 

@@ -1,0 +1,41 @@
+"""Arrays by their names, in NumPy's archives."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read an archive that `numpy.savez` has written; nothing is unpickled or decompressed.
+
+    Raises ValueError for one that holds objects or is compressed, and whatever NumPy raises for a
+    damaged one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/two.npz", a=np.zeros(2), b=np.ones(1))
+    ...     read_arrays(Path(folder, "two.npz"))
+    {'a': array([0., 0.]), 'b': array([1.])}
+    """
+    with zipfile.ZipFile(path) as archive:
+        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            raise ValueError(f"{path.name} is compressed, which save never does")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: np.asarray(arrays[name]) for name in arrays.files}
+
+
+def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with the prefix, by the rest of their names.
+
+    >>> under("history/", {"users": np.zeros(2), "history/loss": np.array([0.7])})
+    {'loss': array([0.7])}
+    """
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

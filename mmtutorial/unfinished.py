@@ -1,0 +1,158 @@
+"""Learning that was interrupted, kept on disk: the next start goes on from its last epoch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+
+import joblib
+import numpy as np
+
+from mmtutorial import __version__
+from mmtutorial.arrays import read_arrays
+from mmtutorial.datasets.download import write_whole
+from mmtutorial.datasets.folders import sweep
+
+PACKAGE = Path(__file__).parent
+EVERY = 5.0  # seconds between two writings, at least
+SHARE = 20  # so many times as long as a writing takes, the next one waits
+COMPUTES = ("keras", "numpy", "tensorflow")  # whose versions may change the last digit
+
+
+class Unfinished:
+    """The state of learning after an epoch: a file that is there whole, or not at all.
+
+    Its name is a digest of everything that learning depends on: this library's source, the versions
+    of `COMPUTES`, and what the caller says. So whatever is learnt may be kept in one folder, and
+    what has changed begins anew, in a file of its own. It is written a few seconds apart, and then
+    takes at most a twentieth of the time; nothing is pickled.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Where the file lies; made when it is first written. Without one, nothing is kept.
+    depends : callable
+        Returns what the result depends on: arrays, numbers and texts, in tuples and lists.
+
+    Attributes
+    ----------
+    due : float
+        When the next state will be written, by `time.monotonic`.
+    seconds : float
+        How long interrupted runs had taken to come to the state that was read.
+
+    Raises
+    ------
+    ValueError
+        If the folder is a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     begun = Unfinished(folder, lambda: ("my model", 3))
+    ...     begun.due = 0
+    ...     begun.write(lambda: {"weights": np.ones(2)})
+    ...     found, other = [], Unfinished(folder, lambda: ("my model", 4))
+    ...     Unfinished(folder, lambda: ("my model", 3)).read(found.append), other.read(found.append)
+    (True, False)
+    >>> found
+    [{'weights': array([1., 1.])}]
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        depends: Callable[[], object] = tuple,
+    ) -> None:
+        self.folder = None if folder is None else Path(folder).expanduser().resolve()
+        if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"{folder} is a file: name a folder to keep unfinished learning in")
+        self._depends = depends
+        self._begun = monotonic()
+        self.due = self._begun + EVERY
+        self.seconds = 0.0
+        self.parts: list[Unfinished] = []  # which go with the whole
+
+    @functools.cached_property
+    def path(self) -> Path:
+        """The file."""
+        assert self.folder is not None
+        versions = [version(each) for each in COMPUTES]
+        return self.folder / f"{joblib.hash((library_digest(), versions, self._depends()))}.npz"
+
+    def read(self, take: Callable[[dict[str, np.ndarray]], object]) -> bool:
+        """Give what was kept to ``take``, and say whether anything was.
+
+        A file that cannot be read, or of which ``take`` raises, is damaged: a warning names it, it
+        is removed, and learning begins anew. ``take`` checks everything before it changes anything.
+        """
+        if self.folder is None or not self.path.exists():
+            return False
+        try:
+            state = read_arrays(self.path)
+            if str(state.pop("key")) != self.path.stem:
+                raise ValueError("it belongs to something else")
+            seconds = float(state.pop("seconds"))
+            take(state)
+        except Exception as fault:  # damaged files make NumPy raise nearly anything
+            warnings.warn(
+                f"{self.path} is damaged ({fault}): it is removed, and learning begins anew",
+                stacklevel=2,
+            )
+            self.path.unlink()
+            return False
+        self.seconds = seconds
+        return True
+
+    def write(self, state: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Keep the state after an epoch, unless the last one was kept a moment ago."""
+        begun = monotonic()
+        if self.folder is None or begun < self.due:
+            return
+        sweep(self.folder.glob("*.part"))
+        content = io.BytesIO()
+        seconds = self.seconds + begun - self._begun
+        arrays = {**state(), "key": np.array(self.path.stem), "seconds": np.array(seconds)}
+        np.savez(content, **arrays)  # type: ignore[arg-type]
+        write_whole(self.path, content.getvalue())
+        now = monotonic()
+        self.due = now + max(EVERY, SHARE * (now - begun))
+
+    def remove(self) -> None:
+        """Learning has come to its end."""
+        for part in self.parts:
+            part.remove()
+        if "path" in vars(self):  # it has been asked for
+            self.path.unlink(missing_ok=True)
+
+
+@functools.cache
+def library_digest(without: Collection[str] = ()) -> str:
+    """Return a digest of the library's own source, line ends aside.
+
+    Parameters
+    ----------
+    without : tuple of str
+        Files and folders of the package that the work does not use, such as ``cli.py``.
+
+    Examples
+    --------
+    >>> library_digest() != library_digest(("cli.py",))
+    True
+    """
+    digest = hashlib.sha256(__version__.encode())
+    for path in sorted(PACKAGE.rglob("*")):
+        name = path.relative_to(PACKAGE).as_posix()
+        left_out = any(name == each or name.startswith(f"{each}/") for each in without)
+        if path.is_file() and "__pycache__" not in name and not left_out:
+            content = path.read_bytes().replace(b"\r\n", b"\n")
+            digest.update(f"{name} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()[:16]
