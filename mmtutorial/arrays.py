@@ -12,8 +12,7 @@ import numpy as np
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read an archive that `numpy.savez` has written; nothing is unpickled or decompressed.
 
-    Raises ValueError for one that holds objects or is compressed, and whatever NumPy raises for a
-    damaged one.
+    Raises ValueError, which names the file, if it is damaged, holds objects or is compressed.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -21,11 +20,14 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     ...     read_arrays(Path(folder, "two.npz"))
     {'a': array([0., 0.]), 'b': array([1.])}
     """
-    with zipfile.ZipFile(path) as archive:
-        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-            raise ValueError(f"{path.name} is compressed, which save never does")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: np.asarray(arrays[name]) for name in arrays.files}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+                raise ValueError("it is compressed, which save never does")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: np.asarray(arrays[name]) for name in arrays.files}
+    except Exception as fault:  # damaged files make NumPy raise nearly anything
+        raise ValueError(f"{path.name} cannot be read: {fault}") from fault
 
 
 def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from keras import layers
 
 from mmtutorial.arrays import under
 from mmtutorial.epochs import KeepEpochs
+from mmtutorial.networks import load_network
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.recommender import Features, Recommender
 
@@ -258,7 +259,7 @@ class ArticleNetwork(Recommender):
         self.model.save(folder / "network.keras")
 
     def _read(self, folder: Path) -> None:
-        self.model = keras.saving.load_model(folder / "network.keras")
+        self.model = load_network(folder / "network.keras")
 
 
 def _continuations(

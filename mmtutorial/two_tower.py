@@ -25,6 +25,7 @@ from mmtutorial.encoders.text import WORD_VECTORS, text_encoder
 from mmtutorial.epochs import Epochs
 from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
+from mmtutorial.networks import load_network
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.preprocessing.text import UNKNOWN
 from mmtutorial.recommender import REVIEWS, Features, Recommender, check_rows, top_k
@@ -685,7 +686,7 @@ class TwoTower(Recommender):
 
     def _read(self, folder: Path) -> None:
         networks = [
-            keras.saving.load_model(folder / name) if (folder / name).exists() else None
+            load_network(folder / name) if (folder / name).exists() else None
             for name in (_TOWER, _READER)
         ]
         self.tower, self._reader = networks

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import io
 import pickle
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ import pytest
 import tensorflow as tf
 
 from mmtutorial import epochs, unfinished
-from mmtutorial.article import ArticleNetwork
 from mmtutorial.arrays import read_arrays
-from mmtutorial.baselines import BPR, VBPR, LightGCN, Oracle, Popularity
+from mmtutorial.article import ArticleNetwork
+from mmtutorial.baselines import BPR, VBPR, LightGCN, Popularity
 from mmtutorial.blend import Blend
-from mmtutorial.datasets.dataset import Truth
 from mmtutorial.encoders.text import next_word_model, train_next_word
 from mmtutorial.recommender import Recommender
 from mmtutorial.two_tower import TwoTower
@@ -36,7 +34,7 @@ PICTURED = {**raw(), "image": np.ones((len(TRAIN.items), 6, 6, 3), np.float32)}
 TEXTS = [[4, 5, 6], [7], [8, 9, 10, 11, 4, 5], [6, 6]] * 4
 
 
-class Interrupted(Exception):
+class Interruption(Exception):  # noqa: N818 — no error, but a kill
     """Stands for a kill."""
 
 
@@ -90,13 +88,13 @@ def second_epoch_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every start end with its second epoch: all is computed, and nothing of it is kept."""
     for kind, name in ((epochs.Epochs, "end"), (epochs.KeepEpochs, "on_epoch_end")):
 
-        def cut(self: Any, *told: Any, whole: Any = getattr(kind, name), **more: Any) -> None:
+        def cut(self: Any, *told: Any, whole: Any, **more: Any) -> None:
             self.ended = getattr(self, "ended", 0) + 1
             if self.ended == 2:
-                raise Interrupted
+                raise Interruption
             whole(self, *told, **more)
 
-        monkeypatch.setattr(kind, name, cut)
+        monkeypatch.setattr(kind, name, partialmethod(cut, whole=getattr(kind, name)))
 
 
 @pytest.mark.parametrize("name", LEARN)
@@ -114,7 +112,7 @@ def test_interrupted_after_every_epoch_it_comes_to_the_same_end(
                 try:
                     found = learn(resume)
                     break
-                except Interrupted:
+                except Interruption:
                     assert list(resume.iterdir())
     finally:
         tf.config.run_functions_eagerly(False)
@@ -124,3 +122,100 @@ def test_interrupted_after_every_epoch_it_comes_to_the_same_end(
         assert one.keys() == other.keys()
         for key in one:
             np.testing.assert_array_equal(one[key], other[key], err_msg=str(key))
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What BPR leaves that is interrupted in its second epoch."""
+    with monkeypatch.context() as patched, pytest.raises(Interruption):
+        second_epoch_is_lost(patched)
+        LEARN["BPR"](tmp_path / "resume")
+    (path,) = (tmp_path / "resume").iterdir()
+    return path
+
+
+def changed(path: Path, **arrays: np.ndarray) -> bytes:
+    memory = io.BytesIO()
+    np.savez(memory, **{**read_arrays(path), **arrays})  # type: ignore[arg-type]
+    return memory.getvalue()
+
+
+DAMAGED: dict[str, tuple[Callable[[Path], bytes], str]] = {
+    "cut": (lambda path: path.read_bytes()[:-99], "File is not a zip file"),
+    "empty": (lambda path: b"", "File is not a zip file"),
+    "flipped": (lambda path: path.read_bytes().replace(b"PCG64", b"PCG65"), "Bad CRC-32"),
+    "pickled": (lambda path: pickle.dumps(Evil()), "File is not a zip file"),
+    "objects": (lambda path: changed(path, seconds=np.array([Evil()])), "allow_pickle=False"),
+    "foreign": (lambda path: changed(path, key=np.array("x")), "it belongs to something else"),
+    "other sizes": (lambda path: changed(path, **{"variable/0": np.ones(2)}), "other sizes"),
+    "no generator": (lambda path: changed(path, generator=np.array("{}")), "damaged"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_told_and_removed_and_learning_begins_anew(
+    name: str, begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(begun.parent.parent)
+    change, said = DAMAGED[name]
+    begun.write_bytes(change(begun))
+    with pytest.warns(UserWarning, match=f"{begun} is damaged .*{said}.* learning begins anew"):
+        found = LEARN["BPR"](begun.parent)
+    np.testing.assert_array_equal(found[0]["scores"], LEARN["BPR"](None)[0]["scores"])
+    assert [each.name for each in begun.parent.parent.iterdir()] == ["resume"]
+    assert list(begun.parent.iterdir()) == []
+
+
+def test_other_options_and_data_begin_anew_beside_what_is_unfinished(begun: Path) -> None:
+    before = begun.read_bytes()
+    fewer = TRAIN.where(np.arange(len(TRAIN)) > 0)
+    for options, train, validation in (
+        ({**SMALL, "seed": 1, "patience": 2}, TRAIN, VALIDATION),
+        ({**SMALL, "patience": 2}, fewer, VALIDATION),
+        ({**SMALL, "patience": 2}, TRAIN, None),
+    ):
+        expected = BPR(**options).fit(train, validation=validation)
+        found = BPR(**options).fit(train, validation=validation, resume=begun.parent)
+        np.testing.assert_array_equal(found.score([1]), expected.score([1]))
+    assert begun.read_bytes() == before
+    assert [each.name for each in begun.parent.iterdir()] == [begun.name]
+
+
+def test_seconds_of_interrupted_runs_are_counted(begun: Path) -> None:
+    begun.write_bytes(changed(begun, seconds=np.array(1000.0)))
+    bpr = BPR(**SMALL, patience=2).fit(TRAIN, {}, VALIDATION, begun.parent)
+    assert bpr._seconds_before == 1000
+
+
+def test_it_is_written_every_few_seconds_and_takes_a_twentieth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, written = 100.0, []
+
+    def write(path: Path, content: bytes) -> None:
+        nonlocal now
+        written.append(now)
+        now += 2.0
+
+    monkeypatch.setattr(unfinished, "monotonic", lambda: now)
+    monkeypatch.setattr(unfinished, "write_whole", write)
+    monkeypatch.setattr(unfinished, "EVERY", 5.0)
+    monkeypatch.setattr(unfinished, "SHARE", 20)
+    one = Unfinished(tmp_path, lambda: "it")
+    while now < 200:
+        one.write(dict)
+        now += 1.0
+    assert written == [105.0, 147.0, 189.0]
+
+
+def test_recommenders_without_epochs_write_nothing(tmp_path: Path) -> None:
+    popularity = Popularity().fit(TRAIN, resume=tmp_path / "resume")
+    assert popularity.recommend([0]).shape == (1, 10)
+    assert not (tmp_path / "resume").exists()
+
+
+def test_a_file_is_refused_for_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "resume").write_text("mine")
+    with pytest.raises(ValueError, match="resume is a file: name a folder to keep unfinished"):
+        BPR(**SMALL).fit(TRAIN, resume=tmp_path / "resume")
+    assert (tmp_path / "resume").read_text() == "mine"

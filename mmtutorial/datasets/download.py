@@ -37,6 +37,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from urllib3.util import Retry
 
 from mmtutorial.datasets.dataset import DatasetError
+from mmtutorial.datasets.folders import sweep
 from mmtutorial.datasets.media import check_picture, to_rgb
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
@@ -235,6 +236,7 @@ class Collection:
                 f"named {self.name}, and let {DATA} name the folder above"
             )
         folder.mkdir(parents=True, exist_ok=True)
+        sweep([*folder.rglob("tmp*"), *folder.parent.glob("tmp*")])  # of downloads that were killed
         Console(stderr=True).print(
             f"Downloading {self.name} ({self.licence}) from {self.address}", soft_wrap=True
         )

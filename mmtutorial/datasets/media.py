@@ -6,7 +6,10 @@ hold alike where a data set is checked and where it is encoded.
 
 from __future__ import annotations
 
+import mmap
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ MAX_PIXELS = 80_000_000  # of a picture: 240 MB decoded
 MAX_SECONDS = 600  # of a recording
 MAX_SAMPLES = 120_000_000  # of all channels together: ten minutes of stereo at 96 kHz, 480 MB
 SILENCE = 1e-4  # of full scale, −80 dB: below it there is nothing but rounding
+_BACKWARDS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # the bits of each byte
 LOUDEST = 1e10  # of full scale: 32-bit whole numbers fit below, squares of more leave float32
 
 
@@ -119,8 +123,8 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
     Raises
     ------
     MediaError
-        Names the file: if it is empty, unreadable, cut off, silent, or holds NaN; if it is longer
-        than `MAX_SECONDS`, holds more than `MAX_SAMPLES`, or is louder than `LOUDEST`.
+        Names the file: if it is empty, unreadable, damaged, cut off, silent, or holds NaN; if it is
+        longer than `MAX_SECONDS`, holds more than `MAX_SAMPLES`, or is louder than `LOUDEST`.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -140,6 +144,7 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
                 )
             samples = file.read(dtype="float32", always_2d=True)
         cut = promised - len(samples) > rate // 10 or _ends_early(Path(path))
+        damaged = _has_bad_pages(Path(path))
     except MediaError:
         raise
     except Exception as error:  # soundfile takes a name such as x.raw for a mistake of its caller
@@ -153,6 +158,10 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
         ) from error
     if not len(samples):
         raise MediaError(path, "the recording has no samples", "record or export it again")
+    if damaged:
+        raise MediaError(
+            path, "a part of the recording is damaged or missing", "fetch or export it again"
+        )
     if cut:
         raise MediaError(path, "the recording is cut off before its end", "fetch the whole file")
     if not np.isfinite(samples).all():
@@ -190,3 +199,38 @@ def _ends_early(path: Path) -> bool:
     lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
     whole = len(page) >= 27 + len(lengths) + sum(lengths) and len(lengths) == page[26]
     return not (whole and page[5] & 4)  # 4 marks the last page
+
+
+def _has_bad_pages(path: Path) -> bool:
+    """Say whether pages within an Ogg file are damaged or missing: libsndfile passes over them.
+
+    A page tells its number within its stream, and its checksum (RFC 3533, section 6).
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+            due: dict[int, int] = {}  # the number of each stream's next page
+            start = 0
+            while 0 <= start < len(pages) - 27:
+                stream, number, told, n_pieces = struct.unpack_from("<14xIIIB", pages, start)
+                body = start + 27 + n_pieces
+                end = body + sum(pages[start + 27 : body])
+                if end > len(pages):
+                    break  # it is cut off there
+                page = pages[start : start + 22] + bytes(4) + pages[start + 26 : end]
+                if _ogg_checksum(page) != told or number != due.get(stream, number):
+                    return True
+                due[stream] = number + 1
+                start = pages.find(b"OggS", end)
+    return False
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Return the CRC-32 that Ogg uses: zlib's, but highest bit first and without its inversions.
+
+    >>> hex(_ogg_checksum(b"123456789"))
+    '0x89a1897f'
+    """
+    inverted = zlib.crc32(page.translate(_BACKWARDS), 0xFFFFFFFF)
+    return int(f"{inverted ^ 0xFFFFFFFF:032b}"[::-1], 2)

@@ -177,6 +177,10 @@ def sounds(seed: int = SEED) -> list[Hostile]:
     bad[77] = np.nan
     endless = patched(patched(wav, 4, b"\xff" * 4), 40, b"\xff" * 4)
     last = ogg.rindex(b"OggS")
+    wide = sound(np.stack([np.tile(noise, 6)] * 6, axis=1), 48_000, "OGG")  # short pages
+    middle = ogg.index(b"OggS", len(ogg) // 3)
+    after = ogg.index(b"OggS", middle + 4)
+    damaged = "a part of the recording is damaged or missing"
     refused = "cannot be read|cut off|no samples"
     found = []
     for name, whole in (
@@ -223,7 +227,13 @@ def sounds(seed: int = SEED) -> list[Hostile]:
         Hostile("channels.wav", patched(wav, 22, b"\xff\xff"), "cannot be read"),
         Hostile("no-rate.wav", patched(wav, 24, b"\0" * 4), "cannot be read"),
         Hostile("huge-header.flac", patched(flac, 22, b"\xff" * 4), "longer than|cannot be read"),
-        Hostile("huge-header.ogg", patched(ogg, last + 6, b"\xff" * 7 + b"\x7f")),
+        Hostile("huge-header.ogg", patched(ogg, last + 6, b"\xff" * 7 + b"\x7f"), damaged),
+        Hostile("flipped-page.ogg", patched(ogg, middle + 999, b"flip"), damaged),
+        Hostile("wrong-checksum.ogg", patched(ogg, middle + 22, b"\0" * 4), damaged),
+        Hostile("without-a-page.ogg", ogg[:middle] + ogg[after:], damaged),
+        Hostile("page-of-another-length.ogg", patched(ogg, middle + 26, b"\x01"), damaged),
+        Hostile("short-page.ogg", patched(wide, wide.index(b"OggS", 20_000) + 99, b"?"), damaged),
+        Hostile("more-behind.ogg", ogg + b"TAG" + bytes(125)),
         Hostile("bare.raw", noise.tobytes(), "cannot be read"),
         Hostile("page.mp3", b"<html>404</html>", "cannot be read"),
         Hostile("chance.wav", b"RIFF" + dice.bytes(2000), "cannot be read"),
