@@ -107,7 +107,8 @@ def test_a_split_by_time_refuses_until_parts_are_given(made: Callable[..., Path]
 
 def test_each_kind_of_experiment_runs_on_it(made: Callable[..., Path]) -> None:
     tasks = grid(str(made("audio")), "quick", 1)
-    assert {task.experiment for task in tasks} >= {"fusions", "baselines", "quality of data"}
+    wanted = {"fusions", "baselines", "quality of data", "costs"}
+    assert {task.experiment for task in tasks} >= wanted
     assert "audio" not in {task.recommender for task in tasks}
     kinds = {(each.experiment, each.kind, *each.damage): each for each in tasks}
     for task in kinds.values():

@@ -291,7 +291,7 @@ def _drawer(shelf: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _each(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return ``table[rows, columns]``, faster, for a table (r, c) that lies in memory row by row."""
+    """Return ``table[rows, columns]``, faster, of a table that lies in memory row by row."""
     return table.reshape(-1).take(rows * table.shape[1] + columns)
 
 

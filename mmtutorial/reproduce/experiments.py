@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmtutorial.datasets import MODALITIES
 from mmtutorial.reproduce.store import data_digest, key
 from mmtutorial.unfinished import library_digest
 
@@ -324,16 +325,16 @@ def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
 
 def costs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     """Encoders of raw media, each alone and all together: what an epoch costs."""
-    if dataset not in SIMULATED:  # the others come with ready-made vectors, and without media
-        return []
-    names = _modalities(dataset)
+    names = _raw_modalities(dataset)
     base = Task(
         "costs", dataset, "", "two_tower.TwoTower", seeds[0],
         {"epochs": 6 if profile == "full" else 2, "patience": 99}, made=_made(dataset, profile),
         raw=True,
     )  # fmt: skip
     tasks = [replace(base, recommender=name, modalities=(name,)) for name in names]
-    return [*tasks, replace(base, recommender="concatenation", modalities=names)]
+    if len(names) > 1:
+        tasks.append(replace(base, recommender="concatenation", modalities=names))
+    return tasks
 
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 of the first
@@ -439,6 +440,16 @@ def _modalities(dataset: str) -> tuple[str, ...]:
     if dataset == "lastfm":
         return ("text", "audio", "words")
     return tuple(_stage(dataset, "{}", "default", False, "{}").features)
+
+
+def _raw_modalities(dataset: str) -> tuple[str, ...]:
+    """Name what there is to read as raw media, and not as ready-made vectors alone."""
+    if dataset in SIMULATED:
+        return _modalities(dataset)
+    if dataset == "lastfm":
+        return ()
+    data = _stage(dataset, "{}", "default", False, "{}").data
+    return tuple(name for name in MODALITIES if data.items[name].ne("").any())
 
 
 @functools.lru_cache(maxsize=2)
