@@ -208,8 +208,8 @@ class ArticleNetwork(Recommender):
         ]
         examples = self._examples(pairs, shuffle=True)
         keep = KeepEpochs(self.model, self._unfinished)
-        for _ in range(keep.done):
-            iter(examples)  # draws the order of an epoch that is over
+        for _ in range(2 * keep.done):  # for every epoch that is over, Keras had drawn its order
+            iter(examples)  # and, at its end, one that it did not use
         self.model.fit(
             examples,
             validation_data=self._examples(_continuations(train, validation)),
