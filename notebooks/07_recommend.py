@@ -88,6 +88,7 @@ from mmtutorial.preprocessing.catalogue import (
 )
 from mmtutorial.reasons import history_shares, modality_shares, reasons
 from mmtutorial.recommender import top_k
+from mmtutorial.retrieval import Index
 from mmtutorial.two_tower import TwoTower, choice_loss
 
 if profile not in ("quick", "full"):
@@ -1064,8 +1065,9 @@ Markdown(
 Q = np.hstack([tower.user_vectors([past[u] for u in split.test_users]),
                np.ones((len(split.test_users), 1))]).astype(np.float32)  # fmt: skip
 V = np.hstack([v / tau, b[:, None]]).astype(np.float32)  # (n_items, d + 1)
+index = Index(V)
 began = time.perf_counter()
-ranked = top_k(Q @ V.T, K, exclude=train.matrix[split.test_users])
+ranked, _ = index.search(Q, K, exclude=train.matrix[split.test_users])
 milliseconds = 1000 * (time.perf_counter() - began)
 same = (ranked == tower.recommend(split.test_users, k=K)).mean()
 assert same > 0.999
@@ -1081,8 +1083,9 @@ quote(
 
 # %% [markdown]
 # {glue:text}`recommend-per-user` microseconds a user, and {glue:text}`recommend-kilobytes` kB for the
-# catalogue. With millions of items one would not look at all of them, but let an index find the largest
-# products approximately; nothing else changes, and that is what the dot product is for.
+# catalogue. With millions of items one would not look at all of them: `Index(V, approximate=True)` looks
+# through lists of neighbours and finds nearly all of the best ([how many, and in what
+# time](../performance.md)). Nothing else changes, and that is what the dot product is for.
 #
 # ## Why this item?
 #

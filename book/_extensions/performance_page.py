@@ -67,7 +67,7 @@ def ratios(measured: pd.DataFrame) -> str:
     compared = performance.compare(measured)
     if compared.empty:
         return NOTHING
-    figure, axis = plt.subplots(figsize=(8, 1.5 + 0.3 * len(compared)))
+    figure, axis = plt.subplots(figsize=(5.5, 1.5 + 0.3 * len(compared)))
     plots.speed_ratios(compared, axis)
     reached, missed = (int(compared["reached"].eq(word).sum()) for word in ("yes", "no"))
     alt = (
