@@ -164,16 +164,18 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
         )
     if cut:
         raise MediaError(path, "the recording is cut off before its end", "fetch the whole file")
-    if not np.isfinite(samples).all():
+    peak = np.abs(samples).max()
+    if not np.isfinite(peak):
         raise MediaError(path, "the recording holds NaN or infinity", "export it again")
-    if np.abs(samples).max() > LOUDEST:
+    if peak > LOUDEST:
         raise MediaError(
             path,
             f"the recording is louder than {LOUDEST:.0e} times full scale",
             "export it again with samples between -1 and 1",
         )
-    wave = samples.mean(axis=1)
-    if np.abs(wave).max() < SILENCE:
+    mono = samples.shape[1] == 1
+    wave = samples[:, 0] if mono else samples.mean(axis=1)
+    if (peak if mono else np.abs(wave).max()) < SILENCE:
         raise MediaError(
             path, "the recording is silent", "record it again, or leave the item without sound"
         )
@@ -188,13 +190,13 @@ def _ends_early(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
+        if head[:4] in (b"RIFF", b"FORM"):
+            told = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+            return told != 0xFFFFFFFF and told + 8 > size
+        if head[:4] != b"OggS":
+            return False
         file.seek(max(0, size - 70_000))  # a page of Ogg has 65,307 bytes at most
         tail = file.read()
-    if head[:4] in (b"RIFF", b"FORM"):
-        told = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-        return told != 0xFFFFFFFF and told + 8 > size
-    if head[:4] != b"OggS":
-        return False
     page = tail[max(0, tail.rfind(b"OggS")) :]
     lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
     whole = len(page) >= 27 + len(lengths) + sum(lengths) and len(lengths) == page[26]

@@ -116,6 +116,23 @@ def test_mfcc_equals_plain_librosa():
     assert mfcc(wave).dtype == np.float32
 
 
+@pytest.mark.parametrize("hop", [50, 256])
+@pytest.mark.parametrize("samples", [1, 511, 512, 513, 4001, 300_000])
+def test_frames_equal_librosas_for_a_sound_of_any_length(samples, hop):
+    wave = np.random.default_rng(samples).normal(size=samples).astype(np.float32)
+    long_enough = librosa.util.fix_length(wave, size=max(samples, 2 * hop))
+    options = {"sr": RATE, "n_fft": 2 * hop, "hop_length": hop, "n_mels": 20}
+    power = librosa.feature.melspectrogram(y=long_enough, **options)
+    expected = librosa.power_to_db(power).T
+    assert np.allclose(log_mel(wave, bands=20, hop=hop), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_whole_numbers_and_nan_are_no_sound():
+    for wave in (np.arange(4000), np.full(4000, np.nan)):
+        with pytest.raises(librosa.ParameterError):
+            mfcc(wave)
+
+
 def test_a_higher_tone_is_loudest_in_a_higher_band():
     bands = [int(log_mel(tone(frequency=f)).mean(axis=0).argmax()) for f in (200, 800, 3200)]
     assert bands == sorted(bands)
