@@ -143,7 +143,10 @@ def changed(path: Path, **arrays: np.ndarray) -> bytes:
 DAMAGED: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "cut": (lambda path: path.read_bytes()[:-99], "File is not a zip file"),
     "empty": (lambda path: b"", "File is not a zip file"),
-    "flipped": (lambda path: path.read_bytes().replace("PCG64".encode("utf-32-le"), bytes(20)), "Bad CRC-32"),
+    "flipped": (
+        lambda path: path.read_bytes().replace("PCG64".encode("utf-32-le"), bytes(20)),
+        "Bad CRC-32",
+    ),
     "pickled": (lambda path: pickle.dumps(Evil()), "File is not a zip file"),
     "objects": (lambda path: changed(path, seconds=np.array([Evil()])), "allow_pickle=False"),
     "foreign": (lambda path: changed(path, key=np.array("x")), "it belongs to something else"),

@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmtutorial import unfinished
+from mmtutorial.epochs import Epochs
+from mmtutorial.reproduce import scheduler
 from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.scheduler import run_tasks
@@ -85,6 +88,31 @@ def test_the_same_task_measures_the_same_whatever_came_before():
     assert not same([first], [measure(replace(TOWER, seed=1))])
 
 
+def test_learning_that_was_interrupted_goes_on_to_the_same_outcome(tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "EVERY", 0.0)
+    end = Epochs.end
+
+    def interrupted(self, *told, **more):
+        if self.history["loss"]:
+            raise KeyboardInterrupt
+        end(self, *told, **more)
+
+    monkeypatch.setattr(Epochs, "end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measure(TOWER, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    begun = []
+
+    def counted(self, *told, **more):
+        begun.append(len(self.history["loss"]))
+        end(self, *told, **more)
+
+    monkeypatch.setattr(Epochs, "end", counted)
+    found = measure(TOWER, tmp_path)
+    assert begun == [1] and list(tmp_path.iterdir()) == []
+    assert same([found], [measure(TOWER)]) and found.cost["epochs"] == 2
+
+
 def test_an_outcome_survives_packing():
     outcome = measure(CHANCE)
     assert same([outcome], [Outcome.of_bytes(outcome.to_bytes())])
@@ -115,6 +143,21 @@ def test_processes_give_what_one_gives_and_the_next_run_keeps_it(tmp_path):
     assert same(found, [measure(task) for task in CHANCES])
     again, _ = run_tasks(CHANCES, tmp_path, function=None)  # nothing is left to measure
     assert same(again, found)
+
+
+def test_what_is_unfinished_lies_beside_the_outcomes_until_all_are_there(tmp_path, monkeypatch):
+    asked = []
+
+    def once(todo, jobs, function, finish):
+        asked.append(function.keywords["resume"])
+        asked[-1].mkdir(exist_ok=True)
+        (name,) = todo
+        finish(name, RuntimeError("died") if len(asked) == 1 else measure(CHANCE))
+
+    monkeypatch.setattr(scheduler, "_by_processes", once)
+    for failed in (1, 0):
+        assert len(run_tasks([CHANCE], tmp_path)[1]) == failed
+        assert asked[-1] == tmp_path / "unfinished" and asked[-1].exists() == bool(failed)
 
 
 def test_a_failing_task_is_named_and_the_others_go_on(tmp_path):
