@@ -1,5 +1,7 @@
 """Encode the files of a catalogue once: on all cores, in bounded memory, kept by content.
 
+What comes out for many files lies on disk, and is looked at through memory: see `room`.
+
 A result belongs to the *content* of a file (its digest, not its name or date) and to a *recipe*:
 the function that encoded it, the source of that function's module and of the rules for reading
 files, its options, and the versions of the libraries below it. A recipe has one folder, with one
@@ -11,10 +13,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
+import mmap
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -28,12 +32,14 @@ from rich.progress import Progress
 
 from mmtutorial.datasets import media
 from mmtutorial.datasets.dataset import Fault
-from mmtutorial.datasets.download import cache_folder
+from mmtutorial.datasets.download import CACHE, cache_folder
 from mmtutorial.datasets.folders import sweep
 from mmtutorial.datasets.media import MediaError
 
 BATCH = 32  # files that a worker takes at a time
-SHARD = 1024  # results in one file of the cache
+SHARD = 1024  # results in one file of the cache, fewer where they are large
+IN_MEMORY = 2**26  # bytes; a larger result lies in a file
+BLOCK = 2**20  # bytes of a result that are worked on at a time
 PATIENCE = 3.0  # seconds without a progress bar
 PROCESSES_PAY = 64_000_000  # bytes of files below which starting processes costs more than it saves
 
@@ -82,7 +88,8 @@ def encode_files(
     Returns
     -------
     rows : ndarray
-        ``dtype``, (n, \\*shape), in the order of ``paths``; zeros where there is nothing.
+        ``dtype``, (n, \\*shape), in the order of ``paths``; zeros where there is nothing. From
+        `room`: memory does not grow with it.
     present : ndarray
         bool (n,), False where the file is absent or faulty.
     faults : list of Fault
@@ -100,7 +107,7 @@ def encode_files(
     >>> rows.shape, present.tolist(), faults[0].message
     ((2, 8, 8, 3), [False, False], 'the file is empty')
     """
-    rows = np.zeros((len(paths), *shape), dtype)
+    rows = room((len(paths), *shape), dtype)
     present = np.zeros(len(paths), dtype=bool)
     found: dict[int, Fault] = {}
     wanted: dict[bytes, list[int]] = {}  # digest of a content -> the places that wait for it
@@ -135,6 +142,7 @@ def encode_files(
         for digest, result in _read(shard, shape, np.dtype(dtype)):
             if digest in wanted:
                 settle(digest, result)
+        release(rows)
 
     digests = list(wanted)
     batches = [digests[start : start + BATCH] for start in range(0, len(digests), BATCH)]
@@ -151,15 +159,17 @@ def encode_files(
     task = progress.add_task(description, total=len(digests))
     begun = monotonic()
     fresh: list[tuple[bytes, Result]] = []
+    most = min(SHARD, IN_MEMORY // max(rows[:1].nbytes, 1))
     try:
         for batch, encoded in zip(batches, results, strict=True):
             for digest, (result, lasting) in zip(batch, encoded, strict=True):
                 settle(digest, result)
                 if lasting:
                     fresh.append((digest, result))
-            if len(fresh) >= SHARD:
+            if len(fresh) >= most:
                 _write(folder, fresh, shape, dtype)
                 fresh = []
+                release(rows)
             progress.advance(task, len(batch))
             if monotonic() - begun > PATIENCE:
                 progress.start()
@@ -169,6 +179,58 @@ def encode_files(
         if fresh:
             _write(folder, fresh, shape, dtype)
     return rows, present, [found[place] for place in sorted(found)]
+
+
+def room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Return zeros to write results into: in memory, or on disk where they take more than 64 MB.
+
+    The file lies in the cache's folder, has no name, and is gone with the array. The system keeps
+    in memory what of it is used, and takes that memory back when it is needed. Raises OSError where
+    the disk has no room for it.
+
+    >>> room((2, 3), "float32").sum()
+    np.float32(0.0)
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size <= IN_MEMORY:
+        return np.zeros(shape, dtype)
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):  # or a full disk would end the program
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+            return np.ndarray(shape, dtype, buffer=mmap.mmap(file.fileno(), size))
+    except OSError as error:
+        message = f"{folder} has no room for {size >> 20} MB ({error.strerror}): make some there"
+        raise OSError(error.errno, f"{message}, or name another folder in {CACHE}") from error
+
+
+def release(rows: np.ndarray) -> None:
+    """Give back the memory of an array from `room` that lies on disk, where its values stay.
+
+    >>> release(np.zeros(3))
+    """
+    if isinstance(rows.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        rows.base.madvise(mmap.MADV_DONTNEED)
+
+
+def blocks(*arrays: np.ndarray) -> Iterator[slice]:
+    """Cut arrays of the same length into slices of about a megabyte of the first's rows.
+
+    What lies on disk is released after each, so that all of it is never in memory.
+
+    >>> [(some.start, some.stop) for some in blocks(np.zeros((5, 2**16)))]
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    n_rows = len(arrays[0])
+    step = max(1, BLOCK * n_rows // max(arrays[0].nbytes, 1))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+        for array in arrays:
+            release(array)
 
 
 def recipe(

@@ -17,7 +17,7 @@ from mmtutorial.datasets.media import (
     too_large,
     trouble,
 )
-from mmtutorial.preprocessing.cache import encode_files
+from mmtutorial.preprocessing.cache import blocks, encode_files, room
 
 SIZE = 32
 
@@ -118,7 +118,10 @@ def normalise(pictures: np.ndarray) -> np.ndarray:
     >>> normalise(np.array([0, 51, 255], dtype=np.uint8))
     array([0. , 0.2, 1. ], dtype=float32)
     """
-    return np.divide(pictures, np.float32(255), dtype=np.float32)
+    scaled = room(pictures.shape, np.float32)
+    for some in blocks(pictures, scaled):
+        np.divide(pictures[some], np.float32(255), out=scaled[some])
+    return scaled
 
 
 def encode_picture(path: str | Path, size: int, denoised: bool) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+
+from mmtutorial.preprocessing.cache import blocks, room
 
 
 def reduce(
@@ -158,15 +160,32 @@ def standardise(
     """
     present = _present(present, len(features))
     looked_at = present if fit_on is None else present & _present(fit_on, len(features))
-    values = features[looked_at].reshape(-1, features.shape[-1])
-    values = values[np.isfinite(values).all(axis=1)]
-    result = np.zeros(features.shape, dtype=np.float32)
-    if len(values):
-        mean = values.mean(axis=0, dtype=np.float64)
-        deviation = values.std(axis=0, dtype=np.float64)
+    result = room(features.shape, np.float32)
+    count = sum(len(values) for values in _frames(features, looked_at))
+    if count:
+        mean = _sum(_frames(features, looked_at)) / count
+        squares = (np.square(values - mean) for values in _frames(features, looked_at))
+        deviation = np.sqrt(_sum(squares) / count)
         scale = np.where(deviation > 1e-6 * np.abs(mean), deviation, np.inf)
-        result[present] = np.nan_to_num((features[present] - mean) / scale)
+        for some in blocks(features, result):
+            there = present[some]
+            result[some][there] = np.nan_to_num((features[some][there] - mean) / scale)
     return result
+
+
+def _frames(features: np.ndarray, looked_at: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield what of some rows is no filling, block by block: (n_frames, d) each."""
+    for some in blocks(features):
+        values = features[some][looked_at[some]].reshape(-1, features.shape[-1])
+        yield values[np.isfinite(values).all(axis=1)]
+
+
+def _sum(parts: Iterator[np.ndarray]) -> np.ndarray:
+    """Add up rows, float64 (d,): in their order, so that where blocks end does not matter."""
+    total = np.add.reduce(next(parts), axis=0, dtype=np.float64)
+    for part in parts:
+        total = np.add.reduce(np.concatenate([total[None], part]), axis=0)
+    return total
 
 
 def _present(present: np.ndarray | None, n: int) -> np.ndarray:

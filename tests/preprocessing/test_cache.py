@@ -1,3 +1,8 @@
+import errno
+import mmap
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -6,6 +11,7 @@ from mmtutorial.datasets.media import MediaError
 from mmtutorial.preprocessing import cache as module
 from mmtutorial.preprocessing import image
 from mmtutorial.preprocessing.cache import encode_files, recipe
+from mmtutorial.preprocessing.reduce import standardise
 
 decoded = []
 
@@ -140,6 +146,67 @@ def test_a_large_catalogue_is_written_in_parts(files, tmp_path, monkeypatch):
     decoded.clear()
     assert np.array_equal(encode(files, tmp_path)[0], first)
     assert decoded == []
+
+
+def test_a_result_on_disk_is_the_one_in_memory_and_leaves_no_file(files, tmp_path, monkeypatch):
+    files[7].write_text("seven")
+    in_memory = encode([*files, None], tmp_path)
+    monkeypatch.setenv("MMTUTORIAL_CACHE", str(tmp_path / "ours"))
+    monkeypatch.setattr(module, "IN_MEMORY", 100)
+    monkeypatch.setattr(module, "BLOCK", 64)
+    for folder in ("fresh", "cache"):  # encoded, and taken from the cache
+        rows, present, _ = encode_files(
+            shade, [*files, None], (2,), np.float32, {}, jobs=2, cache=tmp_path / folder
+        )
+        assert isinstance(rows.base, mmap.mmap)
+        assert np.array_equal(rows, in_memory[0])
+        assert np.array_equal(present, in_memory[1])
+    assert np.array_equal(pickle.loads(pickle.dumps(rows)), rows)
+    standard = standardise(rows, present)
+    assert isinstance(standard.base, mmap.mmap)
+    monkeypatch.undo()
+    assert np.array_equal(standard, standardise(*in_memory[:2]))
+    assert list((tmp_path / "ours").iterdir()) == []
+
+
+def block_of_zeros(path):
+    return np.zeros(2**14, np.float32)
+
+
+def test_memory_does_not_grow_with_the_catalogue(files, tmp_path, monkeypatch):
+    for number in range(100, 600):
+        files.append(files[0].with_name(f"{number}.txt"))
+        files[-1].write_text(str(number))
+    monkeypatch.setattr(module, "IN_MEMORY", 2**21)
+    peaks = {}
+    for n_files in (100, 600):
+        for run in ("encoded", "from the cache"):
+            tracemalloc.start()
+            rows, present, _ = encode_files(
+                block_of_zeros,
+                files[:n_files],
+                (2**14,),
+                np.float32,
+                {},
+                jobs=1,
+                cache=tmp_path / str(n_files),
+            )
+            standardise(rows, present)
+            peaks[n_files, run] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert rows.nbytes == n_files * 2**16
+    assert peaks[600, "encoded"] < 1.1 * peaks[100, "encoded"]
+    assert peaks[600, "from the cache"] < 1.1 * peaks[100, "from the cache"]
+
+
+def test_a_disk_that_is_too_full_for_the_result_is_told(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, "posix_fallocate", full, raising=False)
+    monkeypatch.setattr(module, "IN_MEMORY", 100)
+    with pytest.raises(OSError, match=r"no room for .* MB .* MMTUTORIAL_CACHE"):
+        module.room((1000, 1000), np.float32)
 
 
 def test_a_failed_write_leaves_nothing_behind(files, tmp_path, monkeypatch):
