@@ -75,7 +75,7 @@ class Epochs:
     >>> weight, generator = keras.Variable(0.0), np.random.default_rng(0)
     >>> with Epochs("nobody", 9, 2, Unfinished(), [weight], generator) as epochs:
     ...     for epoch in epochs:
-    ...         weight.assign([0.1, 0.3, 0.2, 0.3][epoch])
+    ...         _ = weight.assign([0.1, 0.3, 0.2, 0.3][epoch])
     ...         epochs.end(0.5, float(weight.numpy()), lambda: [weight.numpy()])
     >>> len(epochs.history["loss"]), epochs.best
     (4, [np.float32(0.3)])

@@ -133,8 +133,10 @@ def test_an_end_in_the_middle_leaves_nothing_half_done(tmp_path, how):
     names = [str(second)] if how == signal.SIGINT else [str(first), str(second)]
     out = tmp_path / "out"
     script = textwrap.dedent(f"""
+        import signal
         from pathlib import Path
         from mmtutorial.reproduce.notebooks import Notebook, run_notebooks
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
         run_notebooks([Notebook(Path(each)) for each in {names!r}], {str(out)!r})
         """)
     parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
