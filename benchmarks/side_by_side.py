@@ -74,15 +74,15 @@ class Row:
 
 
 def alternate(
-    contenders: Mapping[str, Callable[[], object]], repeats: int
+    contenders: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1
 ) -> dict[str, list[float]]:
-    """Let them take turns; return the seconds of each, the first turn left out."""
+    """Let them take turns; return the seconds of each, the first turns left out."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(repeats + 1):
+    for turn in range(warm_up + repeats):
         for name, call in contenders.items():
             started = time.perf_counter()
             call()
-            if turn:
+            if turn >= warm_up:
                 times[name].append(time.perf_counter() - started)
     return times
 

@@ -1,47 +1,54 @@
-"""Training: the two towers against the article's own loop, in interactions a second.
+"""Training: the two towers against the article's own loop, and against Cornac's VBPR.
 
-    python benchmarks/training.py                       # shop, 256 and 2048 choices a step
-    python benchmarks/training.py --items 400 --users 300 --batches 512
+    pip install -e ".[benchmarks]"
+    python benchmarks/training.py                       # garments, 256 and 2048 choices a step
+    python benchmarks/training.py shop --items 400 --users 300 --batches 512
 
-Both learn from the same training part and read the same words, pixels and frames; the LSTMs of both
-have 32 units. The article's loop (section 5.2) passes the content of one item through its encoders
-for each interaction that it learns to predict. The towers pass each item through theirs once a
-step, and a step predicts what is held out of several users' histories: as many users as make
-the batches equal, in choices predicted a step. Choices are what is counted for both; what the
-towers only read, the larger part of each history, is not. Both losses are taken: the softmax over
-the catalogue encodes every item each step, the one over the batch only the batch's. So the larger
-the batch is beside the catalogue, the more the towers gain; 2048 choices are about what their
-default of 512 users predicts on this data.
+*Interactions a second.* Both learn from the same training part and read the same words, pixels and
+frames; the LSTMs of both have 32 units. The article's loop (section 5.2) passes the content of one
+item through its encoders for each interaction that it learns to predict. The towers pass each item
+through theirs once a step, and a step predicts what is held out of several users' histories: as
+many users as make the batches equal, in choices predicted a step. Choices are what is counted for
+both; what the towers only read, the larger part of each history, is not. Both losses are taken: the
+softmax over the catalogue encodes every item each step, the one over the batch only the batch's. So
+the larger the batch is beside the catalogue, the more the towers gain; 2048 choices are about what
+their default of 512 users predicts on this data. The towers with ready-made features in place of
+media are in the table too, beside the same loop. Both make their batches while the clock runs. The
+first epochs, in which TensorFlow traces, do not count; the two take turns.
 
-The towers with ready-made features in place of media are in the table too, beside the same loop.
-
-Both make their batches while the clock runs. The first epochs, in which TensorFlow traces, do not
-count; the two take turns, and the medians over all other epochs are printed.
+*To the same quality.* Whole trainings: what the peer reaches in NDCG@10 on the validation part is
+the goal, and ours learns as many epochs as it needs to reach it. These are found in turns that do
+not count; the same seed gives the same weights again. All of `fit` is timed: making the network,
+tracing, and looking at the validation part after each epoch of ours; importing TensorFlow is not.
+The peers are the article's network, on media, in its ten epochs with batches of 32, and Cornac's
+VBPR, on the same ready-made features and with 64 dimensions as ours. Cornac's has the options that
+were chosen for it on validation (`recommenders.OPTIONS`) and, by PyTorch, one thread: its batches
+of 100 are too small to be shared out.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import statistics
 import time
-from collections.abc import Iterator
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
+from side_by_side import Row, alternate, limits, machine, tell
 
 from mmtutorial import datasets, two_tower
-from mmtutorial.article import ArticleNetwork
-from mmtutorial.evaluation import cold_items, default_split
+from mmtutorial.article import EPOCHS, ArticleNetwork
+from mmtutorial.evaluation import Split, cold_items, default_split, evaluate
 from mmtutorial.preprocessing.catalogue import raw_features, ready_features
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features
+from mmtutorial.recommender import Features, Recommender
 from mmtutorial.two_tower import LOSSES, TwoTower, _Batches
 
 UNITS = 32
 WARM = 2  # epochs after which a step is not traced anew
+BAR = 5  # the article's loop takes at least five times as long for as many interactions
+COUNTED = 1000  # interactions whose time is told
+DOUBLED = (4, 8, 16, 32, 64, 128)  # epochs tried to find how many reach a peer's quality
 
 
 class Timed(_Batches):
@@ -53,6 +60,12 @@ class Timed(_Batches):
         """Note the time, and go on."""
         self.begun.append(time.perf_counter())
         return super().epoch()
+
+
+def quality(recommender: Recommender, split: Split) -> float:
+    """Return NDCG@10 on the validation part."""
+    found = evaluate(recommender, split, k=10, part="validation", n_bootstrap=1)
+    return float(found.per_user["ndcg"].mean())
 
 
 def time_towers(options: dict[str, Any], train: Interactions, features: Features) -> list[float]:
@@ -74,56 +87,144 @@ def time_article(epochs: int, batch: int, train: Interactions, features: Feature
     return seconds
 
 
-def main() -> None:
-    """Time, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--items", type=int, help="of the shop; its own number without it")
-    parser.add_argument("--users", type=int, help="of the shop; its own number without it")
-    parser.add_argument("--batches", type=int, nargs="+", default=[256, 2048])
-    parser.add_argument("--epochs", type=int, default=3, help="timed in each turn")
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-
-    sizes = {"n_items": options.items, "n_users": options.users}
-    data = datasets.load("shop", **{name: size for name, size in sizes.items() if size})
-    split = default_split(data)
-    train, known = split.train, ~cold_items(split)
-    raw, _ = raw_features(data, known)
-    ready, _ = ready_features(data, known)
+def rates(
+    dataset: str,
+    train: Interactions,
+    raw: Features,
+    ready: Features,
+    batches: list[int],
+    timed: int,
+    repeats: int,
+) -> list[Row]:
+    """Time epochs of the towers and of the article's loop, in turns."""
     histories = train.matrix.sum(axis=1)
     held_out = 1 - np.mean(TwoTower().kept)  # the share of a history that an epoch predicts
     choices = {"article": len(train.next_pairs()[0]), "towers": held_out * histories.sum()}
     a_user = held_out * histories[histories > 0].mean()
     print(
-        f"shop: {train.n_items:,} items, {np.count_nonzero(histories):,} users, "
-        f"{len(train):,} training interactions; an epoch predicts {choices['article']:,} in the "
-        f"article's loop, about {choices['towers']:,.0f} in the towers"
-    )
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"TensorFlow {version('tensorflow')}, Keras {version('keras')}; "
-        f"medians of {options.repeats} turns"
+        f"{train.n_items:,} items, {np.count_nonzero(histories):,} users, {len(train):,} training "
+        f"interactions; an epoch predicts {choices['article']:,} in the article's loop, about "
+        f"{choices['towers']:,.0f} in the towers"
     )
     two_tower._Batches = Timed  # type: ignore[misc]
-    epochs = WARM + options.epochs + 1  # the last one's end is not noted
-    for batch in options.batches:
+    epochs = WARM + timed + 1  # the last one's end is not noted
+    rows = []
+    for batch in batches:
         users = max(1, round(batch / a_user))
-
-        found: dict[str, list[float]] = {}
-        for _ in range(options.repeats):
-            spent = {"article's loop, media": time_article(options.epochs, batch, train, raw)}
+        article: list[float] = []
+        towers: dict[tuple[str, str], list[float]] = {}
+        for _ in range(repeats):
+            article += time_article(timed, batch, train, raw)
             for kind, features in (("media", raw), ("ready-made features", ready)):
                 for loss in LOSSES:
                     chosen = {"loss": loss, "batch_size": users, "epochs": epochs}
-                    spent[f"towers, {kind}, {loss}"] = time_towers(chosen, train, features)
-            for name, seconds in spent.items():
-                predicted = choices["article" if name.startswith("article") else "towers"]
-                found.setdefault(name, []).extend(predicted / np.array(seconds))
-        print(f"\n{batch:,} choices a step (towers: {users:,} users)")
-        base = statistics.median(found["article's loop, media"])
-        for name, rates in found.items():
-            rate = statistics.median(rates)
-            print(f"  {name:40} {rate:10,.0f} interactions/s  {rate / base:6.1f}×", flush=True)
+                    spent = towers.setdefault((kind, loss), [])
+                    spent += time_towers(chosen, train, features)
+        theirs = COUNTED * np.array(article) / choices["article"]
+        for (kind, loss), seconds in towers.items():
+            ours = COUNTED * np.array(seconds) / choices["towers"]
+            case = f"{dataset}: {COUNTED:,} interactions, {batch:,} a step, {loss} softmax, {kind}"
+            same = kind == "media"
+            peer = "the article's loop" + ("" if same else ", media")
+            rows += [
+                Row(case, f"ours, towers of {users:,} users", ours.tolist()),
+                Row(case, peer, theirs.tolist(), bar=BAR if same else None),
+            ]
+    two_tower._Batches = _Batches  # type: ignore[misc]
+    return rows
+
+
+def race(
+    case: str,
+    peer: str,
+    theirs: Callable[[], Recommender],
+    ours: Callable[[int], TwoTower],
+    split: Split,
+    repeats: int,
+    bar: float | None = None,
+) -> list[Row]:
+    """Time whole trainings, of theirs as it is, of ours in as many epochs as reach its quality."""
+    goal = quality(theirs(), split)
+    epochs, reached = 0, np.zeros(0)
+    for most in DOUBLED:
+        curve = np.array(ours(most).history["validation_ndcg"])
+        reached = np.maximum.accumulate(curve)
+        epochs = 1 + int(np.argmax(reached >= min(goal, reached[-1])))
+        if reached[-1] >= goal:
+            break
+    times = alternate({"ours": lambda: ours(epochs), "theirs": theirs}, repeats, warm_up=0)
+    best = float(reached[epochs - 1])
+    return [
+        Row(case, f"ours, towers, {epochs} epochs", times["ours"], quality=best),
+        Row(case, peer, times["theirs"], quality=goal, bar=bar),
+    ]
+
+
+def article_race(dataset: str, split: Split, raw: Features, repeats: int) -> list[Row]:
+    """Train the towers to what the article's network reaches, from media."""
+    return race(
+        f"{dataset}: fit on media to NDCG@10 of validation",
+        f"the article's network, {EPOCHS} epochs",
+        lambda: ArticleNetwork(UNITS, UNITS, EPOCHS, verbose=0).fit(split.train, raw),
+        lambda epochs: TwoTower(units=UNITS, dimensions=UNITS, epochs=epochs, patience=epochs).fit(
+            split.train, raw, split.validation
+        ),
+        split,
+        repeats,
+    )
+
+
+def cornac_race(dataset: str, split: Split, ready: Features, repeats: int) -> list[Row]:
+    """Train the towers to what Cornac's VBPR reaches, from ready-made features."""
+    import torch
+    from cornac import models
+    from recommenders import OPTIONS, Cornac
+
+    torch.set_num_threads(1)
+    options = OPTIONS.get(dataset, OPTIONS["shop"])["VBPR, Cornac"]
+
+    def theirs() -> Recommender:
+        vbpr = models.VBPR(k=64, k2=64, verbose=False, seed=0, **options)
+        return Cornac(vbpr).fit(split.train, ready)
+
+    return race(
+        f"{dataset}: fit on ready-made features to NDCG@10 of validation",
+        "Cornac's VBPR, 1 thread",
+        theirs,
+        lambda epochs: TwoTower(epochs=epochs, patience=epochs).fit(
+            split.train, ready, split.validation
+        ),
+        split,
+        repeats,
+        bar=1,
+    )
+
+
+def main() -> None:
+    """Time, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("dataset", nargs="?", default="garments", help="garments or shop")
+    parser.add_argument("--items", type=int, help="of the data set; its own number without it")
+    parser.add_argument("--users", type=int, help="of the data set; its own number without it")
+    parser.add_argument("--batches", type=int, nargs="+", default=[256, 2048])
+    parser.add_argument("--epochs", type=int, default=3, help="timed in each turn")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--races", type=int, default=2, help="turns of whole trainings")
+    parser.add_argument("--csv", help="a file to put the table into")
+    options = parser.parse_args()
+
+    name, repeats = options.dataset, options.repeats
+    sizes = {"n_items": options.items, "n_users": options.users}
+    data = datasets.load(name, **{name: size for name, size in sizes.items() if size})
+    split = default_split(data)
+    known = ~cold_items(split)
+    raw, _ = raw_features(data, known)
+    ready, _ = ready_features(data, known)
+    rows = rates(name, split.train, raw, ready, options.batches, options.epochs, repeats)
+    rows += article_race(name, split, raw, options.races)
+    rows += cornac_race(name, split, ready, options.races)
+    about = machine("tensorflow", "keras", "cornac", "torch")
+    tell("training", rows, f"{about}; {limits()}", options.csv)
 
 
 if __name__ == "__main__":
