@@ -335,11 +335,13 @@ class Dataset:
             (write_media or self._copy_media)(fresh)
             try:
                 self._write_tables(fresh)
-                Dataset.open(fresh)
+                written = Dataset.open(fresh)
             except DatasetError as fault:
                 told = str(fault).replace(str(fresh), "what would be written")
                 raise DatasetError(f"nothing was written into {folder}: {told}") from fault
-            put(fresh, folder, unless=None if replace else "dataset.json")
+            if put(fresh, folder, unless=None if replace else "dataset.json"):
+                written.folder = folder
+                return written
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return Dataset.open(folder)
@@ -650,8 +652,10 @@ def read_numbers(values: pd.Series, name: str, column: str, faults: list[Fault])
     for place in np.flatnonzero(~empty & ~np.isfinite(numbers)):
         message = f"the {column} {values.iloc[place]!r} is not a finite number"
         faults.append(Fault(name, int(place) + 2, message, "write a number, or leave it empty"))
-    exact = values.where(~empty & numbers.notna())
-    return exact.map(float, na_action="ignore").astype(np.float64)
+    exact = numbers.to_numpy(copy=True)  # pandas may be wrong in the last digit
+    there = ~np.isnan(exact)
+    exact[there] = [float(value) for value in values[there]]
+    return pd.Series(exact, index=values.index, name=values.name)
 
 
 def _timestamps(values: pd.Series, faults: list[Fault]) -> pd.Series:

@@ -29,8 +29,10 @@ def beside(folder: Path) -> Path:
     return fresh
 
 
-def put(fresh: Path, folder: Path, unless: str | None = None) -> None:
+def put(fresh: Path, folder: Path, unless: str | None = None) -> bool:
     """Move a finished folder to its place; what lay there is removed only afterwards.
+
+    Returns whether it lies there now.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ def put(fresh: Path, folder: Path, unless: str | None = None) -> None:
     while True:
         if folder.exists():
             if unless and (folder / unless).exists():
-                break
+                return False
             os.replace(folder, old)
         try:
             os.replace(fresh, folder)
@@ -57,6 +59,7 @@ def put(fresh: Path, folder: Path, unless: str | None = None) -> None:
                 os.replace(old, folder)
             raise
     shutil.rmtree(old, ignore_errors=True)
+    return True
 
 
 def recover(folder: str | Path) -> None:

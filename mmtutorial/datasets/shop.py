@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import soundfile
+from joblib import Parallel, delayed
 from PIL import Image
 from rich.progress import track
 
@@ -186,9 +187,8 @@ def _write_media(folder: Path, items: pd.DataFrame, seed: int, noise: float) -> 
         (folder / name).mkdir()
     columns = ["image", "audio", "image_attribute", "colour", "audio_attribute"]
     products = items[columns].to_numpy(dtype=str).tolist()
-    for row, (image, audio, kind, colour, voice) in enumerate(
-        track(products, description="Drawing and playing the products", transient=True)
-    ):
+
+    def make(row: int, image: str, audio: str, kind: str, colour: str, voice: str) -> None:
         if image:
             brush = stream(seed, "picture", row)
             picture = draw(kind, colour, brush, size=PIXELS, noise=noise)
@@ -197,3 +197,10 @@ def _write_media(folder: Path, items: pd.DataFrame, seed: int, noise: float) -> 
             hand = stream(seed, "sound", row)
             sound = synthesise(voice, hand, SAMPLE_RATE, SECONDS, noise)
             soundfile.write(folder / audio, sound, SAMPLE_RATE, subtype="PCM_16")
+
+    made = Parallel(n_jobs=-1, prefer="threads", batch_size=8, return_as="generator")(
+        delayed(make)(row, *product) for row, product in enumerate(products)
+    )
+    description = "Drawing and playing the products"
+    for _ in track(made, description=description, total=len(products), transient=True):
+        pass

@@ -8,6 +8,7 @@ says nothing about the kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -96,7 +97,7 @@ def draw(
     KINDS[kind](pen, COLOURS[colour], generator)
     layer = pen.image.reduce(SUPERSAMPLING)
     picture = _background(size, pen.side, generator)
-    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j].astype(np.float32)[..., None]
+    y, x = _grid(size).astype(np.float32)[..., None]
 
     cast = Image.new("L", layer.size)
     offset = round(size * 0.04)
@@ -118,10 +119,16 @@ def _background(size: int, side: int, generator: np.random.Generator) -> np.ndar
     """Make a pale tint under a light from one upper corner: float32 (size, size, 3) in 0..255."""
     hue = 2 * np.pi * (generator.random() + np.arange(3) / 3)
     tint = generator.uniform(222, 244) + generator.uniform(2, 14) * np.cos(hue)
-    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    y, x = _grid(size)
     distance = np.hypot(x + side * generator.uniform(0.2, 0.9), y + generator.uniform(0.4, 1.0))
     light = 1.06 - generator.uniform(0.05, 0.12) * distance
     return (tint * light[..., None]).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _grid(size: int) -> np.ndarray:
+    """Return the rows and columns of a picture, −1…1: float64 (2, size, size)."""
+    return np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
 
 
 class _Pen:
