@@ -163,8 +163,8 @@ class KeepEpochs(keras.callbacks.Callback):
     """Lets Keras's ``fit`` go on after an interruption: give it `done` as ``initial_epoch``.
 
     It stands last among the callbacks. The weights, the optimiser's state and the generator are
-    those of that epoch when training begins; an order of examples that has been drawn elsewhere,
-    such as by `tf.data`, the caller brings forward.
+    those after that epoch; an order of examples that is drawn elsewhere, such as by `tf.data`, the
+    caller brings forward.
 
     Parameters
     ----------
@@ -196,8 +196,7 @@ class KeepEpochs(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         self._unfinished = unfinished
         self._state = _State([*model.variables, *model.optimizer.variables], generator)
-        taken_up = unfinished.read(self._state.take)
-        self._drawn = generator.bit_generator.state if generator and taken_up else None
+        unfinished.read(self._state.take)
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -208,11 +207,6 @@ class KeepEpochs(keras.callbacks.Callback):
     def done(self) -> int:
         """Epochs that interrupted runs have gone through."""
         return len(self.history.get("loss", []))
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Forget what `fit` has drawn only to look at the shapes of examples."""
-        if self._state.generator is not None and self._drawn is not None:
-            self._state.generator.bit_generator.state = self._drawn
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Keep what the epoch has come to."""
