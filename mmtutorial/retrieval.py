@@ -67,11 +67,10 @@ class Index:
         lists: int | None = None,
         probed: int = 16,
     ) -> None:
-        self.vectors = _checked(vectors, "vectors", "item")
+        self.vectors, self._largest = _checked(vectors, "vectors", "item")
         if not self.vectors.size:
             raise ValueError("vectors is empty: an index needs an item, and a vector a number")
         self.probed = probed
-        self._longest = _longest(self.vectors)
         self._lists: Any = self._build(lists) if approximate else None
 
     def search(
@@ -108,13 +107,13 @@ class Index:
         >>> index.search(np.array([[0.5, 0.7, 0.2]]), k=3, exclude=seen)[0]
         array([[ 0,  2, -1]])
         """
-        queries = _checked(queries, "queries", "query")
+        queries, largest = _checked(queries, "queries", "query")
         n_items, length = self.vectors.shape
         if k < 1:
             raise ValueError(f"k is {k}; a list has at least one place")
         if queries.shape[1] != length:
             raise ValueError(f"queries have {queries.shape[1]} numbers each, the items {length}")
-        if _longest(queries) * self._longest > _HIGHEST / 2:
+        if length * largest * self._largest > _HIGHEST / 2:
             raise ValueError("queries × vectors is too large for float32: scale them down")
         if exclude is not None and exclude.shape != (len(queries), n_items):
             raise ValueError(
@@ -135,18 +134,20 @@ class Index:
     def _all(self, queries: np.ndarray, k: int, left_out: Pairs) -> Found:
         """Look at every item; return all that may be among the k best."""
         found = []
-        floor = np.full((len(queries), 1), -_HIGHEST, dtype=np.float32)
+        floor: Any = -_HIGHEST
         width = max(1, _SCORES // len(queries))
         for start in range(0, len(self.vectors), width):
             scores = queries @ self.vectors[start : start + width].T
             if len(left_out[0]):
                 here = (left_out[1] >= start) & (left_out[1] < start + width)
                 scores[left_out[0][here], left_out[1][here] - start] = -np.inf
-            floor = np.maximum(floor, _floor(scores, k))
+            floor = np.maximum(floor, _floor(scores, k), dtype=np.float32)
             reaching = np.flatnonzero(scores >= floor)
             whose, column = np.divmod(reaching, scores.shape[1])
             found.append((whose, start + column, scores.ravel()[reaching]))
             floor = np.nextafter(floor, _HIGHEST)  # of equals the later ones come too late
+        if len(found) == 1:
+            return found[0]
         whose, row, score = (np.concatenate(each) for each in zip(*found, strict=True))
         return whose, row, score
 
@@ -194,7 +195,7 @@ def _first(
     return whose[kept], place[kept], row[order], score[order]
 
 
-def _floor(scores: np.ndarray, k: int) -> np.ndarray | float:
+def _floor(scores: np.ndarray, k: int) -> Any:
     """Return for each row a number that at least k of its scores reach: float32 (n, 1)."""
     n_rows, n_columns = scores.shape
     n_groups = n_columns // _GROUP
@@ -215,19 +216,14 @@ def _pairs(exclude: sparse.csr_array | None) -> Pairs:
     return query, item
 
 
-def _checked(vectors: np.ndarray, name: str, what: str) -> np.ndarray:
-    """Return the vectors as float32, or say what is wrong with them."""
+def _checked(vectors: np.ndarray, name: str, what: str) -> tuple[np.ndarray, float]:
+    """Return the vectors as float32 and their largest number, or say what is wrong with them."""
     if np.ndim(vectors) != 2:
         raise ValueError(f"{name} has shape {np.shape(vectors)}: give one row a {what}")
     with np.errstate(over="ignore"):  # told below
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    if not np.isfinite(vectors).all():
+    largest = float(np.abs(vectors).max(initial=0.0))
+    if not largest <= _HIGHEST:
         row = np.argwhere(~np.isfinite(vectors))[0, 0]
         raise ValueError(f"{name} holds NaN, infinity or too large a number in {what} row {row}")
-    return vectors
-
-
-def _longest(vectors: np.ndarray) -> float:
-    """Return the length of the longest vector, which bounds what a product can be."""
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    return float(np.sqrt(squares.max(initial=0.0)))
+    return vectors, largest
