@@ -22,8 +22,9 @@ not count; the same seed gives the same weights again. All of `fit` is timed: ma
 tracing, and looking at the validation part after each epoch of ours; importing TensorFlow is not.
 The peers are the article's network, on media, in its ten epochs with batches of 32, and Cornac's
 VBPR, on the same ready-made features and with 64 dimensions as ours. Cornac's has the options that
-were chosen for it on validation (`recommenders.OPTIONS`) and, by PyTorch, one thread: its batches
-of 100 are too small to be shared out.
+were chosen for it on validation (`recommenders.OPTIONS`; those of shop for garments, whose shoppers
+are simulated likewise) and, by PyTorch, one thread: its batches of 100 are too small to be shared
+out.
 """
 
 from __future__ import annotations
