@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+collect_ignore = ["tests/hostile/fuzz.py"]  # run by hand; it needs atheris
+
 # The same examples each time, and however slow the machine: a test says something about the code.
 settings.register_profile("mmtutorial", deadline=None, derandomize=True)
 settings.load_profile("mmtutorial")
