@@ -1,28 +1,31 @@
-"""N-gram models: ours against NLTK's, on the same reviews, n-grams and probabilities.
+"""N-gram models: ours against NLTK's and KenLM's, on the same reviews, n-grams and probabilities.
 
     pip install -e ".[benchmarks]"
+    pip install kenlm                      # if there are a C++ compiler and CMake
     python benchmarks/ngrams.py            # the real reviews if you have them, else the shop's
     python benchmarks/ngrams.py --texts 500 --order 2
 
 Before any timing both models score the same held-out tokens, and must agree to 1e-9. Then the two
-take turns, and the medians are printed with their ratio and the machine. NLTK's Kneser–Ney looks
-through all longer contexts at every word, so its scoring is timed on few tokens,
-the same few for both. NLTK's other two models look a word up in a hash table, which is as fast as
-Python gets; there the gain of arrays in scoring is smallest.
+take turns. NLTK's Kneser–Ney looks through all longer contexts at every word, so its scoring is
+timed on few tokens, the same few for both. NLTK's other two models look a word up in a hash table,
+which is as fast as Python gets; there the gain of arrays in scoring is smallest.
+
+KenLM's package has no training, so KenLM reads the model that ours has learnt, as an ARPA file, and
+must give the same probabilities to the precision of its float32; scoring alone is timed: the
+log-probabilities of whole held-out texts, from their words.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import statistics
-import time
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
-import nltk
 import numpy as np
 from nltk import lm
+from side_by_side import Row, alternate, limits, machine, tell
 
 from mmtutorial import datasets
 from mmtutorial.datasets import DatasetError
@@ -32,9 +35,15 @@ from mmtutorial.equations.probability import (
     KneserNey,
     MaximumLikelihood,
     NgramModel,
+    chain_rule,
     windows,
 )
-from mmtutorial.preprocessing.text import END, PADDING, START, Vocabulary, clean, tokenise
+from mmtutorial.preprocessing.text import END, PADDING, START, UNKNOWN, Vocabulary, clean, tokenise
+
+try:
+    import kenlm
+except ImportError:
+    kenlm = None
 
 NAMES = {START: "<s>", END: "</s>"}
 
@@ -70,15 +79,87 @@ def grams(texts: list[list[str]], order: int) -> list[list[tuple[str, ...]]]:
     return found
 
 
-def alternate(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple:
-    """Time two calls in turns; return the medians in seconds."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for call, spent in zip((ours, theirs), seconds, strict=True):
-            started = time.perf_counter()
-            call()
-            spent.append(time.perf_counter() - started)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+def write_arpa(model: KneserNey, words: list[str], coded: list[list[int]], path: Path) -> None:
+    """Write a model and what it says after every n-gram that it has seen, as KenLM reads it.
+
+    A start mark fills our contexts, and stands once at the beginning of KenLM's. Where a context is
+    shorter than the longest, the filling before it is a number that was never seen, so that the
+    model shortens the context. What a context leaves to the next shorter one is told by a word that
+    was never seen after any.
+    """
+    depth = model.order - 1
+    followed, contexts = windows(coded, model.order)
+    found: dict[tuple[int, ...], tuple[int, ...]] = {}  # n-gram of KenLM: context of ours
+    for word, context in zip(followed.tolist(), map(tuple, contexts.tolist()), strict=True):
+        started = START in context
+        for length in range(depth if started else depth + 1):
+            part = context[depth - length :]
+            if START not in part:
+                found[*part, word] = (PADDING,) * (depth - length) + part
+        if started:
+            found[START, *(each for each in context if each != START), word] = context
+    found[(UNKNOWN,)] = found[(END,)]
+    grams = list(found)
+    last = np.array([gram[-1] for gram in grams])
+    chances = model.probability(last, np.array(list(found.values())).reshape(-1, depth))
+
+    def leftover(gram: tuple[int, ...]) -> float:
+        def unseen(part: tuple[int, ...]) -> float:
+            filling = START if part[:1] == (START,) else PADDING
+            context = (filling,) * (depth - len(part)) + part
+            return float(model.probability(np.array(UNKNOWN), np.array(context)))
+
+        return unseen(gram) / unseen(gram[1:])
+
+    lines: list[list[str]] = [[] for _ in range(model.order)]
+    for gram, chance in zip([*grams, (START,)], [*chances.tolist(), 1e-99], strict=True):
+        told = f"{np.log10(chance):.8f}\t{' '.join(words[each] for each in gram)}"
+        if len(gram) <= depth and gram[-1] not in (END, UNKNOWN):
+            told += f"\t{np.log10(leftover(gram)):.8f}"
+        lines[len(gram) - 1].append(told)
+    with path.open("w", encoding="utf-8") as file:
+        file.write("\\data\\\n")
+        file.writelines(f"ngram {n}={len(some)}\n" for n, some in enumerate(lines, start=1))
+        for n, some in enumerate(lines, start=1):
+            file.write("\n".join(["", f"\\{n}-grams:", *some, ""]))
+        file.write("\n\\end\\\n")
+
+
+def beside_kenlm(
+    library: ModuleType, train: list[list[str]], held_out: list[list[str]], order: int, repeats: int
+) -> list[Row]:
+    """Let KenLM read what ours has learnt; check that both say the same, and time both."""
+    vocabulary = Vocabulary.of(train)
+    coded = [vocabulary.encode(text) for text in train]
+    model = KneserNey(order, len(vocabulary), 0.75).fit(coded)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.arpa")
+        write_arpa(model, ["", "<unk>", "<s>", "</s>", *vocabulary.words[4:]], coded, path)
+        theirs = library.Model(str(path))
+    sentences = [" ".join(text) for text in held_out]
+    lengths = np.array([len(text) + 1 for text in held_out])
+
+    def ours() -> np.ndarray:
+        coded = [vocabulary.encode(text) for text in held_out]
+        return chain_rule(model.log_probabilities(coded), lengths)
+
+    words = model.log_probabilities([vocabulary.encode(text) for text in held_out]) / np.log(10)
+    told = [word[0] for sentence in sentences for word in theirs.full_scores(sentence)]
+    off = np.abs(words - told).max()
+    if not off < 1e-4:
+        raise SystemExit(f"log10 of KenLM's probabilities differs by {off:.1e}; nothing is timed")
+    print(f"KenLM: log10 of {len(told):,} probabilities differs by {off:.0e} at most")
+    case = f"Kneser–Ney, {order}-grams: score {len(held_out):,} texts, {len(told):,} tokens"
+    numbers = [vocabulary.encode(text) for text in held_out]
+    times = alternate(
+        {
+            "ours, from words": ours,
+            "ours, from their numbers": lambda: model.log_probabilities(numbers),
+            "KenLM, from words": lambda: [theirs.score(sentence) for sentence in sentences],
+        },
+        repeats,
+    )
+    return [Row(case, name, seconds) for name, seconds in times.items()]
 
 
 def main() -> None:
@@ -90,7 +171,10 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=20_000, help="tokens scored")
     parser.add_argument("--slow-tokens", type=int, default=12, help="... by NLTK's Kneser–Ney")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--csv", help="a file to put the table into")
     options = parser.parse_args()
+    if options.order < 2:
+        parser.error("--order must be at least 2")
 
     name, texts = read(options.corpus, options.texts)
     cut = len(texts) * 9 // 10
@@ -126,10 +210,9 @@ def main() -> None:
         ),
     }
     print(f"{name}: {cut:,} texts, {sum(map(len, train)):,} words, {size:,} different; n = {order}")
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, NLTK {nltk.__version__}; medians of {options.repeats} turns"
-    )
+    rows = beside_kenlm(kenlm, train, held_out, order, options.repeats) if kenlm else []
+    if not rows:
+        print("KenLM is not installed: beside NLTK only")
     for kind, (ours, theirs, most) in pairs.items():
         mine, their = ours().fit(coded), theirs()
         their.fit(listed)
@@ -147,22 +230,26 @@ def main() -> None:
         off = np.abs(score_ours() - score_theirs()).max()
         if off > 1e-9:
             raise SystemExit(f"{kind}: the probabilities differ by {off:.1e}; nothing is timed")
-        print(f"\n{kind}: {len(some):,} probabilities differ by {off:.0e} at most")
-        rows = [
-            (
-                "train",
-                *alternate(
-                    lambda m=ours: m().fit(coded), lambda m=theirs: m().fit(listed), options.repeats
-                ),
-            ),
-            (f"score {len(some):,}", *alternate(score_ours, score_theirs, options.repeats)),
-        ]
-        rows.append(("both", rows[0][1] + rows[1][1], rows[0][2] + rows[1][2]))
-        for what, fast, slow in rows:
-            print(
-                f"  {what:12} ours {fast * 1e3:10.2f} ms   NLTK {slow * 1e3:10.1f} ms   "
-                f"ratio {slow / fast:8.1f}"
-            )
+        print(f"{kind}: {len(some):,} probabilities differ by {off:.0e} at most", flush=True)
+        trained = alternate(
+            {"ours": lambda m=ours: m().fit(coded), "NLTK": lambda m=theirs: m().fit(listed)},
+            options.repeats,
+        )
+        scored = alternate({"ours": score_ours, "NLTK": score_theirs}, options.repeats)
+        both = {
+            each: [sum(pair) for pair in zip(trained[each], scored[each], strict=True)]
+            for each in trained
+        }
+        what = f"{kind}, {order}-grams of {cut:,} texts"
+        for case, times, bar in (
+            (f"{what}: train", trained, None),
+            (f"{what}: score {len(some):,}", scored, None),
+            (f"{what}: train and score", both, 20.0),
+        ):
+            rows.append(Row(case, "ours", times["ours"]))
+            rows.append(Row(case, "NLTK", times["NLTK"], bar=bar))
+    libraries = ["nltk", "kenlm"] if kenlm else ["nltk"]
+    tell("ngrams", rows, f"{machine(*libraries)}; {limits()}", options.csv)
 
 
 if __name__ == "__main__":
