@@ -271,7 +271,7 @@ def _choices(
 def _drawer(shelf: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return what draws an item, int32, for each number of 0…1: the first whose share ends above.
 
-    The same as a search in the sorted shares, several times as fast: a table tells it for nearly
+    The same as a search in the sorted shares, with less to search: a table tells it for nearly
     all the equal steps from 0 to 1 (Chen & Asau 1974), and only in the few steps in which a share
     ends is it searched for.
     """
