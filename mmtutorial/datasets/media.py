@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -143,8 +144,9 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
                     "save it with fewer channels, or fewer samples a second",
                 )
             samples = file.read(dtype="float32", always_2d=True)
-        cut = promised - len(samples) > rate // 10 or _ends_early(Path(path))
-        damaged = _has_bad_pages(Path(path))
+        with open(path, "rb") as raw:
+            cut = promised - len(samples) > rate // 10 or _ends_early(raw)
+            damaged = _has_bad_pages(raw)
     except MediaError:
         raise
     except Exception as error:  # soundfile takes a name such as x.raw for a mistake of its caller
@@ -182,49 +184,49 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
     return wave, rate
 
 
-def _ends_early(path: Path) -> bool:
+def _ends_early(file: BinaryIO) -> bool:
     """Say whether a WAV, AIFF or Ogg file ends before it should: libsndfile reads what is left.
 
     A WAV that was written as a stream does not know its length (all ones), and is whole.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-        if head[:4] in (b"RIFF", b"FORM"):
-            told = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-            return told != 0xFFFFFFFF and told + 8 > size
-        if head[:4] != b"OggS":
-            return False
-        file.seek(max(0, size - 70_000))  # a page of Ogg has 65,307 bytes at most
-        tail = file.read()
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    head = file.read(8)
+    if head[:4] in (b"RIFF", b"FORM"):
+        told = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+        return told != 0xFFFFFFFF and told + 8 > size
+    if head[:4] != b"OggS":
+        return False
+    file.seek(max(0, size - 70_000))  # a page of Ogg has 65,307 bytes at most
+    tail = file.read()
     page = tail[max(0, tail.rfind(b"OggS")) :]
     lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
     whole = len(page) >= 27 + len(lengths) + sum(lengths) and len(lengths) == page[26]
     return not (whole and page[5] & 4)  # 4 marks the last page
 
 
-def _has_bad_pages(path: Path) -> bool:
+def _has_bad_pages(file: BinaryIO) -> bool:
     """Say whether pages within an Ogg file are damaged or missing: libsndfile passes over them.
 
     A page tells its number within its stream, and its checksum (RFC 3533, section 6).
     """
-    with path.open("rb") as file:
-        if file.read(4) != b"OggS":
-            return False
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
-            due: dict[int, int] = {}  # the number of each stream's next page
-            start = 0
-            while 0 <= start < len(pages) - 27:
-                stream, number, told, n_pieces = struct.unpack_from("<14xIIIB", pages, start)
-                body = start + 27 + n_pieces
-                end = body + sum(pages[start + 27 : body])
-                if end > len(pages):
-                    break  # it is cut off there
-                page = pages[start : start + 22] + bytes(4) + pages[start + 26 : end]
-                if _ogg_checksum(page) != told or number != due.get(stream, number):
-                    return True
-                due[stream] = number + 1
-                start = pages.find(b"OggS", end)
+    file.seek(0)
+    if file.read(4) != b"OggS":
+        return False
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        due: dict[int, int] = {}  # the number of each stream's next page
+        start = 0
+        while 0 <= start < len(pages) - 27:
+            stream, number, told, n_pieces = struct.unpack_from("<14xIIIB", pages, start)
+            body = start + 27 + n_pieces
+            end = body + sum(pages[start + 27 : body])
+            if end > len(pages):
+                break  # it is cut off there
+            page = pages[start : start + 22] + bytes(4) + pages[start + 26 : end]
+            if _ogg_checksum(page) != told or number != due.get(stream, number):
+                return True
+            due[stream] = number + 1
+            start = pages.find(b"OggS", end)
     return False
 
 

@@ -16,6 +16,7 @@ import hashlib
 import math
 import mmap
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -115,7 +116,7 @@ def encode_files(
     for place, path in enumerate(paths):
         if path:
             try:
-                if os.path.exists(path) and not os.path.isfile(path):
+                if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
                     raise OSError(errno.EINVAL, "it is a folder or a device")
                 with open(path, "rb") as file:
                     digest = hashlib.file_digest(file, "sha256").digest()
