@@ -24,7 +24,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import soundfile
-from side_by_side import Row, alternate, cores, limits, machine, tell
+from side_by_side import Row, alternate, cores, limits, machine, profile, tell
 
 from mmtutorial import datasets
 from mmtutorial.datasets.garments import RECORDINGS
@@ -129,7 +129,7 @@ def main() -> None:
         ]
 
     case = f"MFCCs of {len(paths):,} recordings"
-    rows = compared(case, None)
+    rows = [*compared(case, None), *profile(case, lambda: library(paths, length, 1))]
     if options.jobs > 1:
         started = time.perf_counter()
         library(paths, length, options.jobs)

@@ -25,7 +25,7 @@ from types import ModuleType
 
 import numpy as np
 from nltk import lm
-from side_by_side import Row, alternate, limits, machine, tell
+from side_by_side import Row, alternate, limits, machine, profile, tell
 
 from mmtutorial import datasets
 from mmtutorial.datasets import DatasetError
@@ -159,7 +159,7 @@ def beside_kenlm(
         },
         repeats,
     )
-    return [Row(case, name, seconds) for name, seconds in times.items()]
+    return [*(Row(case, name, seconds) for name, seconds in times.items()), *profile(case, ours)]
 
 
 def main() -> None:

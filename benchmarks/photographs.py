@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from side_by_side import Row, alone, alternate, cores, limits, machine, memory_of, tell
+from side_by_side import Row, alone, alternate, cores, limits, machine, memory_of, profile, tell
 
 from mmtutorial.datasets.garments import PHOTOGRAPHS
 from mmtutorial.preprocessing import image
@@ -125,6 +125,7 @@ def main() -> None:
         Row(case, name, seconds, bar=1 / 1.3 if name == bare else None)
         for name, seconds in times.items()
     ]
+    rows += profile(case, lambda: ours(paths, size, 1))
     with tempfile.TemporaryDirectory() as cache:
         again = alternate(
             {"ours": lambda: ours(paths, size, threads, Path(cache))}, options.repeats

@@ -1,14 +1,17 @@
 """What the benchmarks share: contenders take turns; the machine, and what it can do at best.
 
 A contender whose name begins with "ours" is what the others of its case are compared with; one that
-begins with "limit" is no rival but what cannot be beaten; all others are peers.
+begins with "limit" is no rival but what cannot be beaten; one that begins with "within" is a part
+of ours, by a profile; all others are peers.
 """
 
 from __future__ import annotations
 
+import cProfile
 import csv
 import os
 import platform
+import pstats
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +88,22 @@ def alternate(
             if turn >= warm_up:
                 times[name].append(time.perf_counter() - started)
     return times
+
+
+def profile(case: str, call: Callable[[], object], most: int = 6) -> list[Row]:
+    """Say in which functions a call spends its time: in each of them itself, not in what it calls.
+
+    The profiler slows down what has many calls: shares tell more than seconds.
+    """
+    watched = cProfile.Profile()
+    watched.runcall(call)
+    own = {
+        f"{Path(file).stem}: {name}" if file != "~" else name: seconds
+        for (file, _, name), (_, _, seconds, _, _) in pstats.Stats(watched).stats.items()
+    }
+    longest = sorted(own, key=lambda name: -own[name])[:most]
+    parts = {name: own[name] for name in longest} | {"all": sum(own.values())}
+    return [Row(case, f"within ours: {name}", [seconds]) for name, seconds in parts.items()]
 
 
 def alone(measure: Callable[..., Any], *arguments: Any) -> Any:

@@ -53,8 +53,20 @@ def table(measured: pd.DataFrame, benchmark: str) -> str:
     parts = [plots.table(shown).data]
     if far:
         parts.append("**Not reached:**\n\n" + "\n".join(f"- {each}" for each in far))
+    parts += [
+        profile(case, some) for case, some in performance.within(rows).groupby("case", sort=False)
+    ]
     parts += [f"<small>{html.escape(about)}</small>" for about in rows["machine"].unique()]
     return "\n\n".join(parts)
+
+
+def profile(case: str, parts: pd.DataFrame) -> str:
+    """Say where ours spends its time in a case."""
+    said = ", ".join(
+        f"`{function}` {share:.0%}"
+        for function, share in zip(parts["function"], parts["share"], strict=True)
+    )
+    return f"*Where ours spends its time, by a profile ({case}):* {said}."
 
 
 def number(value: float) -> str:

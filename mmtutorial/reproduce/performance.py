@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 NUMBERS = ("size", "seconds", "least", "most", "turns", "of_ours", "memory", "quality", "bar")
+_WITHIN = "within ours: "
 WORDS = ("benchmark", "case", "contender", "machine")
 
 
@@ -78,7 +79,7 @@ def compare(measured: pd.DataFrame) -> pd.DataFrame:
             continue
         ours = rows[first == "ours"].iloc[0]
         limits = rows.loc[first == "limit", "seconds"]
-        for _, peer in rows[~first.isin(["ours", "limit"])].iterrows():
+        for _, peer in rows[~first.isin(["ours", "limit", "within"])].iterrows():
             ratio, bar = peer["seconds"] / ours["seconds"], peer["bar"]
             enough = ratio >= bar and not ours["quality"] < peer["quality"]
             found.append(
@@ -123,6 +124,30 @@ def distances(compared: pd.DataFrame) -> list[str]:
             words += f"; ours takes {row['of_limit']:.2g} times the limit"
         told.append(words)
     return told
+
+
+def within(measured: pd.DataFrame) -> pd.DataFrame:
+    """Return where ours spends its time, by its profile, the longest first.
+
+    Returns
+    -------
+    DataFrame
+        One row a function: benchmark, case, function, and share, of all the time under the profile.
+
+    Examples
+    --------
+    >>> measured = pd.DataFrame({"benchmark": "b", "case": "c", "seconds": [3.0, 2.0, 4.0],
+    ...                          "contender": ["ours", "within ours: sort", "within ours: all"]})
+    >>> within(measured)[["function", "share"]].values.tolist()
+    [['sort', 0.5]]
+    """
+    parts = measured[measured["contender"].str.startswith(_WITHIN)]
+    parts = parts.assign(function=parts["contender"].str.removeprefix(_WITHIN))
+    whole = parts[parts["function"] == "all"].set_index(["benchmark", "case"])["seconds"]
+    found = parts[parts["function"] != "all"]
+    over = whole.reindex(pd.MultiIndex.from_frame(found[["benchmark", "case"]])).to_numpy()
+    found = found.assign(share=found["seconds"] / over)
+    return found[["benchmark", "case", "function", "share"]].reset_index(drop=True)
 
 
 def duration(seconds: float) -> str:
