@@ -36,7 +36,7 @@ _PLACES = 10  # of the validation lists that decide when to stop
 _LONGEST = 64  # the last items of a history that a GRU reads
 _BLOCK = 1024  # items or users encoded at a time once learning is over: bounds memory
 _COLUMNS = 48  # of a table's row summed at a time
-_AVERAGE = 0.9  # how much of the running mean of the weights is kept at each step
+_AVERAGE = 0.98  # how much of the running mean of the weights is kept at each step, later on
 _TINY = 1e-12  # stands for a probability or a count of 0
 _TOWER, _READER = "item_tower.keras", "history_reader.keras"
 
@@ -471,32 +471,36 @@ class TwoTower(Recommender):
         b = known * take(own["bias"]) + (1 - known) * mean
         return v, h, b, aligned
 
-    def _user_vectors(self, taken: Any, h: Any, written: Any, sequence: Any, training: bool) -> Any:
-        """Pool histories: taken float32 (n_users, n_items) → q float32 (n_users, length).
+    def _user_vectors(
+        self, n_users: Any, users: Any, items: Any, h: Any, written: Any, sequence: Any,
+        training: bool,
+    ) -> Any:  # fmt: skip
+        """Pool histories, given as places of users and items: q float32 (n_users, length).
 
-        ``written`` holds places of users and rows of their reviews, ``sequence`` see `_sequences`.
+        ``written`` holds the row of each one's review, ``sequence`` see `_sequences`.
         """
         own = self._own
-        count = tf.reduce_sum(taken, axis=1, keepdims=True)
+
+        def summed(parts: Any) -> Any:
+            return tf.math.unsorted_segment_sum(parts, users, n_users)
+
+        count = summed(tf.ones_like(users, tf.float32))[:, None]
         if self.pooling == "gru":
             assert self._reader is not None
             there = tf.greater_equal(sequence, 0)
             pooled = self._reader([tf.gather(h, tf.maximum(sequence, 0)), there], training=training)
             pooled = tf.where(count > 0, pooled, 0.0)
         else:
-            weights = tf.ones_like(h[:, :1])
+            total = tf.maximum(count, 1.0)
             if self.pooling == "attention":
                 heard = tf.linalg.matvec(h, own["r"])[:, None] / self._temperature
                 weights = tf.exp(heard - tf.reduce_max(heard))
-            total = tf.maximum(taken @ weights, 1e-30)
-            pooled = (taken @ (weights * h)) / total
+                total = tf.maximum(summed(tf.gather(weights, items)), 1e-30)
+                h = weights * h
+            pooled = summed(tf.gather(h, items)) / total
         size = tf.maximum(count, 1.0)
         if written is not None:
-            users, rows = written
-            said = tf.gather(self._reviews, rows)
-            pooled += (
-                tf.math.unsorted_segment_sum(said, users, tf.shape(taken)[0]) @ own["R"] / size
-            )
+            pooled += summed(tf.gather(self._reviews, written)) @ own["R"] / size
         pooled *= size ** (1 - own["power"])
         if training and self.history_dropout:
             seed = self._draw.next()
@@ -516,19 +520,26 @@ class TwoTower(Recommender):
         optimiser.build(learnt)
 
         def step(
-            rows: Any, taken: Any, users: Any, items: Any, last: Any, drawn: Any,
-            written: Any, sequence: Any,
+            rows: Any, kept: Any, held: Any, n_users: Any, last: Any, drawn: Any, written: Any,
+            sequence: Any,
         ) -> Any:  # fmt: skip
+            readers, read = kept
+            users, items = held
             with tf.GradientTape() as tape:
                 v, h, b, aligned = self._item_vectors(rows, training=True)
-                q = self._user_vectors(taken, h, written, sequence, training=True)
-                scores = tf.matmul(q, v, transpose_b=True) / self._temperature + b
+                q = self._user_vectors(n_users, readers, read, h, written, sequence, training=True)
+                q = tf.concat([q / self._temperature, tf.ones_like(q[:, :1])], axis=1)
+                scores = tf.matmul(q, tf.concat([v, b[:, None]], axis=1), transpose_b=True)
+                ones = tf.ones_like(readers, tf.float32)
+                taken = tf.scatter_nd(tf.stack([readers, read], axis=1), ones, tf.shape(scores))
                 loss = choice_loss(scores, taken, users, items, last, drawn)
                 objective = loss + self.alignment * aligned
             gradients = tape.gradient(objective, values, unconnected_gradients="zero")
             optimiser.apply([tf.convert_to_tensor(each) for each in gradients], learnt)
+            steps = tf.cast(optimiser.iterations.value, tf.float32)
+            old = tf.minimum(_AVERAGE, (steps + 1) / (steps + 10))
             for mean, value in zip(self._means, values, strict=True):
-                mean.assign(_AVERAGE * mean + (1 - _AVERAGE) * value)
+                mean.assign(old * mean + (1 - old) * value)
             return loss
 
         networks = [each for each in (self.tower, self._reader) if each]
@@ -563,9 +574,7 @@ class TwoTower(Recommender):
         for start in range(0, len(users), _BLOCK):
             block = users[start : start + _BLOCK]
             owner, places = batches.interactions_of(block)
-            written = None
-            if self._reviews is not None:
-                written = (owner, batches.row[places])
+            written = None if self._reviews is None else batches.row[places]
             blocks.append(self._pool(owner, batches.item[places], len(block), written))
         return np.concatenate(blocks)
 
@@ -573,10 +582,11 @@ class TwoTower(Recommender):
         self, users: np.ndarray, items: np.ndarray, n_users: int, written: Any = None
     ) -> np.ndarray:
         """Return q of histories, given as places of users in order and items: (n_users, length)."""
-        taken = np.zeros((n_users, len(self._h)), np.float32)
-        taken[users, items] = 1.0
         sequence = _sequences(users, items, n_users) if self.pooling == "gru" else None
-        return self._user_vectors(taken, self._h, written, sequence, training=False).numpy()
+        pooled = self._user_vectors(
+            n_users, users, items, self._h, written, sequence, training=False
+        )
+        return pooled.numpy()
 
     def user_vectors(self, histories: Sequence[Sequence[int]]) -> np.ndarray:
         """Return q of users with these histories, such as new ones: float32 (n, length).
@@ -797,9 +807,9 @@ class _Batches:
     def _batch(self, users: np.ndarray) -> tuple[Any, ...]:
         """Return what `TwoTower._compiled`'s function takes.
 
-        Item rows (None for all) in order of launch, the kept items as float (n_users, n_items),
-        places of user and item of each choice to predict, ``last`` and ``drawn`` of `choice_loss`,
-        places of user and row of the reviews of kept items, and the kept items as sequences.
+        Item rows (None for all) in order of launch; places of user and item of what is kept, and of
+        each choice to predict; the number of users; ``last`` and ``drawn`` of `choice_loss`; the
+        rows of the reviews of what is kept, and the kept items as sequences.
         """
         owner, places = self.interactions_of(users)
         share = self.generator.uniform(*self.options.kept, len(users))
@@ -816,8 +826,6 @@ class _Batches:
         place[rows] = np.arange(len(rows))
         column = place[items]
         owner = owner.astype(np.int32)
-        taken = np.zeros((len(users), len(rows)), np.float32)
-        taken[owner[keeps], column[keeps]] = 1.0
         drawn = last = written = sequence = None
         if self.by_launch:
             now = self.time[places][held]
@@ -826,12 +834,13 @@ class _Batches:
             count = np.bincount(column[held], minlength=len(rows))
             drawn = (count.astype(np.float32), self.share[rows].astype(np.float32))
         if self.options._reviews is not None:
-            written = (owner[keeps], self.row[places][keeps])
+            written = self.row[places][keeps]
         if self.options.pooling == "gru":
             sequence = _sequences(owner[keeps], column[keeps], len(users))
         return (
             None if full and not self.by_launch else rows,
-            taken, owner[held], column[held], last, drawn, written, sequence,
+            (owner[keeps], column[keeps]), (owner[held], column[held]),
+            np.array(len(users), np.int32), last, drawn, written, sequence,
         )  # fmt: skip
 
 

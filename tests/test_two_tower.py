@@ -293,6 +293,13 @@ def batches_of(**options: Any) -> _Batches:
     return _Batches(TRAIN, tower)
 
 
+def table_of(places: tuple[np.ndarray, np.ndarray], n_users: int, n_items: int) -> np.ndarray:
+    """Write places of users and items as a table of ones."""
+    table = np.zeros((n_users, n_items), np.float32)
+    table[places] = 1
+    return table
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("kept", [(0.0, 0.0), (0.5, 0.9), (0.999, 0.999)])
 def test_nothing_of_what_is_to_be_predicted_is_read(loss: str, kept: tuple[float, float]) -> None:
@@ -303,15 +310,17 @@ def test_nothing_of_what_is_to_be_predicted_is_read(loss: str, kept: tuple[float
         users = cut.generator.permutation(EVERYONE[EVERYONE != STRANGER])
         for start in range(0, len(users), 6):
             who = users[start : start + 6]
-            rows, taken, owner, column, _, _, (writer, review), sequence = cut._batch(who)
+            rows, kept_places, (owner, column), n_users, _, _, review, sequence = cut._batch(who)
             items = np.arange(N_ITEMS) if rows is None else rows
+            assert n_users == len(who)
+            taken = table_of(kept_places, len(who), len(items))
             assert (taken[owner, column] == 0).all()
             assert len(np.unique(owner)) == len(who)  # everybody has something to predict
             whole = np.zeros((len(who), N_ITEMS))
             whole[:, items] = taken
             whole[owner, items[column]] += 1
             np.testing.assert_array_equal(whole, TRAIN.matrix[who].toarray())
-            read = set(zip(who[writer], TABLE["item"].to_numpy()[review], strict=True))
+            read = set(zip(who[kept_places[0]], TABLE["item"].to_numpy()[review], strict=True))
             kept_pairs = {(who[u], items[i]) for u, i in np.argwhere(taken)}
             assert read == kept_pairs
             assert len(read) == len(review)  # a repeated one is read once
@@ -329,8 +338,32 @@ def test_nothing_of_what_is_to_be_predicted_is_read(loss: str, kept: tuple[float
 def test_each_epoch_meets_each_user_once_and_cuts_anew() -> None:
     cut = batches_of()
     one, two = list(cut.epoch()), list(cut.epoch())
-    assert [len(batch[1]) for batch in one] == [6, 6, 6, 5]
-    assert any(not np.array_equal(a[1], b[1]) for a, b in zip(one, two, strict=True))
+    assert [batch[3] for batch in one] == [6, 6, 6, 5]
+    assert any(not np.array_equal(a[1][1], b[1][1]) for a, b in zip(one, two, strict=True))
+
+
+def test_weights_are_averaged_over_more_steps_as_learning_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tower = TwoTower(**{**SMALL, "batch_size": 5, "epochs": 3})
+    after: list[np.ndarray] = []
+
+    def watched(step: Any) -> Any:
+        def call(*batch: Any) -> Any:
+            found = step(*batch)
+            if len(batch) > 1:  # else items are encoded
+                after.append(tower._own["q_0"].numpy())
+            return found
+
+        return call
+
+    monkeypatch.setattr(two_tower, "_traced_once", watched)
+    tower.fit(TRAIN, ready())
+    assert len(after) == 15
+    expected = np.zeros(4)
+    for number, now in enumerate(after, start=1):
+        expected += (1 - (number + 1) / (number + 10)) * (now - expected)
+    np.testing.assert_allclose(tower._own["q_0"].numpy(), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_tiny_histories_are_learnt_from_without_a_warning() -> None:
@@ -360,7 +393,8 @@ def test_the_full_softmax_equals_numpy(by_launch: bool) -> None:
     scores = np.random.default_rng(3).standard_normal((6, N_ITEMS)).astype(np.float32) * 3
     cut = batches_of(by_launch=by_launch)
     who = EVERYONE[:6]
-    rows, taken, owner, column, last, drawn, _, _ = cut._batch(who)
+    rows, kept, (owner, column), _, last, drawn, _, _ = cut._batch(who)
+    taken = table_of(kept, len(who), N_ITEMS)
     assert drawn is None
     assert (rows is not None) == (last is not None) == by_launch
     there = None
@@ -389,7 +423,8 @@ def test_the_in_batch_softmax_equals_the_chapters_equation() -> None:
     """Eq-logq, a sum over the choices of the batch, repeated items repeated."""
     scores = np.random.default_rng(3).standard_normal((8, N_ITEMS)).astype(np.float32) * 3
     cut = batches_of(loss="in-batch", by_launch=False, kept=(0.2, 0.5))
-    rows, taken, owner, column, last, drawn, _, _ = cut._batch(EVERYONE[8:16])
+    rows, kept, (owner, column), _, last, drawn, _, _ = cut._batch(EVERYONE[8:16])
+    taken = table_of(kept, 8, len(rows))
     scores = scores[:, : len(rows)]
     assert last is None
     assert len(column) > len(np.unique(column))

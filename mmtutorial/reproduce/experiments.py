@@ -38,7 +38,7 @@ STEP = {
     "low-rank": {"learning_rate": 0.002}
 }  # products move fast; chosen on shop's validation part
 WHOLE = {"epochs": 400, "patience": 20}  # until the validation part stops it
-SLOW = {"epochs": 600, "patience": 60}  # where popularity alone may be known for 50 epochs
+SLOW = {"epochs": 600, "patience": 30}  # where popularity alone may be known for 50 epochs
 SHORT = {"epochs": 40, "patience": 10, "batch_size": 256}  # profile quick
 FUSED = ("concatenation", "late", "gated", "attention", "low-rank")
 _ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
