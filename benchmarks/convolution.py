@@ -1,22 +1,21 @@
 """Convolution: im2col in NumPy beside Keras's `conv2d`, both on the CPU.
 
-`python benchmarks/convolution.py` first checks that the two give the same numbers, then times them
-in turns, so that whatever else the machine does slows both alike, and prints medians, their ratio
-and the machine. ``--repeats`` sets how often, ``--tiny`` runs small sizes only.
+    python benchmarks/convolution.py
+    python benchmarks/convolution.py --tiny --repeats 3    # small sizes, to see that it runs
+
+Ours is the chapter's, from the equation; Keras runs what TensorFlow has compiled. That both give
+the same numbers, forwards and backwards, is checked before anything is timed.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+from side_by_side import Row, alternate, limits, machine, tell
 
 from mmtutorial.equations.convolution import conv2d, conv2d_backward
 
@@ -46,24 +45,8 @@ LAYERS = [
 TINY = [layer._replace(batch=2, size=8, channels=2, filters=4) for layer in LAYERS]
 
 
-def timed(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
-    """Time each call, in turns: seconds, one array a call."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 1):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if turn:  # the first turn warms up
-                seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(values) for name, values in seconds.items()}
-
-
-def compare(layer: Layer, repeats: int, seed: int = 0) -> dict[str, float]:
-    """Check one layer against Keras, forwards and backwards, and time both.
-
-    Returns the largest differences (relative to the largest entry), and medians in milliseconds.
-    Raises AssertionError if the two do not agree.
-    """
+def compare(layer: Layer, repeats: int, seed: int = 0) -> list[Row]:
+    """Check one layer against Keras, forwards and backwards, and time both."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(layer.batch, layer.size, layer.size, layer.channels))
     kernel = generator.normal(size=(layer.window, layer.window, layer.channels, layer.filters))
@@ -95,57 +78,38 @@ def compare(layer: Layer, repeats: int, seed: int = 0) -> dict[str, float]:
 
     pairs = [(ours, forward(*inputs)), *zip(backwards(), both(*inputs, weighed), strict=True)]
     differences = [np.abs(a - b.numpy()).max() / np.abs(a).max() for a, b in pairs]
-    assert max(differences) < TOLERANCE, f"{layer}: results differ by {max(differences):.1e}"
-
-    seconds = timed(
-        {
-            "ours": lambda: conv2d(x, kernel, bias, layer.stride, layer.padding),
-            "keras": lambda: forward(*inputs).numpy(),
-            "ours, with gradients": backwards,
-            "keras, with gradients": lambda: [each.numpy() for each in both(*inputs, weighed)],
+    if not max(differences) < TOLERANCE:
+        raise SystemExit(f"{layer}: results differ by {max(differences):.1e}; nothing is timed")
+    contenders = {
+        "forwards": {
+            "ours, in NumPy": lambda: conv2d(x, kernel, bias, layer.stride, layer.padding),
+            "Keras": lambda: forward(*inputs).numpy(),
         },
-        repeats,
-    )
-    return {
-        "difference": float(max(differences)),
-        **{name: 1000 * float(np.median(values)) for name, values in seconds.items()},
+        "with gradients": {
+            "ours, in NumPy": backwards,
+            "Keras": lambda: [each.numpy() for each in both(*inputs, weighed)],
+        },
     }
-
-
-def machine() -> str:
-    """Name the processor, the cores that this process may use, and the versions."""
-    processor = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":")[1].strip() for line in file if "model name" in line]
-        processor = names[0] if names else processor
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (
-        f"{processor}, {cores} cores; Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}"
-    )
+    return [
+        Row(f"{layer.what}, {how}", name, seconds)
+        for how, some in contenders.items()
+        for name, seconds in alternate(some, repeats).items()
+    ]
 
 
 def main() -> None:
-    """Run the benchmark and print one line a layer."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Compare each layer, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--repeats", type=int, default=30, help="timings of each (default 30)")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--csv", help="a file to put the table into")
     options = parser.parse_args()
-
-    print(machine())
-    print(f"float32; medians of {options.repeats} in ms; ratio = ours / Keras's\n")
-    head = f"{'layer':30}{'differ by':>11}"
-    for name in ("forward", "with gradients"):
-        head += f"{name + ': ours':>22}{'Keras':>9}{'ratio':>8}"
-    print(head)
-    for layer in TINY if options.tiny else LAYERS:
-        found = compare(layer, options.repeats)
-        line = f"{layer.what:30}{found['difference']:>11.1e}"
-        for ending in ("", ", with gradients"):
-            ours, theirs = found["ours" + ending], found["keras" + ending]
-            line += f"{ours:>22.2f}{theirs:>9.2f}{ours / theirs:>8.2f}"
-        print(line)
+    rows = [
+        row
+        for layer in (TINY if options.tiny else LAYERS)
+        for row in compare(layer, options.repeats)
+    ]
+    tell("convolution", rows, f"{machine('tensorflow', 'keras')}; {limits()}", options.csv)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ SUITE: dict[str, tuple[str, ...]] = {
     "photographs": (),
     "mfcc": ("garments",),
     "ngrams": (),
+    "convolution": (),
+    "recommenders": ("--seeds", "2"),
 }
 
 
