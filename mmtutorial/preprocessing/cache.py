@@ -40,7 +40,7 @@ from mmtutorial.datasets.media import MediaError
 BATCH = 32  # files that a worker takes at a time
 SHARD = 1024  # results in one file of the cache, fewer where they are large
 IN_MEMORY = 2**26  # bytes; a larger result lies in a file
-BLOCK = 2**20  # bytes of a result that are worked on at a time
+BLOCK = 2**20  # bytes of a file or of a result that are worked on at a time
 PATIENCE = 3.0  # seconds without a progress bar
 PROCESSES_PAY = 64_000_000  # bytes of files below which starting processes costs more than it saves
 
@@ -118,10 +118,12 @@ def encode_files(
             try:
                 if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
                     raise OSError(errno.EINVAL, "it is a folder or a device")
-                with open(path, "rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").digest()
-                    wanted.setdefault(digest, []).append(place)
-                    size += file.tell()
+                content = hashlib.sha256()  # file_digest would clear 256 kB for every file
+                with open(path, "rb", buffering=0) as file:
+                    while block := file.read(BLOCK):
+                        content.update(block)
+                        size += len(block)
+                wanted.setdefault(content.digest(), []).append(place)
             except (OSError, ValueError) as error:  # ValueError: no system takes such a name
                 reason = getattr(error, "strerror", error)
                 message = f"the file cannot be opened ({reason})"
