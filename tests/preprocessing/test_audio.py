@@ -1,8 +1,11 @@
+import struct
+
 import librosa
 import numpy as np
 import pytest
 import soundfile
 
+from mmtutorial.datasets import media
 from mmtutorial.datasets.media import MAX_SECONDS, MediaError
 from mmtutorial.preprocessing.audio import (
     denoise,
@@ -43,6 +46,59 @@ def test_stereo_at_44_100_hz_becomes_mono_at_8_000(tmp_path):
 def test_formats(tmp_path, suffix, subtype):
     soundfile.write(tmp_path / f"tone.{suffix}", tone(), RATE, subtype=subtype)
     assert np.abs(load_audio(tmp_path / f"tone.{suffix}") - tone()).mean() < 0.02
+
+
+def as_others_are_read(path):
+    """What `read_sound` makes of a file when it takes none for a plain WAV."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(media, "_plain_wav", lambda path: None)
+        return outcome(path)
+
+
+def outcome(path):
+    try:
+        wave, rate = media.read_sound(path)
+    except MediaError as error:
+        return str(error)
+    return wave.dtype, wave.tolist(), rate
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_a_plain_wav_is_read_as_libsndfile_reads_it(tmp_path, channels):
+    path = tmp_path / "all.wav"
+    values = np.arange(-(2**15), 2**15, dtype=np.int16)
+    soundfile.write(path, np.resize(values, (2**16 + 1, channels)), 22_050)
+    plain = media._plain_wav(path)
+    if channels == 3:
+        assert plain is None
+    else:
+        expected, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        assert np.array_equal(plain[0], expected)
+        assert (plain[0].dtype, plain[1]) == (expected.dtype, rate)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_wav_that_is_not_plain_is_left_to_libsndfile(tmp_path, channels):
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, np.resize(tone(0.01), (80, channels)), RATE)
+    whole = path.read_bytes()
+    shorter = [whole[:size] for size in (0, 12, 44, 45, 46, len(whole) - 1)]
+    longer = [whole + bytes(size) for size in (1, 2, 8)]
+    altered = [
+        whole[:place] + bytes([value]) + whole[place + 1 :]
+        for place in range(44)
+        for value in {0, 1, 2, 255, whole[place] ^ 1} - {whole[place]}
+    ]
+    odd = [  # half a moment more, and lengths that say so
+        whole[:4] + struct.pack("<I", len(whole) + more - 8) + whole[8:40]
+        + struct.pack("<I", len(whole) + more - 44) + whole[44:] + bytes(more)
+        for more in (1, 2, 3)
+    ]  # fmt: skip
+    for content in (*shorter, *longer, *altered, *odd, whole):
+        path.write_bytes(content)
+        assert outcome(path) == as_others_are_read(path), content[:44]
+    path = path.rename(tmp_path / "tone.raw")  # which soundfile refuses
+    assert outcome(path) == as_others_are_read(path)
 
 
 def broken_files(folder):
