@@ -10,6 +10,7 @@ import librosa
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from scipy import fft
+from threadpoolctl import threadpool_limits
 
 from mmtutorial.datasets.dataset import Fault
 from mmtutorial.datasets.media import read_sound
@@ -306,27 +307,28 @@ def encode_audio(
     hop = round(sample_rate * seconds / length)
     if hop < 1:
         raise ValueError(f"{seconds} s at {sample_rate} Hz cannot be cut into {length} frames")
-    frames, present, faults = encode_files(
-        encode_sound,
-        paths,
-        (length, coefficients * (3 if deltas else 1)),
-        np.float32,
-        {
-            "sample_rate": sample_rate,
-            "hop": hop,
-            "length": length,
-            "coefficients": coefficients,
-            "kind": kind,
-            "deltas": deltas,
-            "trimmed": trim,
-            "denoised": denoise,
-        },
-        libraries=["librosa", "soundfile", "soxr"],
-        processes=True,
-        jobs=jobs,
-        cache=cache,
-        description="Listening to the recordings",
-    )
+    with threadpool_limits(1, user_api="blas"):  # a sound is a small product
+        frames, present, faults = encode_files(
+            encode_sound,
+            paths,
+            (length, coefficients * (3 if deltas else 1)),
+            np.float32,
+            {
+                "sample_rate": sample_rate,
+                "hop": hop,
+                "length": length,
+                "coefficients": coefficients,
+                "kind": kind,
+                "deltas": deltas,
+                "trimmed": trim,
+                "denoised": denoise,
+            },
+            libraries=["librosa", "soundfile", "soxr"],
+            processes=True,
+            jobs=jobs,
+            cache=cache,
+            description="Listening to the recordings",
+        )
     return standardise(frames, present, fit_on), present, faults
 
 
