@@ -97,32 +97,32 @@ def draw(
     KINDS[kind](pen, COLOURS[colour], generator)
     layer = pen.image.reduce(SUPERSAMPLING)
     picture = _background(size, pen.side, generator)
-    y, x = _grid(size).astype(np.float32)[..., None]
+    y, x = _grid(size).astype(np.float32)
 
     cast = Image.new("L", layer.size)
     offset = round(size * 0.04)
     cast.paste(layer.getchannel("A"), (offset * pen.side, offset))
     shadow = np.asarray(cast.filter(ImageFilter.GaussianBlur(size * 0.035)), np.float32) / 255
-    picture *= 1 - generator.uniform(0.28, 0.42) * shadow[..., None]
+    picture *= 1 - generator.uniform(0.28, 0.42) * shadow
 
-    product = np.asarray(layer, np.float32)
+    product = np.moveaxis(np.asarray(layer), 2, 0).astype(np.float32, order="C")
     light = 1 - 0.10 * (
         0.4 * pen.side * x + y
     )  # from above, and from the side away from the shadow
-    alpha = product[..., 3:] / 255
-    picture += alpha * (product[..., :3] * light - picture)
-    picture += 255 * noise * generator.standard_normal((size, size, 1), dtype=np.float32)
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    alpha = product[3] / 255
+    picture += alpha * (product[:3] * light - picture)
+    picture += 255 * noise * generator.standard_normal((size, size), dtype=np.float32)
+    return np.stack(np.clip(np.rint(picture), 0, 255).astype(np.uint8), axis=-1)
 
 
 def _background(size: int, side: int, generator: np.random.Generator) -> np.ndarray:
-    """Make a pale tint under a light from one upper corner: float32 (size, size, 3) in 0..255."""
+    """Make a pale tint under a light from one upper corner: float32 (3, size, size) in 0..255."""
     hue = 2 * np.pi * (generator.random() + np.arange(3) / 3)
     tint = generator.uniform(222, 244) + generator.uniform(2, 14) * np.cos(hue)
     y, x = _grid(size)
     distance = np.hypot(x + side * generator.uniform(0.2, 0.9), y + generator.uniform(0.4, 1.0))
     light = 1.06 - generator.uniform(0.05, 0.12) * distance
-    return (tint * light[..., None]).astype(np.float32)
+    return (tint[:, None, None] * light).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
