@@ -166,7 +166,9 @@ class _Pen:
     def stroke(self, points: Points, width: float, colour: RGB, opacity: int = 255) -> None:
         """Draw a smooth line through these points, with round ends."""
         line = np.array(points, dtype=np.float64)
-        along = np.gradient(line, axis=0)
+        along = np.empty_like(line)  # its direction, as np.gradient(line, axis=0) tells it slower
+        along[1:-1] = (line[2:] - line[:-2]) / 2
+        along[[0, -1]] = line[1] - line[0], line[-1] - line[-2]
         normal = width / 2 * along[:, ::-1] * [-1, 1] / np.hypot(*along.T)[:, None]
         self.polygon(np.concatenate([line + normal, (line - normal)[::-1]]), colour, opacity)
         for x, y in line[[0, -1]]:
@@ -177,8 +179,14 @@ def _arc(
     x: float, y: float, width: float, height: float, start: float = 0.0, stop: float = 360.0
 ) -> np.ndarray:
     """Return points on an ellipse, float (49, 2), between two angles in degrees clockwise."""
+    return _unit_arc(start, stop) * (width, height) + (x, y)
+
+
+@lru_cache(maxsize=64)
+def _unit_arc(start: float, stop: float) -> np.ndarray:
+    """Return points on the circle of radius 1 about the origin, float (49, 2)."""
     turn = np.deg2rad(start) + _TURN * (stop - start) / 360
-    return np.column_stack([x + width * np.cos(turn), y + height * np.sin(turn)])
+    return np.column_stack([np.cos(turn), np.sin(turn)])
 
 
 def _curve(*points: tuple[float, float]) -> np.ndarray:
