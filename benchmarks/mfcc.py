@@ -11,7 +11,8 @@ agree to 1e-4 is checked before anything is timed. The cache of `encode_audio` i
 temporary folder each time, so that every file is read and encoded. Ours takes as many processes as
 pay, which for a few thousand short recordings is one; a case of its own has one a core, which are
 running already, and what their first call took, starting them included. The limit is libsndfile,
-by which both read: every file is opened and decoded, and nothing else.
+by which the loop reads, and ours whatever is not a short, plain WAV: every file is opened and
+decoded, and nothing else.
 """
 
 from __future__ import annotations
