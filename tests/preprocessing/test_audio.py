@@ -4,10 +4,12 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from threadpoolctl import threadpool_limits
 
 from mmtutorial.datasets import media
 from mmtutorial.datasets.media import MAX_SECONDS, MediaError
 from mmtutorial.preprocessing.audio import (
+    BANDS,
     denoise,
     encode_audio,
     fit_length,
@@ -271,3 +273,17 @@ def test_processes_hear_the_same(tmp_path, catalogue):
     assert np.array_equal(one[0], two[0])
     assert np.array_equal(one[1], two[1])
     assert one[2] == two[2]
+
+
+def test_threads_hear_the_same(tmp_path):
+    """Products large enough for two threads, which would add up in another order."""
+    paths = [tmp_path / f"{number}.wav" for number in range(8)]
+    for path in paths:
+        soundfile.write(path, noise(), RATE)
+    options = {"kind": "log-mel", "coefficients": BANDS, "sample_rate": 16_000, "jobs": 1}
+
+    def heard(threads):
+        with threadpool_limits(threads, user_api="blas"):
+            return encode_audio(paths, cache=tmp_path / str(threads), **options)[0]
+
+    assert np.array_equal(heard(1), heard(2))
