@@ -90,7 +90,7 @@ def test_the_shapes_and_the_order_of_the_inputs(network: keras.Model) -> None:
     np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.fixed_dictionaries(
         {name: st.integers(4 if name in ("height", "width") else 1, 13) for name in SIZES}
@@ -162,6 +162,7 @@ def test_it_learns_what_comes_next_and_recommends_it() -> None:
     assert not np.take_along_axis(seen, best, axis=1).any()
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_same_seed_gives_the_same_scores() -> None:
     train = rounds(n_items=6, n_users=8, length=4)
     scores = [
@@ -172,6 +173,7 @@ def test_the_same_seed_gives_the_same_scores() -> None:
     assert not np.array_equal(scores[0], scores[2])
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_user_without_history_is_served() -> None:
     train = rounds(n_items=6, n_users=4, length=3)
     with_stranger = Interactions(train.log, np.append(train.users, "zoe"), train.items)
@@ -190,6 +192,7 @@ def test_what_it_cannot_learn_from_is_said() -> None:
         ArticleNetwork().fit(rounds(n_items=6, n_users=4, length=1), content(6))
 
 
+@pytest.mark.usefixtures("eager")
 def test_saved_and_loaded_it_scores_the_same_to_the_last_bit(tmp_path: Path) -> None:
     train = rounds(n_items=6, n_users=8, length=4)
     before = ArticleNetwork(epochs=1, lstm_units=4, verbose=0)

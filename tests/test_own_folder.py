@@ -71,6 +71,7 @@ def test_what_is_absent_is_noted_and_is_no_fault(made: Callable[..., Path]) -> N
     assert "of 150 items were never taken" in few[0].message
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("without", [(), ("audio",), ("image", "text")], ids="-".join)
 def test_it_is_split_encoded_learnt_and_evaluated(
     made: Callable[..., Path], without: tuple[str, ...]
@@ -105,6 +106,7 @@ def test_a_split_by_time_refuses_until_parts_are_given(made: Callable[..., Path]
     assert default_split(saved).name == "given"
 
 
+@pytest.mark.usefixtures("eager")
 def test_each_kind_of_experiment_runs_on_it(made: Callable[..., Path]) -> None:
     tasks = grid(str(made("audio")), "quick", 1)
     wanted = {"fusions", "baselines", "quality of data", "costs"}

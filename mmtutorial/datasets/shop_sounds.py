@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.random import Generator
-from scipy.signal import iirpeak, lfilter
 
 PEAK = 0.9
 FADE = 0.004  # seconds
@@ -103,6 +102,8 @@ def _band(
     samples: int, centre: float, quality: float, rate: int, generator: Generator
 ) -> np.ndarray:
     """Return noise in a band about ``centre`` (Hz), ``centre / quality`` wide, of unit variance."""
+    from scipy.signal import iirpeak, lfilter  # takes half a second
+
     noise = lfilter(*iirpeak(centre, quality, fs=rate), generator.standard_normal(samples))
     return noise / noise.std()
 
@@ -159,6 +160,8 @@ def _buzzer(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
 
 def _plucked_melody(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
     """Pluck strings in a pentatonic tune, by the filtered loop of Karplus and Strong (1983)."""
+    from scipy.signal import lfilter
+
     keynote, scale = _pitch(generator, 180, 420), np.array([0, 2, 4, 7, 9, 12, 14, 16])
     interval, brightness = generator.uniform(0.11, 0.24), generator.uniform(0.2, 0.9)
     tune = np.zeros(len(time))

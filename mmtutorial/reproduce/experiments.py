@@ -11,6 +11,8 @@ import functools
 import importlib
 import io
 import json
+import os
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -536,11 +538,11 @@ def _parameters(recommender: Any) -> int:
 
 def _operations(recommender: Any, stage: _Stage) -> float:
     """Count the floating-point operations of a tower for one item, a loop's for one turn."""
-    import tensorflow as tf
-
     tower = getattr(recommender, "tower", None)
     if tower is None:
         return 0.0
+    import tensorflow as tf
+
     inputs = {
         name: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype)
         for name, tensor in tower.input.items()
@@ -554,8 +556,11 @@ def _operations(recommender: Any, stage: _Stage) -> float:
 
 def _one_thread() -> None:
     """Let every process compute alone: the order of sums, and so the last digit, depends on it."""
-    import tensorflow as tf
+    for kind in ("INTRAOP", "INTEROP"):
+        os.environ[f"TF_NUM_{kind}_THREADS"] = "1"  # TensorFlow may not be needed at all
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
 
-    with contextlib.suppress(RuntimeError):  # too late: TensorFlow has been used in this process
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        with contextlib.suppress(RuntimeError):  # too late: it has been used in this process
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)

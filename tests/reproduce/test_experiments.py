@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from mmtutorial import unfinished
 from mmtutorial.epochs import Epochs
@@ -21,6 +22,8 @@ from mmtutorial.reproduce import scheduler
 from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.scheduler import run_tasks
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 SMALL = {"n_items": 40, "n_users": 30, "seed": 0}
 TOWER = Task(
@@ -256,7 +259,11 @@ def outcomes():
         condition={"damage": "noise", "damaged": "text", "level": 4.0},
     )  # fmt: skip
     whole = replace(TOWER, experiment="quality of data")
-    return [measure(task) for task in [*tasks, whole, spoilt, *CHANCES[:2]]]
+    tf.config.run_functions_eagerly(True)
+    try:
+        return [measure(task) for task in [*tasks, whole, spoilt, *CHANCES[:2]]]
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def test_tables_do_not_depend_on_the_order_of_work(outcomes, tmp_path):

@@ -78,7 +78,7 @@ def test_results_go_into_those_that_are_there(clone):
     call(clone, "--only", "base*", "--into", str(folder))
     first = Results.open(folder)
     assert [run["measured"] for run in first.environment["runs"]] == [{"shop": ["baselines"]}]
-    call(clone, "--only", "0*", "--into", str(folder))
+    call(clone, "--only", "01*", "--into", str(folder))
     both = Results.open(folder)
     assert [run["measured"] for run in both.environment["runs"]] == [
         {"shop": ["baselines"]}, {"shop": ["notebooks"]}
