@@ -216,7 +216,7 @@ def main() -> None:
     rows = [
         Row(ranking, "ours", times["evaluate"]),
         Row(ranking, "limit: the product and one partial selection", times["the limit"]),
-        Row(ranking, f"Cornac (by {some:,} users)", again),
+        Row(ranking, f"Cornac (by {some:,} users)", again, bar=20.0),
         *profile(ranking, lambda: evaluate(recommender, split, K, n_bootstrap=1)),
         Row(measuring, "ours", times["ours"]),
         Row(measuring, "ranx", times["ranx"], bar=5.0),

@@ -13,8 +13,9 @@ both; what the towers only read, the larger part of each history, is not. Both l
 softmax over the catalogue encodes every item each step, the one over the batch only the batch's. So
 the larger the batch is beside the catalogue, the more the towers gain; 2048 choices are about what
 their default of 512 users predicts on this data. The towers with ready-made features in place of
-media are in the table too, beside the same loop. Both make their batches while the clock runs. The
-first epochs, in which TensorFlow traces, do not count; the two take turns.
+media are in the table too, beside the same loop. Both make their batches while the clock runs. A
+turn has eight steps, or an epoch where that is less; the first turns, in which TensorFlow traces,
+do not count.
 
 *To the same quality.* Whole trainings: what the peer reaches in NDCG@10 on the validation part is
 the goal, and ours learns as many epochs as it needs to reach it. These are found in trainings that
@@ -30,6 +31,7 @@ out.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -46,21 +48,25 @@ from mmtutorial.recommender import Features, Recommender
 from mmtutorial.two_tower import LOSSES, TwoTower, _Batches
 
 UNITS = 32
-WARM = 1  # the epoch in which the step is traced
+WARM = 1  # the turn in which the step is traced
+STEPS = 8  # of a turn, at most: an epoch of media takes a minute
 BAR = 5  # the article's loop takes at least five times as long for as many interactions
 COUNTED = 1000  # interactions whose time is told
-DOUBLED = (4, 8, 16, 32, 64, 128)  # epochs tried to find how many reach a peer's quality
+DOUBLED = (8, 16, 32, 64, 128)  # epochs tried to find how many reach a peer's quality
 
 
 class Timed(_Batches):
-    """Batches that note when an epoch begins."""
+    """The first batches of each epoch, with the seconds that each predicted choice took."""
 
-    begun: ClassVar[list[float]] = []
+    taken: ClassVar[list[float]] = []
 
     def epoch(self) -> Iterator[tuple[Any, ...]]:
-        """Note the time, and go on."""
-        self.begun.append(time.perf_counter())
-        return super().epoch()
+        """Go through a few batches; the next one is asked for when the last has been learnt."""
+        started, choices = time.perf_counter(), 0
+        for batch in itertools.islice(super().epoch(), STEPS):
+            choices += len(batch[2][0])
+            yield batch
+        self.taken.append((time.perf_counter() - started) / choices)
 
 
 def quality(recommender: Recommender, split: Split) -> float:
@@ -70,21 +76,22 @@ def quality(recommender: Recommender, split: Split) -> float:
 
 
 def time_towers(options: dict[str, Any], train: Interactions, features: Features) -> list[float]:
-    """Return the seconds of each epoch after the first ones."""
-    Timed.begun.clear()
+    """Return the seconds that a choice takes, in each turn but the first."""
+    Timed.taken.clear()
     TwoTower(units=UNITS, dimensions=UNITS, **options).fit(train, features)
-    return np.diff(Timed.begun)[WARM:].tolist()
+    return Timed.taken[WARM:]
 
 
-def time_article(epochs: int, batch: int, train: Interactions, features: Features) -> list[float]:
-    """Return the seconds of each epoch after the first one, which `fit` takes."""
+def time_article(turns: int, batch: int, train: Interactions, features: Features) -> list[float]:
+    """Return the seconds that a choice takes, in each turn after an epoch that `fit` takes."""
     network = ArticleNetwork(UNITS, UNITS, 1, batch, verbose=0).fit(train, features)
-    examples = network._examples(train.next_pairs(), shuffle=True)
+    pairs = train.next_pairs()
+    some = network._examples(pairs, shuffle=True).take(STEPS)
     seconds = []
-    for _ in range(epochs):
+    for _ in range(turns):
         started = time.perf_counter()
-        network.model.fit(examples, shuffle=False, verbose=0)
-        seconds.append(time.perf_counter() - started)
+        network.model.fit(some, shuffle=False, verbose=0)
+        seconds.append((time.perf_counter() - started) / min(STEPS * batch, len(pairs[0])))
     return seconds
 
 
@@ -97,18 +104,11 @@ def rates(
     timed: int,
     repeats: int,
 ) -> list[Row]:
-    """Time epochs of the towers and of the article's loop, in turns."""
+    """Time steps of the towers and of the article's loop, in turns."""
     histories = train.matrix.sum(axis=1)
     held_out = 1 - np.mean(TwoTower().kept)  # the share of a history that an epoch predicts
-    choices = {"article": len(train.next_pairs()[0]), "towers": held_out * histories.sum()}
     a_user = held_out * histories[histories > 0].mean()
-    print(
-        f"{train.n_items:,} items, {np.count_nonzero(histories):,} users, {len(train):,} training "
-        f"interactions; an epoch predicts {choices['article']:,} in the article's loop, about "
-        f"{choices['towers']:,.0f} in the towers"
-    )
     two_tower._Batches = Timed  # type: ignore[misc]
-    epochs = WARM + timed + 1  # the last one's end is not noted
     rows = []
     for batch in batches:
         users = max(1, round(batch / a_user))
@@ -118,19 +118,18 @@ def rates(
             article += time_article(timed, batch, train, raw)
             for kind, features in (("media", raw), ("ready-made features", ready)):
                 for loss in LOSSES:
-                    chosen = {"loss": loss, "batch_size": users, "epochs": epochs}
+                    chosen = {"loss": loss, "batch_size": users, "epochs": WARM + timed}
                     spent = towers.setdefault((kind, loss), [])
                     spent += time_towers(chosen, train, features)
-        theirs = COUNTED * np.array(article) / choices["article"]
         for (kind, loss), seconds in towers.items():
-            ours = COUNTED * np.array(seconds) / choices["towers"]
             case = f"{dataset}: {COUNTED:,} interactions, {batch:,} a step, {loss} softmax, {kind}"
             same = kind == "media"
             peer = "the article's loop" + ("" if same else ", media")
             rows += [
-                Row(case, f"ours, towers of {users:,} users", ours.tolist()),
-                Row(case, peer, theirs.tolist(), bar=BAR if same else None),
+                Row(case, f"ours, towers of {users:,} users", [COUNTED * s for s in seconds]),
+                Row(case, peer, [COUNTED * s for s in article], bar=BAR if same else None),
             ]
+        print(f"{batch:,} a step: timed", flush=True)
     two_tower._Batches = _Batches  # type: ignore[misc]
     return rows
 
@@ -154,6 +153,7 @@ def race(
         return fitted
 
     goal = quality(timed("theirs", theirs), split)
+    print(f"{case}: {peer} reaches {goal:.4f} in {times['theirs'][0]:.0f} s", flush=True)
     epochs, reached = 0, np.zeros(0)
     for most in DOUBLED:
         curve = np.array(ours(most).history["validation_ndcg"])
@@ -219,8 +219,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, help="of the data set; its own number without it")
     parser.add_argument("--users", type=int, help="of the data set; its own number without it")
     parser.add_argument("--batches", type=int, nargs="+", default=[256, 2048])
-    parser.add_argument("--epochs", type=int, default=2, help="timed in each turn")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=3, help="timed in each training")
+    parser.add_argument("--repeats", type=int, default=2, help="trainings of each")
     parser.add_argument("--races", type=int, default=2, help="turns of whole trainings on features")
     parser.add_argument("--csv", help="a file to put the table into")
     options = parser.parse_args()
@@ -232,7 +232,7 @@ def main() -> None:
     known = ~cold_items(split)
     raw, _ = raw_features(data, known)
     ready, _ = ready_features(data, known)
-    rows = rates(name, split.train, raw, ready, options.batches, options.epochs, repeats)
+    rows = rates(name, split.train, raw, ready, options.batches, options.turns, repeats)
     rows += article_race(name, split, raw, 1)
     rows += cornac_race(name, split, ready, options.races)
     about = machine("tensorflow", "keras", "cornac", "torch")

@@ -374,15 +374,30 @@ def top_k(scores: np.ndarray, k: int, exclude: sparse.csr_array | None = None) -
     """
     if k < 1:
         raise ValueError(f"k is {k}; a list has at least one place")
-    scores = np.array(scores)
-    if np.isnan(scores).any():
+    scores = np.asarray(scores)
+    if not np.issubdtype(scores.dtype, np.floating):
+        scores = scores.astype(np.float64)
+    if np.isnan(scores.max(initial=-np.inf)):
         user, item = np.argwhere(np.isnan(scores))[0]
         raise ValueError(f"the score of item row {item} for user row {user} of the block is NaN")
-    if exclude is not None:
-        if exclude.shape != scores.shape:
-            raise ValueError(f"exclude has shape {exclude.shape}, the scores have {scores.shape}")
-        excluded = exclude.tocoo()
-        scores[excluded.row[excluded.data != 0], excluded.col[excluded.data != 0]] = -np.inf
+    if exclude is None:
+        return _ranked(scores, k)
+    if exclude.shape != scores.shape:
+        raise ValueError(f"exclude has shape {exclude.shape}, the scores have {scores.shape}")
+    if not scores.flags.writeable:
+        scores = scores.copy()
+    excluded = exclude.tocoo()
+    places = tuple(coordinate[excluded.data != 0] for coordinate in excluded.coords)
+    values = scores[places]
+    scores[places] = -np.inf  # few: they are put back, which is cheaper than a copy of all
+    try:
+        return _ranked(scores, k)
+    finally:
+        scores[places] = values
+
+
+def _ranked(scores: np.ndarray, k: int) -> np.ndarray:
+    """Sort each row's k best columns, −1 in place of those with −inf: int64 (n_users, k)."""
     n_users, n_items = scores.shape
     ranked = np.full((n_users, k), -1, dtype=np.int64)
     kept = min(k, n_items)

@@ -453,6 +453,13 @@ plots.show(
 # %% tags=["hide-input"]
 n_here = len(split.test_users)
 rows = []
+
+
+def percent(share, sign=""):
+    """A share in per cent; a dash where B scores 0 and nothing can be a share of it."""
+    return f"{share:{sign}.0%}" if np.isfinite(share) else "–"
+
+
 for rival, pair in pairs.items():
     sigma, mean = pair["sigma"], pair["mean B"]
     comparison = paired_comparison(found[best], found[rival], seed=seed)
@@ -467,12 +474,13 @@ for rival, pair in pairs.items():
         {
             "A": best,
             "B": rival,
-            "measured gain": f"{comparison.relative_gain:+.0%} "
-            f"[{comparison.relative_low:+.0%}, {comparison.relative_high:+.0%}]",
+            "measured gain": f"{percent(comparison.relative_gain, '+')} "
+            f"[{percent(comparison.relative_low, '+')}, "
+            f"{percent(comparison.relative_high, '+')}]",
             "p": plots.p_value(comparison.p),
-            "smallest gain to be seen here": f"{smallest:.0%}",
+            "smallest gain to be seen here": percent(smallest),
             **{
-                f"users for {g:.0%}": f"{n:,.0f}"
+                f"users for {g:.0%}": f"{n:,.0f}" if np.isfinite(n) else "–"
                 for g, n in zip((0.05, 0.10, 0.20), needed, strict=True)
             },
         }

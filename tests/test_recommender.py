@@ -97,6 +97,18 @@ def test_top_k_of_many_items_equals_sorting(n_items: int, values: int) -> None:
         np.testing.assert_array_equal(top_k(scores, k), expected[:, :k])
 
 
+@pytest.mark.parametrize("kind", ["array", "read-only", "whole numbers"])
+def test_top_k_leaves_the_scores_as_they_were(kind: str) -> None:
+    scores = np.random.default_rng(0).integers(9, size=(5, 12)).astype(np.float32)
+    scores = scores.astype(int) if kind == "whole numbers" else scores
+    before = scores.copy()
+    scores.flags.writeable = kind != "read-only"
+    excluded = sparse.csr_array(before == before.max(axis=1, keepdims=True))
+    ranked = top_k(scores, 3, exclude=excluded)
+    np.testing.assert_array_equal(scores, before)
+    assert not excluded.toarray()[np.arange(5)[:, None], ranked].any()
+
+
 def test_top_k_refuses_what_has_no_order() -> None:
     with pytest.raises(ValueError, match="score of item row 1 for user row 0 of the block is NaN"):
         top_k(np.array([[0.0, np.nan]]), 1)
