@@ -35,7 +35,7 @@
 # change what another means. It has to do both for items that have no sound at all.
 
 # %% tags=["parameters"]
-profile = "quick"  # one seed and short training; "full": five, until it ends
+profile = "quick"  # one seed, short training; "full": three, until it ends
 dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
@@ -464,10 +464,10 @@ SETTINGS = (
     else {}
 )
 SHORT = {"epochs": 60, "patience": 10, "batch_size": 256}
-LONG = {"epochs": 400, "patience": 20 if profile == "full" else 12}
+LONG = {"epochs": 600, "patience": 30 if profile == "full" else 12}
 SETTINGS |= SHORT if profile == "quick" else LONG
 STEP = {"low-rank": {"learning_rate": 0.002}}  # products move fast
-SEEDS = range(seed, seed + (1 if profile == "quick" else 5))
+SEEDS = range(seed, seed + (1 if profile == "quick" else 3))
 
 described = np.hstack(
     [
