@@ -16,6 +16,12 @@ from mmtutorial.reproduce import notebooks
 from mmtutorial.reproduce.notebooks import Notebook, in_order, quoted, run_notebooks
 
 GLUE = 'from myst_nb import glue\nglue("small-number", 3.5, display=False)\nglue("small-word", f"{profile} {dataset}", display=False)'
+GLUED = """from IPython.display import display  # what glue leaves, without importing all of Sphinx
+def leave(name, value):
+    where = {"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}}
+    display({"application/papermill.record/text/plain": repr(value)}, metadata=where, raw=True)
+leave("small-number", 3.5)
+leave("small-word", f"{profile} {dataset}")"""
 
 
 def made(path: Path, *sources: str) -> Path:
@@ -79,7 +85,7 @@ def test_run_keep_and_run_again(tmp_path, monkeypatch):
     (other,) = run_notebooks([replace(Notebook(path), dataset="mine")], out)
     assert other.state == "done" and other.executed != run.executed
     assert quoted(other.executed)["small-word"] == f"quick {tmp_path / 'here' / 'mine'}"
-    made(path, GLUE.replace("3.5", "4.5"))
+    made(path, GLUED.replace("3.5", "4.5"))
     of_yesterday = run.executed.with_suffix(".failed.ipynb")
     of_yesterday.touch()
     (fresh,) = run_notebooks([Notebook(path)], out)
@@ -110,7 +116,7 @@ def test_only_a_report_depends_on_how_experiments_are_run(tmp_path, monkeypatch)
 def test_a_failing_notebook_is_named_and_the_others_go_on(tmp_path):
     bad = made(tmp_path / "bad.ipynb", "x = 1", 'raise ValueError("the third cell")')
     dies = made(tmp_path / "dies.ipynb", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
-    good = made(tmp_path / "good.ipynb", 'import os\nos.write(1, b"\\xff no line")', GLUE)
+    good = made(tmp_path / "good.ipynb", 'import os\nos.write(1, b"\\xff no line")', GLUED)
     work = [Notebook(bad, seed=5), Notebook(dies), Notebook(good)]
     failed, dead, done = run_notebooks(work, tmp_path / "out", jobs=2)
     assert (failed.state, failed.cell, done.state) == ("failed", 3, "done")
@@ -122,13 +128,13 @@ def test_a_failing_notebook_is_named_and_the_others_go_on(tmp_path):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_end_in_the_middle_leaves_nothing_half_done(tmp_path, how):
-    first = made(tmp_path / "a.ipynb", GLUE)
+    first = made(tmp_path / "a.ipynb", GLUED)
     mark = tmp_path / "kernel"
     second = made(
         tmp_path / "b.ipynb",
         f"import os, pathlib, time\nplace = pathlib.Path({str(mark)!r})\n"
         "slow = not place.exists()\nplace.write_text(str(os.getpid()))\ntime.sleep(300 * slow)",
-        GLUE,
+        GLUED,
     )
     names = [str(second)] if how == signal.SIGINT else [str(first), str(second)]
     out = tmp_path / "out"

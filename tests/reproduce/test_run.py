@@ -12,7 +12,7 @@ from mmtutorial.reproduce import experiments, run
 from mmtutorial.reproduce.experiments import Task
 from mmtutorial.reproduce.notebooks import Notebook, Run
 from mmtutorial.reproduce.results import Results
-from tests.reproduce.test_notebooks import GLUE, made
+from tests.reproduce.test_notebooks import GLUED, made
 
 CHANCE = Task(
     "baselines", "shop", "random", "baselines.Random", options={"seed": 0}, modalities=(),
@@ -26,7 +26,7 @@ def clone(tmp_path, monkeypatch):
     names = ("01_good", "02_bad", "09_reproduction")
     (tmp_path / "_toc.yml").write_text("".join(f"- file: notebooks/{name}\n" for name in names))
     folder = tmp_path / "notebooks"
-    made(folder / "01_good.ipynb", GLUE)
+    made(folder / "01_good.ipynb", GLUED)
     made(folder / "02_bad.ipynb", 'raise RuntimeError("no more")')
     made(
         folder / "09_reproduction.ipynb",
