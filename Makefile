@@ -40,6 +40,7 @@ links:
 	@$(PYTHON) book/links.py
 
 book: $(READY) links
+	@$(BIN)/python book/run_notebooks.py --jobs $(WORKERS) $(ARGS)
 	@$(BIN)/jupyter-book build -W -n --keep-going book/
 	@echo "The book: file://$(CURDIR)/book/_build/html/index.html"
 

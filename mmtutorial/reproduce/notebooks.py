@@ -305,7 +305,7 @@ def _execute(source: str, target: str, parameters: Mapping[str, Any], to: TextIO
     """Run papermill in this process, telling each cell."""
     import time
 
-    # Optional in jsonschema, for addresses that notebooks have none of; longer to load than the rest
+    # jsonschema's grammar of addresses, of which notebooks have none: longer to load than the rest
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill
     from papermill.engines import NBClientEngine, papermill_engines

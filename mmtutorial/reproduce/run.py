@@ -88,7 +88,7 @@ def reproduce(
         task for name in datasets for task in (grid(name, profile, n_seeds, grids) if grids else [])
     ]
     work = [Notebook(path, name, profile) for name in datasets for path in chosen]
-    board = _Board(work, len(tasks), console)
+    board = Board(work, len(tasks), console)
     with board:
         runs = run_notebooks(work, out, jobs=jobs, tell=board.notebook)
         outcomes, failures = run_tasks(
@@ -199,7 +199,7 @@ def plain_markdown(source: str, values: Mapping[str, Any]) -> str:
     return re.sub(r"{cite}`([^`]*)`", r"[\1]", source)
 
 
-class _Board:
+class Board:
     """One live table in the terminal; plain lines where there is none."""
 
     columns = ("what", "data set", "state", "seconds", "peak memory (MiB)")
@@ -211,12 +211,14 @@ class _Board:
         self.tasks, self.n_tasks = 0, n_tasks
         self.live = Live(console=console, refresh_per_second=2, get_renderable=self._table)
 
-    def __enter__(self) -> _Board:
+    def __enter__(self) -> Board:
+        """Show the table, in a terminal."""
         if self.console.is_terminal:
             self.live.start()
         return self
 
     def __exit__(self, *fault: object) -> None:
+        """Leave it there as it is."""
         if self.console.is_terminal:
             self.live.stop()
 
@@ -247,5 +249,6 @@ class _Board:
             else:
                 told = [run.state, f"{run.seconds:.0f}", f"{run.peak_memory:.0f}"]
             table.add_row(*name, *told)
-        table.add_row("experiments", "", f"{self.tasks} of {self.n_tasks}")
+        if self.n_tasks:
+            table.add_row("experiments", "", f"{self.tasks} of {self.n_tasks}")
         return table
