@@ -140,8 +140,8 @@ def main() -> None:
         rows.append(Row(f"{case}, which it starts", "ours", [first]))
     with tempfile.TemporaryDirectory() as kept:
         again = alternate({"ours": lambda: library(paths, length, 1, kept)}, options.repeats)
-    case = f"{len(paths):,} recordings, a second run, from the cache (to be under 1 s)"
-    rows.append(Row(case, "ours", again["ours"]))
+    case = f"{len(paths):,} recordings, a second run, from the cache"
+    rows += [Row(case, "ours", again["ours"]), Row(case, "bar", [1.0])]
     tell("mfcc", rows, f"{machine('librosa', 'soundfile')}; {limits()}", options.csv)
 
 

@@ -130,8 +130,8 @@ def main() -> None:
         again = alternate(
             {"ours": lambda: ours(paths, size, threads, Path(cache))}, options.repeats
         )
-    case = f"{len(paths):,} photographs, a second run, from the cache (to be under 1 s)"
-    rows.append(Row(case, "ours", again["ours"]))
+    case = f"{len(paths):,} photographs, a second run, from the cache"
+    rows += [Row(case, "ours", again["ours"]), Row(case, "bar", [1.0])]
     for times_over in options.copies:
         taken, memory = alone(seconds_and_memory, paths, times_over, size)
         case = f"photographs at {size} pixels, growing catalogue"

@@ -32,6 +32,7 @@ SUITE: dict[str, tuple[str, ...]] = {
     "ngrams": (),
     "convolution": (),
     "recommenders": ("--seeds", "2"),
+    "reading": (),
 }
 
 

@@ -90,7 +90,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         shop = alternate({"ours": lambda: shop_from_nothing(Path(folder))}, options.repeats)
-    rows = [Row("the shop, from nothing (to be under 10 s)", "ours", shop["ours"])]
+    case = "the shop, from nothing"
+    rows = [Row(case, "ours", shop["ours"]), Row(case, "bar", [10.0])]
 
     threads = min(cpu_count(), 4)
     seconds, memory, n_purchases = alone(simulated, options.users, options.items)
@@ -98,11 +99,12 @@ def main() -> None:
         raise SystemExit(f"{n_purchases} purchases of {options.users} shoppers: nothing to time")
     case = (
         f"{options.users:,} shoppers, {options.items:,} items, {n_purchases:,} purchases, "
-        f"{threads} threads (to be under 60 s and 2 GB)"
+        f"{threads} threads (the bar of memory: 2 GB)"
     )
     bare = [numbers(n_purchases, threads) for _ in range(options.repeats)]
     rows += [
         Row(case, "ours", [seconds], memory=memory),
+        Row(case, "bar", [60.0]),
         Row(case, "limit: drawing the random numbers", bare),
     ]
 

@@ -37,7 +37,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from side_by_side import Row, limits, machine, tell
+from side_by_side import Row, alternate, limits, machine, tell
 
 from mmtutorial import datasets, two_tower
 from mmtutorial.article import EPOCHS, ArticleNetwork
@@ -59,14 +59,16 @@ class Timed(_Batches):
     """The first batches of each epoch, with the seconds that each predicted choice took."""
 
     taken: ClassVar[list[float]] = []
+    predicted: ClassVar[list[float]] = []  # choices a step
 
     def epoch(self) -> Iterator[tuple[Any, ...]]:
         """Go through a few batches; the next one is asked for when the last has been learnt."""
-        started, choices = time.perf_counter(), 0
+        started, choices = time.perf_counter(), []
         for batch in itertools.islice(super().epoch(), STEPS):
-            choices += len(batch[2][0])
+            choices.append(len(batch[2][0]))
             yield batch
-        self.taken.append((time.perf_counter() - started) / choices)
+        self.taken.append((time.perf_counter() - started) / sum(choices))
+        self.predicted.append(float(np.mean(choices)))
 
 
 def quality(recommender: Recommender, split: Split) -> float:
@@ -95,6 +97,44 @@ def time_article(turns: int, batch: int, train: Interactions, features: Features
     return seconds
 
 
+def users_of(batch: int, train: Interactions) -> int:
+    """Return of how many users a step predicts so many choices."""
+    histories = train.matrix.sum(axis=1)
+    held_out = 1 - np.mean(TwoTower().kept)  # the share of a history that an epoch predicts
+    return max(1, round(batch / (held_out * histories[histories > 0].mean())))
+
+
+def a_step(dataset: str, train: Interactions, raw: Features, batch: int, timed: int) -> list[Row]:
+    """Say where a step of the towers spends its time: in which encoder, there and back."""
+    import tensorflow as tf
+
+    two_tower._Batches = Timed  # type: ignore[misc]
+    options = {"loss": "full", "batch_size": users_of(batch, train), "epochs": WARM + timed}
+    Timed.predicted.clear()
+    seconds = time_towers(options, train, raw)
+    two_tower._Batches = _Batches  # type: ignore[misc]
+    choices = float(np.mean(Timed.predicted))
+    step = choices * float(np.median(seconds))
+    case = f"{dataset}: a step of {choices:,.0f} choices, full softmax, {train.n_items:,} items"
+    spent = {}
+    for name, array in raw.items():
+        encoder = two_tower.modality_encoder(name, array, UNITS)
+        content = tf.constant(array)
+
+        @tf.function
+        def there_and_back(encoder: Any = encoder, content: Any = content) -> Any:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(encoder(content, training=True) ** 2)
+            return tape.gradient(loss, [weight.value for weight in encoder.trainable_weights])
+
+        taken = alternate({name: there_and_back}, timed * STEPS)[name]
+        spent[f"the {name} encoder"] = float(np.median(taken))
+    spent["all else"] = max(0.0, step - sum(spent.values()))
+    parts = spent | {"all": sum(spent.values())}
+    found = [Row(case, f"within ours: {name}", [part]) for name, part in parts.items()]
+    return [Row(case, "ours, towers", [choices * each for each in seconds]), *found]
+
+
 def rates(
     dataset: str,
     train: Interactions,
@@ -105,13 +145,10 @@ def rates(
     repeats: int,
 ) -> list[Row]:
     """Time steps of the towers and of the article's loop, in turns."""
-    histories = train.matrix.sum(axis=1)
-    held_out = 1 - np.mean(TwoTower().kept)  # the share of a history that an epoch predicts
-    a_user = held_out * histories[histories > 0].mean()
     two_tower._Batches = Timed  # type: ignore[misc]
     rows = []
     for batch in batches:
-        users = max(1, round(batch / a_user))
+        users = users_of(batch, train)
         article: list[float] = []
         towers: dict[tuple[str, str], list[float]] = {}
         for _ in range(repeats):
@@ -222,6 +259,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="timed in each training")
     parser.add_argument("--repeats", type=int, default=2, help="trainings of each")
     parser.add_argument("--races", type=int, default=2, help="turns of whole trainings on features")
+    parser.add_argument("--step", action="store_true", help="only where a step's time goes")
     parser.add_argument("--csv", help="a file to put the table into")
     options = parser.parse_args()
 
@@ -232,9 +270,11 @@ def main() -> None:
     known = ~cold_items(split)
     raw, _ = raw_features(data, known)
     ready, _ = ready_features(data, known)
-    rows = rates(name, split.train, raw, ready, options.batches, options.turns, repeats)
-    rows += article_race(name, split, raw, 1)
-    rows += cornac_race(name, split, ready, options.races)
+    rows = a_step(name, split.train, raw, max(options.batches), options.turns)
+    if not options.step:
+        rows += rates(name, split.train, raw, ready, options.batches, options.turns, repeats)
+        rows += article_race(name, split, raw, 1)
+        rows += cornac_race(name, split, ready, options.races)
     about = machine("tensorflow", "keras", "cornac", "torch")
     tell("training", rows, f"{about}; {limits()}", options.csv)
 

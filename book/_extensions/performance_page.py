@@ -25,11 +25,29 @@ NOTHING = "*Not measured.*"
 
 
 def table(measured: pd.DataFrame, benchmark: str) -> str:
-    """Return the comparisons of one benchmark, the bars that were missed, and the machine."""
+    """Return what one benchmark measured, the bars that were missed, and the machine."""
     rows = measured[measured["benchmark"] == benchmark]
-    compared = performance.compare(rows)
-    if compared.empty:
+    compared, itself = performance.compare(rows), performance.by_itself(rows)
+    parts = [beside_peers(compared)] if len(compared) else []
+    parts += [without_peers(itself)] if len(itself) else []
+    if not parts:
         return NOTHING
+    far = performance.distances(compared)
+    far += [
+        f"{case}: {performance.duration(ours)} instead of {performance.duration(bar)}"
+        for case, ours, bar in itself.loc[itself["reached"] == "no", ["case", "ours", "bar"]].values
+    ]
+    if far:
+        parts.append("**Not reached:**\n\n" + "\n".join(f"- {each}" for each in far))
+    parts += [
+        profile(case, some) for case, some in performance.within(rows).groupby("case", sort=False)
+    ]
+    parts += [f"<small>{html.escape(about)}</small>" for about in rows["machine"].unique()]
+    return "\n\n".join(parts)
+
+
+def beside_peers(compared: pd.DataFrame) -> str:
+    """Return the table of comparisons."""
     shown = pd.DataFrame(
         {
             "case": compared["case"],
@@ -48,16 +66,22 @@ def table(measured: pd.DataFrame, benchmark: str) -> str:
             "quality, peer": compared["their_quality"].map(number),
         }
     )
-    shown = shown.loc[:, shown.ne("").any()]
-    far = performance.distances(compared)
-    parts = [plots.table(shown).data]
-    if far:
-        parts.append("**Not reached:**\n\n" + "\n".join(f"- {each}" for each in far))
-    parts += [
-        profile(case, some) for case, some in performance.within(rows).groupby("case", sort=False)
-    ]
-    parts += [f"<small>{html.escape(about)}</small>" for about in rows["machine"].unique()]
-    return "\n\n".join(parts)
+    return plots.table(shown.loc[:, shown.ne("").any()]).data
+
+
+def without_peers(itself: pd.DataFrame) -> str:
+    """Return the table of what has no peer."""
+    shown = pd.DataFrame(
+        {
+            "case": itself["case"],
+            "ours": itself["ours"].map(performance.duration),
+            "bar": ["" if pd.isna(bar) else performance.duration(bar) for bar in itself["bar"]],
+            "reached": itself["reached"],
+            "memory (MiB)": itself["memory"].map(number),
+            "ours ÷ limit": itself["of_limit"].map(number),
+        }
+    )
+    return plots.table(shown.loc[:, shown.ne("").any()]).data
 
 
 def profile(case: str, parts: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 NUMBERS = ("size", "seconds", "least", "most", "turns", "of_ours", "memory", "quality", "bar")
 _WITHIN = "within ours: "
+_NO_PEERS = ("limit", "bar", "within")
 WORDS = ("benchmark", "case", "contender", "machine")
 
 
@@ -79,7 +80,7 @@ def compare(measured: pd.DataFrame) -> pd.DataFrame:
             continue
         ours = rows[first == "ours"].iloc[0]
         limits = rows.loc[first == "limit", "seconds"]
-        for _, peer in rows[~first.isin(["ours", "limit", "within"])].iterrows():
+        for _, peer in rows[~first.isin(["ours", *_NO_PEERS])].iterrows():
             ratio, bar = peer["seconds"] / ours["seconds"], peer["bar"]
             enough = ratio >= bar and not ours["quality"] < peer["quality"]
             found.append(
@@ -103,6 +104,46 @@ def compare(measured: pd.DataFrame) -> pd.DataFrame:
     columns = ("benchmark", "case", "size", "peer", "ours", "theirs", "ratio", "least", "most",
                "bar", "reached", "of_limit", "our_quality", "their_quality")  # fmt: skip
     return pd.DataFrame(found, columns=list(columns))
+
+
+def by_itself(measured: pd.DataFrame) -> pd.DataFrame:
+    """Return what was measured without a peer, of one size, and the time that it was to stay under.
+
+    Returns
+    -------
+    DataFrame
+        One row a case: benchmark, case, ours (median seconds), memory (MiB), bar (seconds), whether
+        it is reached ("yes", "no", or "" without a bar), and of_limit, ours over what cannot be
+        beaten.
+
+    Examples
+    --------
+    >>> measured = pd.DataFrame({"benchmark": "b", "case": "c", "contender": ["ours", "bar"],
+    ...                          "size": np.nan, "seconds": [8.0, 10.0], "memory": np.nan})
+    >>> by_itself(measured)[["case", "ours", "bar", "reached"]].values.tolist()
+    [['c', 8.0, 10.0, 'yes']]
+    """
+    found = []
+    some = measured[measured["size"].isna()]
+    for (benchmark, case), rows in some.groupby(["benchmark", "case"], sort=False):
+        first = rows["contender"].str.split(r"\W", n=1, regex=True).str[0]
+        ours = rows[first == "ours"]
+        if len(ours) != 1 or not first.isin(["ours", *_NO_PEERS]).all():
+            continue
+        seconds, bar = ours["seconds"].item(), rows.loc[first == "bar", "seconds"].min()
+        found.append(
+            {
+                "benchmark": benchmark,
+                "case": case,
+                "ours": seconds,
+                "memory": ours["memory"].item(),
+                "bar": bar,
+                "reached": "" if np.isnan(bar) else "yes" if seconds <= bar else "no",
+                "of_limit": seconds / rows.loc[first == "limit", "seconds"].min(),
+            }
+        )
+    columns = ["benchmark", "case", "ours", "memory", "bar", "reached", "of_limit"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def distances(compared: pd.DataFrame) -> list[str]:

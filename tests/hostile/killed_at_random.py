@@ -114,7 +114,7 @@ def download(base: Path, dice: np.random.Generator) -> None:
             assert not (folder / name).exists() or (folder / name).read_bytes() == content
 
     try:
-        until_done(things.obtain, base, whole_or_not_there, dice, 4, 0.1, 8)
+        until_done(things.obtain, base, whole_or_not_there, dice, 4, 0.1, 5)
     finally:
         os.kill(serving, signal.SIGKILL)
         os.waitpid(serving, 0)
@@ -136,7 +136,7 @@ def encode(base: Path, dice: np.random.Generator) -> None:
     (base / "killed").mkdir()
     until_done(
         lambda: encode_images(paths, jobs=1, cache=base / "killed"),
-        base / "killed", the_same, dice, 10, 0.002, 8,
+        base / "killed", the_same, dice, 10, 0.002, 5,
     )  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def save(base: Path, dice: np.random.Generator) -> None:
         seen.add(found.name)
         source.save(place / "d")  # and one may save again at once
 
-    until_done(lambda: new.save(place / "d"), place, old_or_new, dice, 12, 0.02, 8)
+    until_done(lambda: new.save(place / "d"), place, old_or_new, dice, 12, 0.02, 5)
     assert "new" in seen
 
 

@@ -36,6 +36,8 @@ ROWS = [
     Row("learning", "worse peer", [8.0], quality=0.2, bar=1),
     Row("learning", "better peer", [8.0], quality=0.4, bar=1),
     Row("learning", "quick peer", [1.0], quality=0.2),
+    Row("slow", "ours", [9.0]),
+    Row("slow", "bar", [5.0]),
     *(Row("growth", "ours", [size / 100], size, memory=5.0) for size in (100, 300, 1000)),
     *(Row("too little growth", "ours", [size / 100], size) for size in (100, 300)),
     *(
@@ -90,6 +92,11 @@ def test_peers_are_compared_with_ours_and_with_their_bars(path: Path) -> None:
     ]
 
 
+def test_what_has_no_peer_is_held_against_its_own_bar(path: Path) -> None:
+    itself = performance.by_itself(performance.read(path))
+    assert itself[["case", "ours", "bar", "reached"]].values.tolist() == [["slow", 9, 5, "no"]]
+
+
 def test_growth_is_shown_over_a_decade(path: Path) -> None:
     powers = performance.exponents(performance.growing(performance.read(path)))
     assert powers["case"].tolist() == ["growth"]
@@ -116,6 +123,7 @@ def test_the_page_shows_what_was_measured_and_says_what_was_not(path: Path, monk
     assert "% measured" not in shown[0]
     assert shown[0].count('<img alt="') == 3
     assert "ranking, beside peer: 3 times instead of 4" in shown[0]
+    assert "- slow: 9 s instead of 5 s" in shown[0]
     assert "a machine &lt;1&gt;" in shown[0]
     assert shown[0].count(page.NOTHING) == asked - 4  # three figures and one table
 
