@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+
+# jsonschema's grammar of addresses, which no test needs, takes longer to load than all of pytest
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 collect_ignore = ["tests/hostile/fuzz.py"]  # run by hand; it needs atheris
 

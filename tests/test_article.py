@@ -90,7 +90,7 @@ def test_the_shapes_and_the_order_of_the_inputs(network: keras.Model) -> None:
     np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-5)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     st.fixed_dictionaries(
         {name: st.integers(4 if name in ("height", "width") else 1, 13) for name in SIZES}

@@ -80,7 +80,7 @@ def test_check_says_that_a_folder_is_not_there() -> None:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, small_shop: None, tmp_path: Path) -> Path:
+def quick(monkeypatch: pytest.MonkeyPatch, small_shop: None, eager: None, tmp_path: Path) -> Path:
     """Let recommenders learn for three epochs only, and be kept in a folder of this test."""
     shops = datasets.MAKERS["shop"]()  # made before the cache moves
     monkeypatch.setitem(datasets.MAKERS, "shop", lambda **options: shops)
