@@ -25,6 +25,7 @@ from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image, ImageOps
 
 from mmtutorial.datasets.dataset import Dataset
@@ -581,6 +582,9 @@ def recall_against_time(table: pd.DataFrame, axis: Axes) -> None:
     for name, x, y in zip(*(table[each] for each in columns), strict=True):
         axis.annotate(name, (x, y), xytext=(6, -12), textcoords="offset points", fontsize=8)
     axis.set(xscale="log", xlabel="time (s, logarithmic)", ylabel="share of the true best found")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def flow_chart(rows: Sequence[Sequence[str]], axis: Axes) -> None:

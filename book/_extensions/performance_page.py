@@ -66,7 +66,7 @@ def beside_peers(compared: pd.DataFrame) -> str:
             "quality, peer": compared["their_quality"].map(number),
         }
     )
-    return plots.table(shown.loc[:, shown.ne("").any()]).data
+    return measurements(shown)
 
 
 def without_peers(itself: pd.DataFrame) -> str:
@@ -81,7 +81,13 @@ def without_peers(itself: pd.DataFrame) -> str:
             "ours ÷ limit": itself["of_limit"].map(number),
         }
     )
-    return plots.table(shown.loc[:, shown.ne("").any()]).data
+    return measurements(shown)
+
+
+def measurements(shown: pd.DataFrame) -> str:
+    """Return a table without its empty columns, in a frame that the book's style knows."""
+    filled = shown.loc[:, shown.ne("").any()]
+    return f'<div class="measured">{plots.table(filled).data}</div>'
 
 
 def profile(case: str, parts: pd.DataFrame) -> str:
