@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from side_by_side import Row, limits, machine, tell
+from side_by_side import Row, limits, machine, parts, tell
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK, TEST = "make book, in a clean clone", "make test, in an environment that is there"
@@ -38,12 +38,6 @@ def timed(clone: Path, *command: str, **variables: str) -> tuple[float, str]:
     if run.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{run.stdout[-3000:]}\n{run.stderr[-3000:]}")
     return time.perf_counter() - started, run.stdout
-
-
-def parts(case: str, seconds: dict[str, float]) -> list[Row]:
-    """Say where the time goes."""
-    named = seconds | {"all": sum(seconds.values())}
-    return [Row(case, f"within ours: {name}", [spent]) for name, spent in named.items()]
 
 
 def main() -> None:

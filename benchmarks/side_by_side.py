@@ -103,8 +103,13 @@ def profile(case: str, call: Callable[[], object], most: int = 6) -> list[Row]:
         for (file, _, name), (_, _, seconds, _, _) in pstats.Stats(watched).stats.items()
     }
     longest = sorted(own, key=lambda name: -own[name])[:most]
-    parts = {name: own[name] for name in longest} | {"all": sum(own.values())}
-    return [Row(case, f"within ours: {name}", [seconds]) for name, seconds in parts.items()]
+    return parts(case, {name: own[name] for name in longest}, sum(own.values()))
+
+
+def parts(case: str, seconds: Mapping[str, float], whole: float | None = None) -> list[Row]:
+    """Return where ours spends its time, and the whole that shares are of, or else the sum."""
+    named = {**seconds, "all": sum(seconds.values()) if whole is None else whole}
+    return [Row(case, f"within ours: {name}", [spent]) for name, spent in named.items()]
 
 
 def alone(measure: Callable[..., Any], *arguments: Any) -> Any:

@@ -37,7 +37,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from side_by_side import Row, alternate, limits, machine, tell
+from side_by_side import Row, alternate, limits, machine, parts, tell
 
 from mmtutorial import datasets, two_tower
 from mmtutorial.article import EPOCHS, ArticleNetwork
@@ -130,9 +130,7 @@ def a_step(dataset: str, train: Interactions, raw: Features, batch: int, timed: 
         taken = alternate({name: there_and_back}, timed * STEPS)[name]
         spent[f"the {name} encoder"] = float(np.median(taken))
     spent["all else"] = max(0.0, step - sum(spent.values()))
-    parts = spent | {"all": sum(spent.values())}
-    found = [Row(case, f"within ours: {name}", [part]) for name, part in parts.items()]
-    return [Row(case, "ours, towers", [choices * each for each in seconds]), *found]
+    return [Row(case, "ours, towers", [choices * each for each in seconds]), *parts(case, spent)]
 
 
 def rates(

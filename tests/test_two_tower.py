@@ -113,7 +113,7 @@ SOME = [
     for kind in ("ready", "raw")
     for place, fusion in enumerate(FUSIONS)
     for number in ((1, 3) if kind == "ready" else (1 + place % 3,))
-    for turn in [place + number + (kind == "raw")]
+    for turn in [place + (number if kind == "ready" else 2)]
 ]
 
 
