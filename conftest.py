@@ -10,6 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
+
+from mmtutorial.reproduce.store import ONE_THREAD
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes
+    threadpool_limits(1)
+    os.environ |= ONE_THREAD
 
 # jsonschema's grammar of addresses, which no test needs, takes longer to load than all of pytest
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from mmtutorial.datasets import MODALITIES
-from mmtutorial.reproduce.store import data_digest, key
+from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key
 from mmtutorial.unfinished import library_digest
 
 UNUSED = (  # parts of the library that no measurement depends on
@@ -552,9 +553,9 @@ def _operations(recommender: Any, stage: _Stage) -> float:
 
 
 def _one_thread() -> None:
-    """Let every process compute alone: the order of sums, and so the last digit, depends on it."""
-    for kind in ("INTRAOP", "INTEROP"):
-        os.environ[f"TF_NUM_{kind}_THREADS"] = "1"  # TensorFlow may not be needed at all
+    """Let every process compute alone, with what is loaded already and with what will be."""
+    threadpool_limits(1)
+    os.environ |= ONE_THREAD
     if "tensorflow" in sys.modules:
         import tensorflow as tf
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mmtutorial.datasets import MAKERS
-from mmtutorial.reproduce.store import data_digest, key, write
+from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key, write
 from mmtutorial.unfinished import library_digest
 
 Tell = Callable[["Run"], None]
@@ -171,6 +171,8 @@ def run_notebooks(
 ) -> list[Run]:
     """Run notebooks, ``jobs`` at a time, or keep what an earlier run has left.
 
+    Each computes with one thread, unless environment variables such as OMP_NUM_THREADS say
+    otherwise: its numbers do not depend on ``jobs`` or on the number of cores.
     A failing notebook is reported, and the others go on. Ctrl-C ends the processes; what has been
     finished stays.
 
@@ -244,7 +246,7 @@ def _run(
     part = place.with_name(f".{place.stem}.{os.getpid()}.part.ipynb")
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", __name__, str(notebook.path.absolute()), str(part),
-         json.dumps(notebook.parameters())],
+         json.dumps(notebook.parameters())], env={**ONE_THREAD, **os.environ},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     running.add(process)

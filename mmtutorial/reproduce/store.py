@@ -15,6 +15,16 @@ from typing import Any
 from mmtutorial.datasets import MAKERS
 from mmtutorial.datasets.download import write_whole
 
+ONE_THREAD = dict.fromkeys(  # for a process beside others: the order of sums, and so the last
+    (  # digit, depends on the number, and threads that wait for each other cost more than they give
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ),
+    "1",
+)
+
 
 def key(**parts: Any) -> str:
     """Return 16 hexadecimal digits that name work by all that it depends on.

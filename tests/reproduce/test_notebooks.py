@@ -22,6 +22,9 @@ def leave(name, value):
     display({"application/papermill.record/text/plain": repr(value)}, metadata=where, raw=True)
 leave("small-number", 3.5)
 leave("small-word", f"{profile} {dataset}")"""
+THREADS = """
+import os
+leave("threads", [os.environ[f"{kind}_NUM_THREADS"] for kind in ("OMP", "OPENBLAS")])"""
 
 
 def made(path: Path, *sources: str) -> Path:
@@ -85,12 +88,15 @@ def test_run_keep_and_run_again(tmp_path, monkeypatch):
     (other,) = run_notebooks([replace(Notebook(path), dataset="mine")], out)
     assert other.state == "done" and other.executed != run.executed
     assert quoted(other.executed)["small-word"] == f"quick {tmp_path / 'here' / 'mine'}"
-    made(path, GLUED.replace("3.5", "4.5"))
+    made(path, GLUED.replace("3.5", "4.5") + THREADS)
     of_yesterday = run.executed.with_suffix(".failed.ipynb")
     of_yesterday.touch()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     (fresh,) = run_notebooks([Notebook(path)], out)
     assert not of_yesterday.exists() and fresh.state == "done"
     assert quoted(fresh.executed)["small-number"] == 4.5
+    assert quoted(fresh.executed)["threads"] == ["1", "2"]
 
 
 def test_a_key_changes_with_data_and_library(tmp_path, monkeypatch):
