@@ -24,6 +24,7 @@ from mmtutorial.reproduce.store import key, write
 
 RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results the report reads
 REPORT = "09_reproduction"
+FIRST = "fusions"  # the experiment that it begins with
 
 
 def reproduce(
@@ -61,12 +62,13 @@ def reproduce(
     root : str or Path
         The clone that holds the notebooks.
     into : str or Path, optional
-        A folder of results, in which what has been measured takes the place of what stood there.
+        A folder of results, in which what has been measured takes the place of what stood there;
+        the report is then on all of them.
 
     Returns
     -------
     results : Results
-        Also written to ``out/results``.
+        Also written to ``out/results``; with ``into``, all of those that it holds now.
     faults : list of str
         One text a notebook, experiment or report that failed; empty if all went well.
 
@@ -98,10 +100,13 @@ def reproduce(
     folder = results.save(out / "results")
     if into is not None:
         there = (Path(into) / "measures.csv").exists()
-        (Results.open(into).renewed(results) if there else results).save(into)
+        results = Results.open(into).renewed(results) if there else results
+        folder = results.save(into)
     faults = [_fault(run) for run in runs if run.state == "failed"]
     faults += [str(failure) for failure in failures]
-    if outcomes:
+    if not len(results.measures) or FIRST not in set(results.measures["experiment"]):
+        console.print(f"No report: it begins with {FIRST}, which these results do not hold")
+    else:
         os.environ[RESULTS] = str(folder.absolute())
         digest = key(
             tables=[(folder / f"{n}.csv").read_text("utf-8") for n in ("measures", "quoted")]

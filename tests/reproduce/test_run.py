@@ -1,6 +1,7 @@
 """`mmtutorial reproduce` as a reader meets it, in a clone of two tiny notebooks."""
 
 import re
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -15,7 +16,7 @@ from mmtutorial.reproduce.results import Results
 from tests.reproduce.test_notebooks import GLUED, made
 
 CHANCE = Task(
-    "baselines", "shop", "random", "baselines.Random", options={"seed": 0}, modalities=(),
+    "fusions", "shop", "random", "baselines.Random", options={"seed": 0}, modalities=(),
     made={"n_items": 40, "n_users": 30, "seed": 0},
 )  # fmt: skip
 
@@ -33,9 +34,9 @@ def clone(tmp_path, monkeypatch):
         "import os\nfrom mmtutorial.reproduce.results import Results\n"
         'print(len(Results.open(os.environ["MMTUTORIAL_RESULTS"]).measures))',
     )
-    monkeypatch.setattr(run, "GRIDS", {"baselines": None})
-    monkeypatch.setattr(run, "grid", lambda *each: [CHANCE])
-    monkeypatch.setattr(experiments, "GRIDS", {"baselines": None})
+    monkeypatch.setattr(run, "GRIDS", {"fusions": None, "knobs": None})
+    monkeypatch.setattr(run, "grid", lambda *each: [replace(CHANCE, experiment=each[3][0])])
+    monkeypatch.setattr(experiments, "GRIDS", {"fusions": None, "knobs": None})
     return tmp_path
 
 
@@ -76,20 +77,25 @@ def test_wrong_requests_are_told(clone):
 def test_results_go_into_those_that_are_there_and_bands_are_watched(clone):
     folder, bands = clone / "full", clone / "bands.csv"
     bands.write_text(
-        "dataset,experiment,recommender,metric,k,low,high\nshop,baselines,random,ndcg,10,0.9,1.0\n"
+        "dataset,experiment,recommender,metric,k,low,high\nshop,fusions,random,ndcg,10,0.9,1.0\n"
     )
-    result = call(clone, "--only", "base*", "--into", str(folder), "--bands", str(bands))
+    result = call(clone, "--only", "fus*", "--into", str(folder), "--bands", str(bands))
     assert result.exit_code == 1  # outside its band, and there all the same
     assert "ndcg@10 of random is" in re.sub(r"\s+", " ", result.output)
     first = Results.open(folder)
-    assert [run["measured"] for run in first.environment["runs"]] == [{"shop": ["baselines"]}]
+    assert [run["measured"] for run in first.environment["runs"]] == [{"shop": ["fusions"]}]
     call(clone, "--only", "01*", "--into", str(folder))
     both = Results.open(folder)
     assert [run["measured"] for run in both.environment["runs"]] == [
-        {"shop": ["baselines"]}, {"shop": ["notebooks"]}
+        {"shop": ["fusions"]}, {"shop": ["notebooks"]}
     ]  # fmt: skip
     assert len(both.quoted) == 2 and len(both.measures) == len(first.measures)
-    result = call(clone, "--only", "base*", "--profile", "full", "--into", str(folder))
+    (report,) = (clone / "out" / "notebooks").rglob("09_reproduction.ipynb")
+    assert (
+        f"{len(first.measures)}\\n" in report.read_text()
+    )  # on all that is there, not on this run
+    assert "No report: it begins with fusions" in call(clone, "--only", "knobs").output
+    result = call(clone, "--only", "fus*", "--profile", "full", "--into", str(folder))
     assert result.exit_code == 1 and "do not mix" in result.output
 
 
