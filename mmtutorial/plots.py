@@ -104,8 +104,8 @@ def table(
 ) -> HTML:
     """Show a table with room between its columns, text on the left and numbers on the right.
 
-    Whatever a cell holds is shown as it is, HTML tags included, line breaks as blanks. Where the
-    page is too narrow, the table scrolls sideways.
+    Whatever a cell holds is shown as it is, HTML tags included, line breaks as blanks; what is
+    missing is a dash. Where the page is too narrow, the table scrolls sideways.
 
     Parameters
     ----------
@@ -124,7 +124,10 @@ def table(
     <IPython.core.display.HTML object>
     """
     text = frame.map(_in_one_line, widest=widest).to_html(
-        index=index, border=0, float_format=lambda number: f"{number:,.{digits}g}"
+        index=index,
+        border=0,
+        na_rep="–",
+        float_format=lambda number: f"{number:,.{digits}g}",
     )
     numbers = [
         index * frame.index.nlevels + place + 1

@@ -78,6 +78,12 @@ def test_table_shows_tags_as_text_aligns_numbers_and_repeats_itself():
     assert ">row<" not in plots.table(frame).data
 
 
+def test_table_shows_a_dash_for_what_is_missing():
+    frame = pd.DataFrame({"drink": ["tea", None], "price": [np.nan, 2.5]})
+    shown = plots.table(frame).data
+    assert shown.count("<td>–</td>") == 2 and "<td>2.5</td>" in shown
+
+
 def test_table_of_words_alone_has_nothing_on_the_right():
     assert "{text-align:right}" not in plots.table(pd.DataFrame({"drink": ["tea"]})).data
 

@@ -123,7 +123,7 @@ class Results:
             }
             left = {dataset: experiments for dataset, experiments in left.items() if experiments}
             runs += [{**run, "measured": left}] if left else []
-        about = {**self.environment, "runs": [*runs, *new.environment["runs"]]}
+        about = {**self.environment, "runs": _joined([*runs, *new.environment["runs"]])}
         return Results(**tables, environment=about)
 
     @classmethod
@@ -308,6 +308,20 @@ def environment() -> dict[str, Any]:
         "threads a process": 1,
         "versions": versions,
     }
+
+
+def _joined(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make one of all runs of the same commit, machine and versions."""
+    joined: list[dict[str, Any]] = []
+    for run in runs:
+        same = [each for each in joined if {**each, "measured": {}} == {**run, "measured": {}}]
+        if not same:
+            same = [{**run, "measured": {}}]
+            joined += same
+        measured = same[0]["measured"]
+        for dataset, experiments in run["measured"].items():
+            measured[dataset] = sorted({*measured.get(dataset, ()), *experiments})
+    return joined
 
 
 def _measured(results: Results) -> dict[str, list[str]]:

@@ -178,7 +178,8 @@ def _as_page(executed: Path, place: Path) -> None:
         else:  # what is quoted stands in the text
             cell.outputs = [o for o in cell.outputs if "scrapbook" not in o.get("metadata", {})]
     exporter = HTMLExporter(
-        exclude_input=True, exclude_output_prompt=True, template_file="page.html.j2",
+        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
+        template_file="page.html.j2",
         extra_loaders=[DictLoader({"page.html.j2": PAGE})],
     )  # fmt: skip
     (mathjax,) = (

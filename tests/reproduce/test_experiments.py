@@ -306,8 +306,13 @@ def test_a_new_run_takes_the_place_of_what_it_measured(outcomes):
     kept = old[old["experiment"].eq("quality of data")].reset_index(drop=True)
     pd.testing.assert_frame_equal(both.measures[spoilt].reset_index(drop=True), kept)
     assert both.measures.loc[~spoilt, "value"].eq(0.5).all()
-    assert [run["measured"] for run in both.environment["runs"]] == [
-        {"shop": ["quality of data"]}, {"shop": ["baselines", "fusions"]}
+    (run,) = both.environment["runs"]  # of one commit and machine
+    assert run["measured"] == {"shop": ["baselines", "fusions", "quality of data"]}
+    (run,) = everything.environment["runs"]
+    older = {**everything.environment, "runs": [{**run, "commit": "another"}]}
+    runs = replace(everything, environment=older).renewed(new).environment["runs"]
+    assert [(run["commit"] == "another", run["measured"]) for run in runs] == [
+        (True, {"shop": ["quality of data"]}), (False, {"shop": ["baselines", "fusions"]})
     ]  # fmt: skip
     per_user = both.comparisons["metric"].ne("item_coverage")  # whose values are the runs' own
     columns = ["dataset", "experiment", "recommender", "reference", "metric", "relative_gain"]

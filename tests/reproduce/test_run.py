@@ -86,9 +86,8 @@ def test_results_go_into_those_that_are_there_and_bands_are_watched(clone):
     assert [run["measured"] for run in first.environment["runs"]] == [{"shop": ["fusions"]}]
     call(clone, "--only", "01*", "--into", str(folder))
     both = Results.open(folder)
-    assert [run["measured"] for run in both.environment["runs"]] == [
-        {"shop": ["fusions"]}, {"shop": ["notebooks"]}
-    ]  # fmt: skip
+    measured = [run["measured"] for run in both.environment["runs"]]
+    assert measured == [{"shop": ["fusions", "notebooks"]}]
     assert len(both.quoted) == 2 and len(both.measures) == len(first.measures)
     (report,) = (clone / "out" / "notebooks").rglob("09_reproduction.ipynb")
     assert (
