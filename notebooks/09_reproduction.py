@@ -476,6 +476,35 @@ if len(spoilt):
             "experiment: the curves tell more than any single point."
         )
     )
+    noise = here[here["damage"].eq("noise")]
+    gone = here[here["damage"].eq("absent") & here["level"].eq(1)]
+    beside = noise[noise["level"].eq(noise["level"].max())].merge(
+        gone, on="damaged", suffixes=("", "_gone")
+    )
+    worse = beside[beside["relative_gain"].lt(beside["relative_gain_gone"])]
+    if len(worse):
+        rows = measures[
+            measures["dataset"].eq(worked)
+            & measures["experiment"].eq("quality of data")
+            & measures["split"].eq("default")
+            & measures["metric"].eq("ndcg")
+        ]
+        trained = rows.loc[rows["condition"].isin(worse["condition"]), "value"]
+        whole = rows.loc[rows["condition"].eq(""), "value"].mean()
+        named = "; ".join(
+            f"{each.damaged} {each.relative_gain:+.0%} against {each.relative_gain_gone:+.0%}"
+            for each in worse.itertuples()
+        )
+        display(
+            Markdown(
+                f"**Strong noise is worse than nothing**: {worse['level'].iloc[0]:g} deviations of "
+                f"it, against the modality taken from all items: {named}. Of the {len(trained)} "
+                f"trainings with that noise, {int(trained.lt(whole / 2).sum())} ended at less than "
+                "half of the NDCG@10 that whole data give. They had stood still for so long that "
+                "validation ended them, before they had learnt what the other modalities tell. "
+                "A tower can learn to pass over a modality; it does not always get there."
+            )
+        )
 else:
     display(Markdown("*These results hold no experiment on spoilt data.*"))
 
