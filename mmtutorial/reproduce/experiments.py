@@ -42,6 +42,7 @@ STEP = {
 }  # products move fast; chosen on shop's validation part
 WHOLE = {"epochs": 400, "patience": 20}  # until the validation part stops it
 SLOW = {"epochs": 600, "patience": 30}  # where popularity alone may be known for 50 epochs
+PATIENT = {"epochs": 600, "patience": 40}  # small and noisy: some towers stand still for long
 SHORT = {"epochs": 40, "patience": 10, "batch_size": 256}  # profile quick
 FUSED = ("concatenation", "late", "gated", "attention", "low-rank")
 _ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
@@ -348,6 +349,7 @@ def knobs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
         return []
     weights, noises = (WEIGHTS, NOISES) if profile == "full" else (WEIGHTS[::3], NOISES[1:2])
     names = _modalities(dataset)
+    settings = _settings(dataset, profile) | (PATIENT if profile == "full" else {})
     tasks = []
     for weight in weights:
         for noise in noises:
@@ -357,8 +359,7 @@ def knobs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
             }  # fmt: skip
             for seed in seeds[:3]:
                 base = Task(
-                    "knobs", dataset, "", "two_tower.TwoTower", seed,
-                    _settings(dataset, profile), made=made,
+                    "knobs", dataset, "", "two_tower.TwoTower", seed, settings, made=made,
                     condition={"weight of the others": weight, "noise": noise},
                 )  # fmt: skip
                 tasks += [replace(base, recommender=name, modalities=(name,)) for name in names]
