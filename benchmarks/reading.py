@@ -30,11 +30,9 @@ LASTED = re.compile(r"([\d.]+)s (?:setup|call|teardown) +(\S+?)::")
 
 def timed(clone: Path, *command: str, **variables: str) -> tuple[float, str]:
     """Run a command of the clone; return its seconds and what it printed."""
-    ours = {"PYTHONPATH", *THREADS}  # a reader's shell has none of them
-    without = {name: value for name, value in os.environ.items() if name not in ours}
     started = time.perf_counter()
     run = subprocess.run(
-        command, cwd=clone, env=without | variables, capture_output=True, text=True, check=False
+        command, cwd=clone, env=os.environ | variables, capture_output=True, text=True, check=False
     )
     if run.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{run.stdout[-3000:]}\n{run.stderr[-3000:]}")
@@ -46,6 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--csv", help="a file to put the table into")
     options = parser.parse_args()
+    for name in ("PYTHONPATH", *THREADS):  # a reader's shell has none of them
+        os.environ.pop(name, None)
     about = f"{machine()}; {limits()}"
     with tempfile.TemporaryDirectory() as folder:
         clone, cache = Path(folder, "clone"), {"MMTUTORIAL_CACHE": str(Path(folder, "cache"))}
