@@ -377,10 +377,10 @@ plots.table(pd.DataFrame(left))
 # know something of warm items that a history does not show, and each modality alone knows only its part of
 # it. Where it does not, content of any kind stands in for ids: every modality tells the items apart, the
 # history does the rest, and a second modality has next to nothing to add. Real listeners, each of whom has
-# dozens of artists in training and every artist some listener, leave content little to tell: over ids alone
-# concatenation adds {glue:text}`reproduction-listeners-fused` there, and the fusion that is best on validation
-# {glue:text}`reproduction-listeners-best`. It is a finding about warm items; for what content does for cold
-# ones, see the next section.
+# dozens of artists in training and every artist some listener, leave content little room; the gain over ids
+# alone there, of concatenation: {glue:text}`reproduction-listeners-fused`; of the fusion that is best on
+# validation: {glue:text}`reproduction-listeners-best`. It is a finding about warm items; for what content does
+# for cold ones, see the next section.
 #
 # ## Items that nobody has taken
 #
@@ -491,7 +491,7 @@ if len(spoilt):
     beside = noise[noise["level"].eq(noise["level"].max())].merge(
         gone, on="damaged", suffixes=("", "_gone")
     )
-    worse = beside[beside["relative_gain"].lt(beside["relative_gain_gone"])]
+    worse = beside[beside["relative_high"].lt(beside["relative_gain_gone"])]
     if len(worse):
         rows = measures[
             measures["dataset"].eq(worked)
@@ -508,11 +508,11 @@ if len(spoilt):
         display(
             Markdown(
                 f"**Strong noise is worse than nothing**: {worse['level'].iloc[0]:g} deviations of "
-                f"it, against the modality taken from all items: {named}. Of the {len(trained)} "
-                f"trainings with that noise, {int(trained.lt(whole / 2).sum())} ended at less than "
-                "half of the NDCG@10 that whole data give. They had stood still for so long that "
-                "validation ended them, before they had learnt what the other modalities tell. "
-                "A tower can learn to pass over a modality; it does not always get there."
+                f"it, against the modality taken from all items: {named} (only where the whole "
+                f"interval lies lower). Of the {len(trained)} trainings with that noise, "
+                f"{int(trained.lt(whole / 2).sum())} ended at less than half of the NDCG@10 that "
+                "whole data give. What the other modalities tell is there all the same, as the "
+                "towers show from which this one was taken: the noise keeps it from being learnt."
             )
         )
 else:

@@ -104,9 +104,7 @@ def reproduce(
         folder = results.save(into)
     faults = [_fault(run) for run in runs if run.state == "failed"]
     faults += [str(failure) for failure in failures]
-    if not len(results.measures) or FIRST not in set(results.measures["experiment"]):
-        console.print(f"No report: it begins with {FIRST}, which these results do not hold")
-    else:
+    if FIRST in set(results.measures.get("experiment", ())):
         os.environ[RESULTS] = str(folder.absolute())
         digest = key(
             tables=[(folder / f"{n}.csv").read_text("utf-8") for n in ("measures", "quoted")]
@@ -118,6 +116,8 @@ def reproduce(
         else:
             _as_page(report.executed, out / "report.html")
             console.print(f"The report: file://{(out / 'report.html').absolute()}", soft_wrap=True)
+    else:
+        console.print(f"No report: it begins with {FIRST}, which these results do not hold")
     for verdict in judge_all(results):
         console.print(f"{verdict.row.id:3} {verdict.word}", highlight=False)
     return results, faults
