@@ -90,6 +90,21 @@ def test_the_shapes_and_the_order_of_the_inputs(network: keras.Model) -> None:
     np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-5)
 
 
+def test_unrolled_for_a_known_length_it_says_what_the_listing_says(network: keras.Model) -> None:
+    unrolled = build_network(**SIZES, words=4)
+    unrolled.set_weights(network.get_weights())
+    generator = np.random.default_rng(0)
+    inputs = [
+        generator.integers(0, 50, (3, 4), dtype=np.int32),
+        generator.random((3, 9, 8, 3)),
+        generator.standard_normal((3, 6, 7)),
+    ]
+    assert unrolled.get_layer("lstm_output").unroll and unrolled.get_layer("rnn_output").unroll
+    np.testing.assert_allclose(
+        unrolled.predict(inputs, verbose=0), network.predict(inputs, verbose=0), rtol=1e-5
+    )
+
+
 @settings(max_examples=3, deadline=None)
 @given(
     st.fixed_dictionaries(
