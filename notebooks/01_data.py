@@ -105,6 +105,8 @@ data = (
     if dataset in datasets.MAKERS
     else datasets.load(dataset)
 )
+if not (data.folder / "dataset.json").exists():  # published in another format
+    data = data.save(Path(tempfile.mkdtemp()) / data.name)
 little = datasets.load("shop", n_items=40, n_users=30)
 chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")
 
