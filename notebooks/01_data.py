@@ -37,7 +37,7 @@
 
 # %% tags=["parameters"]
 profile = "quick"  # "quick" cross-validates once, "full" five times
-dataset = "shop"  # or "garments", or a folder that holds a dataset.json
+dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]
@@ -986,6 +986,9 @@ quote(
     snr_before=signal_to_noise(wave, noisy),
     snr_after=signal_to_noise(wave, cleaner),
     snr_gain=after[levels == 5].mean() - 5,
+    stand_in=little.name
+    if any(each is little for each in (world, seen, heard))
+    else "",
     snr_worse=int(worse[0]) if len(worse) else "more than 30",
     trim_alone=100 * (1 - seconds[:, 1].sum() / seconds[:, 0].sum()),
     trim_after=100 * (1 - seconds[:, 2].sum() / seconds[:, 0].sum()),

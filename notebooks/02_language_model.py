@@ -39,7 +39,7 @@
 
 # %% tags=["parameters"]
 profile = "quick"  # "full" trains longer, on more labels, with five seeds
-dataset = "shop"  # or "garments", or a folder that holds a dataset.json
+dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]

@@ -35,7 +35,7 @@
 
 # %% tags=["parameters"]
 profile = "quick"  # "quick" trains once, "full" with five seeds
-dataset = "shop"  # or "garments", or a folder that holds a dataset.json
+dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]

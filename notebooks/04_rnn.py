@@ -37,7 +37,7 @@
 
 # %% tags=["parameters"]
 profile = "quick"  # "full" draws more initial weights and trains more seeds
-dataset = "shop"  # or "garments", or a folder that holds a dataset.json
+dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]
@@ -134,7 +134,8 @@ def labelled(data):
     return np.sort(generator.permutation(rows)[:RECORDINGS])
 
 
-if not len(labelled(data)):
+stand_in = not len(labelled(data))
+if stand_in:
     data = datasets.load("shop", n_items=320, n_users=30)
 rows = labelled(data)
 A, present, faults = audio.encode_audio(
@@ -256,6 +257,7 @@ plots.show(
 # %% tags=["remove-cell"]
 quote(
     dataset=data.name,
+    stand_in=data.name if stand_in else "",
     n=n,
     n_labels=len(labels),
     per_second_wave=rate,

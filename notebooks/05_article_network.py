@@ -39,7 +39,7 @@
 profile = (
     "quick"  # "quick" trains once; "full" repeats the training with five seeds
 )
-dataset = "shop"  # "shop", "garments", or a folder that holds a dataset.json
+dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]
@@ -173,6 +173,7 @@ plots.table(parts, index=True)
 # %% tags=["remove-cell"]
 cold_in_test = cold[split.test.log["item"]].mean()
 glue("network-dataset", data.name, display=False)
+glue("network-stand-in", data.name if timeless else "", display=False)
 glue("network-n-items", data.n_items, display=False)
 glue("network-n-cold", int(cold.sum()), display=False)
 glue("network-cold-in-test", f"{cold_in_test:.1%}", display=False)

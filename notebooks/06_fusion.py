@@ -640,6 +640,7 @@ for name in names:
         gain_text.append(f"{name} {lost:+.1%}")
 quote(
     dataset=data.name,
+    stand_in=data.name if stand_in else "",
     users=f"{len(split.test_users):,}",
     items=f"{data.n_items:,}",
     single=single,

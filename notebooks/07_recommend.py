@@ -241,6 +241,7 @@ plots.table(
 sizes = np.diff(train.matrix.indptr)
 quote(
     dataset=data.name,
+    stand_in=data.name if bare else "",
     n_users=f"{train.n_users:,}",
     n_items=f"{data.n_items:,}",
     n_cold=f"{cold.sum():,}",

@@ -413,6 +413,7 @@ by_validation = sorted(
 best, second = by_validation[:2]
 quote(
     dataset=data.name,
+    stand_in=data.name if wordless else "",
     split=split.name,
     n_users=f"{len(split.test_users):,}",
     n_items=f"{data.n_items:,}",

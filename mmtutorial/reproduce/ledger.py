@@ -354,7 +354,11 @@ def _cost(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
 
 
 def _quoted(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
-    """Conditions on what chapters measured, on every data set on which all their chapters ran."""
+    """Conditions on what chapters measured, on every data set on which all their chapters ran.
+
+    A chapter that quotes "<chapter>-stand-in" measured on another data set than it was asked for:
+    that is no evidence on the latter.
+    """
     table = results.quoted
     found = []
     for dataset in dict.fromkeys(table["dataset"]) if len(table) else ():
@@ -364,7 +368,7 @@ def _quoted(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
         for condition in rule["conditions"]:
             name, other = condition["name"], condition.get("than")
             value = number(values.get(name))
-            if np.isnan(value):
+            if np.isnan(value) or any(_stood_in(values, each) for each in (name, other)):
                 break
             bound = condition.get("above", condition.get("below", condition.get("equals")))
             if other is not None:
@@ -382,6 +386,12 @@ def _quoted(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
         else:
             found += pieces
     return found
+
+
+def _stood_in(values: Mapping[str, Any], name: str | None) -> bool:
+    """Say whether the chapter that quotes this name had another data set standing in."""
+    told = values.get(f"{(name or '').split('-')[0]}-stand-in")
+    return isinstance(told, str) and bool(told.strip())  # an empty cell of a table is NaN
 
 
 _SAYS = {"shown": "", "beside": "", "contradicted": " (contradicts it)", "undecided": " (open)"}

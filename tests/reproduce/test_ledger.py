@@ -175,6 +175,17 @@ def test_quoted_conditions_need_all_their_numbers():
     assert "sparse" in ROWS["E2"].evidence and found.because == ROWS["E2"].rule["condition"]
 
 
+def test_what_stood_in_for_a_data_set_is_no_evidence_on_it():
+    def word(name, told):
+        quotes = {"rnn-accuracy": "0.9", "rnn-frequent": "0.5", name: told}
+        rows = [("lastfm", "quick", 0, "04_rnn", *each) for each in quotes.items()]
+        return judge(ROWS["E3"], results(quoted=rows)).word
+
+    assert word("rnn-stand-in", "shop") == OPEN
+    for name, told in (("rnn-stand-in", ""), ("rnn-stand-in", np.nan), ("cnn-stand-in", "shop")):
+        assert word(name, told) == "holds under conditions"
+
+
 def test_the_best_is_chosen_on_validation():
     found = results({"shop": (0.2, 0.11, 0.3)})
     assert best(found, "shop", "single") == "text"
