@@ -311,9 +311,9 @@ def environment() -> dict[str, Any]:
 
 
 def _joined(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Make one of all runs of the same commit, machine and versions."""
+    """Make one of all runs of the same commit, machine and versions, and none of an empty one."""
     joined: list[dict[str, Any]] = []
-    for run in runs:
+    for run in filter(lambda each: each["measured"], runs):
         same = [each for each in joined if {**each, "measured": {}} == {**run, "measured": {}}]
         if not same:
             same = [{**run, "measured": {}}]

@@ -308,6 +308,8 @@ def test_a_new_run_takes_the_place_of_what_it_measured(outcomes):
     assert both.measures.loc[~spoilt, "value"].eq(0.5).all()
     (run,) = both.environment["runs"]  # of one commit and machine
     assert run["measured"] == {"shop": ["baselines", "fusions", "quality of data"]}
+    nothing = everything.renewed(gather([], profile="full"))  # an experiment without tasks
+    assert nothing.environment["runs"] == everything.environment["runs"]
     (run,) = everything.environment["runs"]
     older = {**everything.environment, "runs": [{**run, "commit": "another"}]}
     runs = replace(everything, environment=older).renewed(new).environment["runs"]
