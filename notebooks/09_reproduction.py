@@ -44,6 +44,7 @@ seed = 0
 # %% tags=["hide-input"]
 import json
 import os
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -436,55 +437,19 @@ if len(spoilt):
     spoilt = spoilt.join(
         pd.DataFrame([json.loads(each) for each in spoilt["condition"]])
     )
-    figure, axes = plt.subplots(
-        1, 2, figsize=(10, 3.8), layout="constrained", sharey=True
-    )
-    for axis, (how, label) in zip(
-        axes,
-        {
-            "noise": "noise added to its vectors (standard deviations)",
-            "absent": "share of the items from which it is taken",
-        }.items(),
-        strict=True,
-    ):
-        some = spoilt[
-            spoilt["damage"].eq(how) & spoilt["dataset"].eq(worked)
-        ].sort_values("level")
-        for (name, rows), colour in zip(
-            some.groupby("damaged"), colours, strict=False
-        ):
-            gain = 100 * rows["relative_gain"]
-            bounds = 100 * rows[["relative_low", "relative_high"]].to_numpy()
-            axis.plot(
-                rows["level"], gain, marker="o", color=colour, label=name
-            )
-            axis.fill_between(
-                rows["level"],
-                bounds[:, 0],
-                bounds[:, 1],
-                color=colour,
-                alpha=0.15,
-            )
-        axis.axhline(0, color="0.3", linewidth=1)
-        axis.set(xlabel=label)
-    axes[0].set_ylabel(f"change of NDCG@10 (%), {worked}")
-    axes[0].legend(title="spoilt")
-    plots.show(
-        figure,
-        alt="Two panels of curves: how much NDCG the fused tower loses as noise is added to one "
-        "modality, and as one modality is taken from more and more items.",
-    )
-    here = spoilt[spoilt["dataset"].eq(worked)]
+
+
+def told_of_damage(name):
+    """Say how many points lie below 0, and where noise is worse than absence."""
+    here = spoilt[spoilt["dataset"].eq(name)]
     alone, together = (
         int((here["relative_gain"].lt(0) & here[column].lt(0.05)).sum())
         for column in ("p", "p_holm")
     )
-    display(
-        Markdown(
-            f"Of these {len(here)} points, {alone} lie below 0 by their own $p$-value, and {together} "
-            "still do after Holm's correction over all that was compared in this "
-            "experiment: the curves tell more than any single point."
-        )
+    told = (
+        f"- **{name}**: of {len(here)} points, {alone} lie below 0 by their own $p$-value, and "
+        f"{together} still do after Holm's correction over all that was compared in this "
+        "experiment."
     )
     noise = here[here["damage"].eq("noise")]
     gone = here[here["damage"].eq("absent") & here["level"].eq(1)]
@@ -492,29 +457,87 @@ if len(spoilt):
         gone, on="damaged", suffixes=("", "_gone")
     )
     worse = beside[beside["relative_high"].lt(beside["relative_gain_gone"])]
-    if len(worse):
-        rows = measures[
-            measures["dataset"].eq(worked)
-            & measures["experiment"].eq("quality of data")
-            & measures["split"].eq("default")
-            & measures["metric"].eq("ndcg")
-        ]
-        trained = rows.loc[rows["condition"].isin(worse["condition"]), "value"]
-        whole = rows.loc[rows["condition"].eq(""), "value"].mean()
-        named = "; ".join(
-            f"{each.damaged} {each.relative_gain:+.0%} against {each.relative_gain_gone:+.0%}"
-            for each in worse.itertuples()
-        )
-        display(
-            Markdown(
-                f"**Strong noise is worse than nothing**: {worse['level'].iloc[0]:g} deviations of "
-                f"it, against the modality taken from all items: {named} (only where the whole "
-                f"interval lies lower). Of the {len(trained)} trainings with that noise, "
-                f"{int(trained.lt(whole / 2).sum())} ended at less than half of the NDCG@10 that "
-                "whole data give. What the other modalities tell is there all the same, as the "
-                "towers show from which this one was taken: the noise keeps it from being learnt."
+    if worse.empty:
+        return told
+    rows = measures[
+        measures["dataset"].eq(name)
+        & measures["experiment"].eq("quality of data")
+        & measures["split"].eq("default")
+        & measures["metric"].eq("ndcg")
+    ]
+    trained = rows.loc[rows["condition"].isin(worse["condition"]), "value"]
+    whole = rows.loc[rows["condition"].eq(""), "value"].mean()
+    named = "; ".join(
+        f"{each.damaged} {each.relative_gain:+.0%} against {each.relative_gain_gone:+.0%}"
+        for each in worse.itertuples()
+    )
+    return (
+        f"{told} **Strong noise is worse than nothing**: {worse['level'].iloc[0]:g} deviations of "
+        f"it, against the modality taken from all items: {named} (only where the whole interval "
+        f"lies lower). Of the {len(trained)} trainings with that noise, "
+        f"{int(trained.lt(whole / 2).sum())} ended at less than half of the NDCG@10 that whole data "
+        "give."
+    )
+
+
+# %% tags=["hide-input"]
+if len(spoilt):
+    damages = {
+        "noise": "noise added to its vectors (standard deviations)",
+        "absent": "share of the items from which it is taken",
+    }
+    on = list(dict.fromkeys(spoilt["dataset"]))
+    hues = dict(zip(sorted(set(spoilt["damaged"])), colours, strict=False))
+    figure, axes = plt.subplots(
+        len(on),
+        2,
+        figsize=(10, 1 + 2.6 * len(on)),
+        layout="constrained",
+        sharex="col",
+        sharey=True,
+        squeeze=False,
+    )
+    for (name, how), axis in zip(product(on, damages), axes.flat, strict=True):
+        some = spoilt[spoilt["dataset"].eq(name) & spoilt["damage"].eq(how)]
+        for modality, rows in some.sort_values("level").groupby("damaged"):
+            axis.plot(
+                rows["level"],
+                100 * rows["relative_gain"],
+                marker="o",
+                color=hues[modality],
+                label=modality,
             )
+            axis.fill_between(
+                rows["level"],
+                100 * rows["relative_low"],
+                100 * rows["relative_high"],
+                color=hues[modality],
+                alpha=0.15,
+            )
+        axis.axhline(0, color="0.3", linewidth=1)
+        if how == "noise":
+            axis.set_ylabel(f"change of NDCG@10 (%),\n{name}")
+            axis.legend(title="spoilt", loc="lower left")
+    lowest, highest = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(max(lowest, -105), min(highest, 40))
+    for axis, label in zip(axes[-1], damages.values(), strict=True):
+        axis.set_xlabel(label)
+    plots.show(
+        figure,
+        alt="Two panels of curves for each data set: how much NDCG the fused tower loses as noise is "
+        "added to one modality, and as one modality is taken from more and more items.",
+    )
+    told = [told_of_damage(name) for name in on]
+    told.append(
+        "\nThe curves tell more than any single point. Bands are 95 % intervals; where trainings "
+        "differ much they reach below −100 %, and are cut off in the figure."
+    )
+    if any("**Strong" in each for each in told):
+        told[-1] += (
+            " Where strong noise is worse than nothing, the other modalities are there all the same, "
+            "as the towers show from which this one was taken: the noise keeps them from being learnt."
         )
+    display(Markdown("\n".join(told)))
 else:
     display(Markdown("*These results hold no experiment on spoilt data.*"))
 
