@@ -95,7 +95,8 @@ class Epochs:
         self._state = _State(variables, generator)
         self._state.history["loss"] = []
         unfinished.read(self._state.take)
-        self._bar = Progress(transient=True)
+        # In a notebook every refresh is a handful of messages, and learning may last for an hour
+        self._bar = Progress(transient=True, refresh_per_second=1)
         self._task = self._bar.add_task(
             f"{name} learns", total=epochs, completed=len(self.history["loss"])
         )

@@ -339,6 +339,7 @@ def _execute(source: str, target: str, parameters: Mapping[str, Any], to: TextIO
         papermill.execute_notebook(
             source, target, dict(parameters), engine_name="telling", progress_bar=False,
             cwd=str(Path(source).parent), kernel_name="python3",
+            iopub_timeout=300,  # seconds until a busy machine has passed on what a cell has said
         )  # fmt: skip
     except papermill.PapermillExecutionError as fault:
         traceback = [_COLOURS.sub("", line) for line in fault.traceback]
