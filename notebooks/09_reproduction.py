@@ -74,11 +74,22 @@ def quote(**numbers):
 
 # %% tags=["hide-input"]
 about = results.environment
+
+
+def in_short(parts):
+    """Name experiments, and chapters by their numbers."""
+    chapters = [str(int(each[:2])) for each in parts if each[0].isdigit()]
+    named = [each for each in parts if not each[0].isdigit()]
+    return ", ".join(
+        named + (["chapters " + ", ".join(chapters)] if chapters else [])
+    )
+
+
 plots.table(
     pd.DataFrame(
         {
             "; ".join(
-                f"{name}: {', '.join(each)}"
+                f"{name}: {in_short(each)}"
                 for name, each in run["measured"].items()
             ): {
                 "profile": about["profile"],

@@ -61,7 +61,7 @@ class Results:
         dataset, profile, seed, notebook, name, value: what the chapters measured.
     environment : dict
         "profile", and "runs": of each run its commit, versions, processor and threads, and in
-        "measured" the experiments that it measured by data set, "notebooks" among them.
+        "measured" the experiments and notebooks that it measured by data set.
     """
 
     measures: pd.DataFrame
@@ -105,7 +105,7 @@ class Results:
         for name in TABLES:
             old: pd.DataFrame = getattr(self, name)
             if len(old):
-                kinds = old["experiment"] if "experiment" in old else ["notebooks"] * len(old)
+                kinds = old["experiment"] if "experiment" in old else old["notebook"]
                 stays = [
                     kind not in again.get(dataset, ())
                     for dataset, kind in zip(old["dataset"], kinds, strict=True)
@@ -179,8 +179,8 @@ def gather(
     measured = {
         dataset: sorted({*rows["experiment"]}) for dataset, rows in table.groupby("dataset")
     }
-    for dataset in quoted["dataset"].unique():
-        measured.setdefault(dataset, []).append("notebooks")
+    for dataset, rows in quoted.groupby("dataset"):
+        measured[dataset] = sorted({*measured.get(dataset, ()), *rows["notebook"]})
     return Results(
         table,
         compare_outcomes(outcomes, n_draws=n_draws),

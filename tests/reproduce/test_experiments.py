@@ -328,6 +328,19 @@ def test_a_new_run_takes_the_place_of_what_it_measured(outcomes):
         everything.renewed(gather(towers, profile="quick", n_draws=50))
 
 
+def test_a_chapter_takes_its_own_place_alone():
+    def ran(notebook, value):
+        about = {"dataset": "shop", "profile": "full", "seed": 0, "name": "n-items"}
+        quoted = quoted_table([{**about, "notebook": notebook, "value": value}])
+        return gather([], quoted, profile="full")
+
+    both = ran("01_data", 1).renewed(ran("03_cnn", 2)).renewed(ran("01_data", 3)).quoted
+    assert dict(zip(both["notebook"], both["value"], strict=True)) == {
+        "01_data": "3",
+        "03_cnn": "2",
+    }
+
+
 def test_results_come_back_from_their_folder(outcomes, tmp_path):
     quoted = quoted_table(
         [

@@ -89,7 +89,7 @@ def test_results_go_into_those_that_are_there_and_bands_are_watched(clone):
     call(clone, "--only", "01*", "--into", str(folder))
     both = Results.open(folder)
     measured = [run["measured"] for run in both.environment["runs"]]
-    assert measured == [{"shop": ["fusions", "notebooks"]}]
+    assert measured == [{"shop": ["01_good", "fusions"]}]
     assert len(both.quoted) == 2 and len(both.measures) == len(first.measures)
     (report,) = (clone / "out" / "notebooks").rglob("09_reproduction.ipynb")
     assert f"{len(first.measures)}\\n" in report.read_text()
