@@ -1014,6 +1014,7 @@ def fine_tune(begin_with, pooling, rows, number):
         validation_data=(arrays[stops], (target[stops] - mean) / spread),
         epochs=10,
         batch_size=32,
+        validation_batch_size=512,
         verbose=0,
         callbacks=[
             keras.callbacks.EarlyStopping(
@@ -1021,7 +1022,8 @@ def fine_tune(begin_with, pooling, rows, number):
             )
         ],
     )
-    return model.predict(arrays[tests], verbose=0)[:, 0] * spread + mean
+    predicted = model.predict(arrays[tests], batch_size=512, verbose=0)
+    return predicted[:, 0] * spread + mean
 
 
 def regress(features, held_out, rows):

@@ -104,6 +104,8 @@ def reproduce(
         folder = results.save(into)
     faults = [_fault(run) for run in runs if run.state == "failed"]
     faults += [str(failure) for failure in failures]
+    for verdict in judge_all(results):
+        console.print(f"{verdict.row.id:3} {verdict.word}", highlight=False)
     if FIRST in set(results.measures.get("experiment", ())):
         os.environ[RESULTS] = str(folder.absolute())
         digest = key(
@@ -118,8 +120,6 @@ def reproduce(
             console.print(f"The report: file://{(out / 'report.html').absolute()}", soft_wrap=True)
     else:
         console.print(f"No report: it begins with {FIRST}, which these results do not hold")
-    for verdict in judge_all(results):
-        console.print(f"{verdict.row.id:3} {verdict.word}", highlight=False)
     return results, faults
 
 

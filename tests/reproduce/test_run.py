@@ -66,6 +66,7 @@ def test_it_runs_all_names_what_failed_and_keeps_the_rest(clone):
     assert "01_good on shop: kept" in result.output and "02_bad on shop: done" in result.output
     assert (clone / "out" / "results" / "measures.csv").read_bytes() == first
     assert (clone / "bands.csv").exists()
+    assert call(clone).output.rstrip().splitlines()[-1].startswith("The report: file://")
 
 
 def test_wrong_requests_are_told(clone):
