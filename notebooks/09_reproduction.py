@@ -80,9 +80,10 @@ def in_short(parts):
     """Name experiments, and chapters by their numbers."""
     chapters = [str(int(each[:2])) for each in parts if each[0].isdigit()]
     named = [each for each in parts if not each[0].isdigit()]
-    return ", ".join(
-        named + (["chapters " + ", ".join(chapters)] if chapters else [])
-    )
+    if chapters:
+        word = "chapter" if len(chapters) == 1 else "chapters"
+        named.append(f"{word} {', '.join(chapters)}")
+    return ", ".join(named)
 
 
 plots.table(
