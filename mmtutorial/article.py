@@ -56,7 +56,7 @@ def build_network(
         What the softmax chooses among: here, the items of the catalogue.
     words : int, optional
         Length of every text. The listing leaves it open (None); where it is known, both LSTMs are
-        unrolled into one graph: the same equations and weights, in a quarter less time a step.
+        unrolled into one graph: the same equations and weights, longer to build, faster a step.
 
     Returns
     -------

@@ -106,7 +106,8 @@ data = (
     else datasets.load(dataset)
 )
 if not (data.folder / "dataset.json").exists():  # published in another format
-    data = data.save(Path(tempfile.mkdtemp()) / data.name)
+    rewritten = tempfile.TemporaryDirectory()  # gone when the kernel ends
+    data = data.save(Path(rewritten.name) / data.name)
 little = datasets.load("shop", n_items=40, n_users=30)
 chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")
 

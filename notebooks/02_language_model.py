@@ -976,10 +976,9 @@ except ImportError as error:
     minilm, missing = None, str(error)
 else:  # each text once, however many seeds have chosen it
     read_by_minilm = np.unique(np.concatenate([tests, *chosen]))
-    vectors = np.zeros((len(shuffled), 384), dtype=np.float32)
-    vectors[read_by_minilm] = minilm.encode(
-        shuffled["text"].iloc[read_by_minilm].tolist()
-    )
+    encoded = minilm.encode(shuffled["text"].iloc[read_by_minilm].tolist())
+    vectors = np.zeros((len(shuffled), encoded.shape[1]), dtype=np.float32)
+    vectors[read_by_minilm] = encoded
 
 
 judges, unused = {}, {}  # compiled once; each training begins anew

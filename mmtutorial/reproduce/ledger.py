@@ -368,7 +368,7 @@ def _quoted(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
         for condition in rule["conditions"]:
             name, other = condition["name"], condition.get("than")
             value = number(values.get(name))
-            if np.isnan(value) or any(_stood_in(values, each) for each in (name, other)):
+            if np.isnan(value) or any(_stood_in(values, each) for each in (name, other) if each):
                 break
             bound = condition.get("above", condition.get("below", condition.get("equals")))
             if other is not None:
@@ -388,9 +388,9 @@ def _quoted(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
     return found
 
 
-def _stood_in(values: Mapping[str, Any], name: str | None) -> bool:
+def _stood_in(values: Mapping[str, Any], name: str) -> bool:
     """Say whether the chapter that quotes this name had another data set standing in."""
-    told = values.get(f"{(name or '').split('-')[0]}-stand-in")
+    told = values.get(f"{name.partition('-')[0]}-stand-in")
     return isinstance(told, str) and bool(told.strip())  # an empty cell of a table is NaN
 
 
