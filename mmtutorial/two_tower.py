@@ -348,12 +348,11 @@ class TwoTower(Recommender):
                         q = self._encode_users(batches, watched)
                     ranked = top_k(self._match(q), _PLACES, train.matrix[watched])
                     quality = float(ndcg(ranked, validation.matrix[watched]).mean())
-                epochs.end(loss, quality, lambda: [each.numpy() for each in self._means])
+                epochs.end(loss, quality, lambda: [self._mean.numpy()])
         self.history = epochs.history
-        for mean, value in zip(self._means, epochs.best, strict=False):  # none without validation
-            mean.assign(value)
-        for variable, mean in zip(self._variables, self._means, strict=True):
-            variable.assign(mean)
+        for best in epochs.best:  # none without validation
+            self._mean.assign(best)
+        _spread(self._mean, self._variables)
         self._encode_items()
         self._q = self._encode_users(batches, np.arange(train.n_users))
 
@@ -436,7 +435,8 @@ class TwoTower(Recommender):
             *(each.value for each in (self.tower.trainable_variables if self.tower else [])),
             *(each.value for each in (self._reader.trainable_variables if self._reader else [])),
         ]
-        self._means = [tf.Variable(each, trainable=False) for each in self._variables]
+        self._vector = keras.Variable(_joined(self._variables))
+        self._mean = tf.Variable(self._vector.value)
         self._encoded = _traced_once(lambda rows: self._item_vectors(rows, training=False)[:3])
 
     def _item_vectors(self, rows: tf.Tensor | None, training: bool) -> tuple[Any, Any, Any, Any]:
@@ -513,11 +513,7 @@ class TwoTower(Recommender):
         And the variables that it changes.
         """
         optimiser = keras.optimizers.AdamW(self.learning_rate, weight_decay=self.weight_decay)
-        learnt = list(self._own.values())
-        learnt += self.tower.trainable_variables if self.tower else []
-        learnt += self._reader.trainable_variables if self._reader else []
-        values = self._variables
-        optimiser.build(learnt)
+        optimiser.build([self._vector])
 
         def step(
             rows: Any, kept: Any, held: Any, n_users: Any, last: Any, drawn: Any, written: Any,
@@ -534,28 +530,26 @@ class TwoTower(Recommender):
                 taken = tf.scatter_nd(tf.stack([readers, read], axis=1), ones, tf.shape(scores))
                 loss = choice_loss(scores, taken, users, items, last, drawn)
                 objective = loss + self.alignment * aligned
-            gradients = tape.gradient(objective, values, unconnected_gradients="zero")
-            optimiser.apply([tf.convert_to_tensor(each) for each in gradients], learnt)
+            gradients = tape.gradient(objective, self._variables, unconnected_gradients="zero")
+            optimiser.apply([_joined(gradients)], [self._vector])
+            _spread(self._vector.value, self._variables)
             steps = tf.cast(optimiser.iterations.value, tf.float32)
             old = tf.minimum(_AVERAGE, (steps + 1) / (steps + 10))
-            for mean, value in zip(self._means, values, strict=True):
-                mean.assign(old * mean + (1 - old) * value)
+            self._mean.assign(old * self._mean + (1 - old) * self._vector.value)
             return loss
 
         networks = [each for each in (self.tower, self._reader) if each]
-        changed = [*self._own.values(), *self._means, *optimiser.variables, self._draw.state]
+        changed = [*self._own.values(), self._vector, self._mean, *optimiser.variables]
+        changed.append(self._draw.state)
         changed += [variable for network in networks for variable in network.variables]
         return _traced_once(step), changed
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Put the running means in the variables' place for a while."""
-        now = [each.numpy() for each in self._variables]
-        for variable, mean in zip(self._variables, self._means, strict=True):
-            variable.assign(mean)
+        """Put the running mean in the weights' place for a while."""
+        _spread(self._mean, self._variables)
         yield
-        for variable, value in zip(self._variables, now, strict=True):
-            variable.assign(value)
+        _spread(self._vector.value, self._variables)
 
     # Scoring
 
@@ -848,6 +842,18 @@ def _present(content: Mapping[str, np.ndarray]) -> np.ndarray:
     """Say which item has which modality, rows not all zeros: float32 (n_items, n_modalities)."""
     there = [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
     return np.column_stack(there).astype(np.float32)
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    """Write arrays one after the other: a vector, which costs an optimiser as much as one array."""
+    return tf.concat([tf.reshape(tf.convert_to_tensor(each), [-1]) for each in arrays], axis=0)
+
+
+def _spread(vector: Any, variables: Sequence[Any]) -> None:
+    """Give variables the values that `_joined` would have made this vector of."""
+    parts = tf.split(vector, [each.shape.num_elements() for each in variables])
+    for variable, part in zip(variables, parts, strict=True):
+        variable.assign(tf.reshape(part, variable.shape))
 
 
 def _traced_once(step: Callable[..., Any]) -> Callable[..., Any]:

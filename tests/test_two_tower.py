@@ -360,6 +360,22 @@ def test_weights_are_averaged_over_more_steps_as_learning_goes_on(
     np.testing.assert_allclose(tower._own["q_0"].numpy(), expected, rtol=1e-4, atol=1e-7)
 
 
+def test_an_optimiser_makes_of_the_joined_what_it_makes_of_each() -> None:
+    generator = np.random.default_rng(0)
+    values = [generator.normal(size=shape).astype("float32") for shape in ((), (3,), (4, 5))]
+    apart = [keras.Variable(value) for value in values]
+    parts = [tf.Variable(value) for value in values]
+    vector = keras.Variable(two_tower._joined(parts))
+    alone, together = (keras.optimizers.AdamW(0.1, weight_decay=0.01) for _ in range(2))
+    for _ in range(3):
+        gradients = [tf.constant(generator.normal(size=v.shape), tf.float32) for v in values]
+        alone.apply(gradients, apart)
+        together.apply([two_tower._joined(gradients)], [vector])
+    two_tower._spread(vector.value, parts)
+    for one, other in zip(apart, parts, strict=True):
+        np.testing.assert_allclose(other.numpy(), one.numpy(), rtol=1e-6)
+
+
 def test_tiny_histories_are_learnt_from_without_a_warning() -> None:
     train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2), ("bob", "tea", 3)])
     with warnings.catch_warnings():
