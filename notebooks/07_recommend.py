@@ -259,7 +259,8 @@ quote(
 # ## Training
 #
 # One word chooses a fusion, one a set of modalities, one adds the ids; the rest are defaults. (For
-# last.fm other settings were chosen by its validation part; they stand in the code.)
+# last.fm other settings were chosen by its validation part; they stand in the code. The quick profile cuts
+# training short, as {doc}`06_fusion` does: `SHORT`.)
 
 # %% tags=["remove-output"]
 SETTINGS = {
@@ -271,7 +272,9 @@ SETTINGS = {
         "kept": (0.5, 0.9),
     }
 }
+SHORT = {"epochs": 60, "patience": 10, "batch_size": 256}
 options = SETTINGS.get(data.name, {}) | {"seed": seed}
+options |= SHORT if profile == "quick" else {}
 both = {"ids": True}
 
 # %% tags=["remove-output"]
