@@ -729,7 +729,7 @@ plots.table(pd.DataFrame(rows))
 # article's four words: accuracy as hit rate@10 and as NDCG@10, coverage, diversity
 # ({doc}`08_evaluation` says how each is measured). p is corrected by Holm for all lines
 # together. Every tower was trained once, so the intervals are over users alone, and there is none for
-# coverage; over users and five seeds they are in {doc}`09_reproduction`.
+# coverage; over users and seeds they are in {doc}`09_reproduction`.
 
 # %%
 MEASURES = {
@@ -794,7 +794,7 @@ plots.show(
     figure,
     alt="Four forest plots, hit rate, item coverage, diversity and NDCG: the relative "
     "gain of each of the five fusions over the best single modality, with 95 % "
-    "intervals, a line at zero, and dotted lines at the article's ten and five per "
+    "intervals (coverage has none), a line at zero, and dotted lines at the article's ten and five per "
     "cent.",
 )
 
@@ -1443,7 +1443,7 @@ quote(
 # | [D2](#claim-d2) | sensitive to the data's quality | one modality withheld: {glue:text}`fusion-missing-losses`; another item's instead: {glue:text}`fusion-wrong-losses` |
 #
 # We read "a single-modality system" as the best of them: against a weak one any gain can be had. The full
-# protocol, five seeds and more data sets, is in {doc}`09_reproduction`.
+# protocol, more seeds and data sets, is in {doc}`09_reproduction`.
 #
 # ## Exercises
 #

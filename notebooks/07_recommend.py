@@ -621,7 +621,8 @@ Markdown(told)
 # content-kNN; EASE {cite}`steck2019`, and the same with content as further rows; matrix factorisation
 # by BPR {cite}`rendle2009`, the same with content, VBPR {cite}`he2016`; and LightGCN {cite}`he2020`, which
 # spreads vectors along the graph of users and items. Settings of the quick ones are chosen here, by the
-# validation part; BPR, VBPR and LightGCN stop by it, and keep their defaults otherwise, as the towers do.
+# validation part; BPR, VBPR and LightGCN stop by it, and keep their defaults otherwise. In
+# the quick profile they may so learn longer than the towers, which are cut short.
 
 # %% tags=["remove-output"]
 full = profile == "full"
