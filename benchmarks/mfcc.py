@@ -28,7 +28,7 @@ import soundfile
 from side_by_side import Row, alternate, cores, limits, machine, profile, tell
 
 from mmtutorial import datasets
-from mmtutorial.datasets.garments import RECORDINGS
+from mmtutorial.datasets.simulated.garments import RECORDINGS
 from mmtutorial.preprocessing import audio
 from mmtutorial.preprocessing.reduce import standardise
 

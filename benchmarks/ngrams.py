@@ -29,7 +29,7 @@ from side_by_side import Row, alternate, limits, machine, profile, tell
 
 from mmtutorial import datasets
 from mmtutorial.datasets import DatasetError
-from mmtutorial.datasets.garments import REVIEWS, read_reviews
+from mmtutorial.datasets.simulated.garments import REVIEWS, read_reviews
 from mmtutorial.equations.probability import (
     AddK,
     KneserNey,

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from side_by_side import Row, alone, alternate, cores, limits, machine, memory_of, profile, tell
 
-from mmtutorial.datasets.garments import PHOTOGRAPHS
+from mmtutorial.datasets.simulated.garments import PHOTOGRAPHS
 from mmtutorial.preprocessing import image
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}

@@ -23,7 +23,7 @@ from joblib import Parallel, cpu_count, delayed
 from side_by_side import Row, alone, alternate, limits, machine, memory_of, tell
 
 from mmtutorial import datasets
-from mmtutorial.datasets.simulate import simulate, stream
+from mmtutorial.datasets.simulated.shoppers import simulate, stream
 
 SHOWN = 120  # items on a shelf
 MEAN = 24.0  # visits a shopper

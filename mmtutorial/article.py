@@ -18,11 +18,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mmtutorial.arrays import under
 from mmtutorial.epochs import KeepEpochs
-from mmtutorial.networks import load_network
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.recommender import Features, Recommender
+from mmtutorial.storage.arrays import under
+from mmtutorial.storage.networks import load_network
 
 MODALITIES = ("text", "image", "audio")
 FILTERS, KERNEL, POOL, DENSE = 32, 3, 2, 128  # the numbers that the listing does give

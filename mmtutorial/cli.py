@@ -241,10 +241,10 @@ def _learnt(
     import importlib
 
     from mmtutorial import __version__
-    from mmtutorial.datasets.download import cached_place
     from mmtutorial.evaluation import cold_items, default_split
     from mmtutorial.preprocessing.catalogue import ready_features
     from mmtutorial.recommender import Recommender
+    from mmtutorial.storage.files import cached_place
     from mmtutorial.two_tower import TwoTower
 
     module, kind, options = RECOMMENDERS[name]

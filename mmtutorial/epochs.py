@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from rich.progress import Progress
 
-from mmtutorial.arrays import under
-from mmtutorial.unfinished import Unfinished
+from mmtutorial.storage.arrays import under
+from mmtutorial.storage.checkpoint import Unfinished
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _QUALITY = "validation_ndcg"

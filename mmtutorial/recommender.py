@@ -18,10 +18,10 @@ import pandas as pd
 from scipy import sparse
 
 from mmtutorial import __version__
-from mmtutorial.arrays import read_arrays, under
-from mmtutorial.datasets.folders import beside, put, recover
 from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.unfinished import Unfinished
+from mmtutorial.storage.arrays import read_arrays, under
+from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.files import beside, put, recover
 
 Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one row an item
 

@@ -17,7 +17,6 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mmtutorial.arrays import under
 from mmtutorial.baselines.content import as_dense
 from mmtutorial.encoders.audio import audio_encoder
 from mmtutorial.encoders.image import image_encoder
@@ -25,10 +24,11 @@ from mmtutorial.encoders.text import WORD_VECTORS, text_encoder
 from mmtutorial.epochs import Epochs
 from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
-from mmtutorial.networks import load_network
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.preprocessing.text import UNKNOWN
 from mmtutorial.recommender import REVIEWS, Features, Recommender, check_rows, top_k
+from mmtutorial.storage.arrays import under
+from mmtutorial.storage.networks import load_network
 
 POOLINGS = ("mean", "attention", "gru")
 LOSSES = ("full", "in-batch")

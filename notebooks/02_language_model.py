@@ -59,7 +59,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 
 from mmtutorial import datasets, plots
-from mmtutorial.datasets.garments import REVIEWS, read_reviews
+from mmtutorial.datasets.simulated.garments import REVIEWS, read_reviews
 from mmtutorial.encoders.text import (
     READER,
     WORD_VECTORS,

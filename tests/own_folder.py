@@ -20,14 +20,14 @@ import pandas as pd
 import soundfile
 from PIL import Image
 
-from mmtutorial.datasets.garments import (
+from mmtutorial.datasets.simulated.garments import (
     KINDS,
     PHOTOGRAPHS,
     RECORDINGS,
     REVIEWS,
     read_reviews,
 )
-from mmtutorial.datasets.simulate import simulate
+from mmtutorial.datasets.simulated.shoppers import simulate
 
 CHINESE = {
     "dress": "连衣裙", "pants": "长裤", "skirt": "半身裙", "shorts": "短裤",

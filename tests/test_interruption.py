@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtutorial import epochs, unfinished
-from mmtutorial.arrays import read_arrays
+from mmtutorial import epochs
 from mmtutorial.article import ArticleNetwork
 from mmtutorial.baselines import BPR, VBPR, LightGCN, Popularity
 from mmtutorial.blend import Blend
 from mmtutorial.encoders.text import next_word_model, train_next_word
 from mmtutorial.recommender import Recommender
+from mmtutorial.storage import checkpoint as unfinished
+from mmtutorial.storage.arrays import read_arrays
+from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.two_tower import TwoTower
-from mmtutorial.unfinished import Unfinished
 from tests.hostile.corpus import Evil
 from tests.test_two_tower import REVIEWS, TRAIN, later, raw, ready
 

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import pytest
 
-from mmtutorial.networks import load_network
 from mmtutorial.recommender import Recommender
+from mmtutorial.storage.networks import load_network
 from mmtutorial.two_tower import TwoTower
 from tests.hostile.corpus import Evil
 from tests.test_two_tower import TRAIN, ready

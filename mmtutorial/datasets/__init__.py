@@ -7,24 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmtutorial.datasets.amazon_reviews import amazon_reviews
-from mmtutorial.datasets.dataset import (
-    MODALITIES,
-    Dataset,
-    DatasetError,
-    Fault,
-    Truth,
-    validate_folder,
-)
-from mmtutorial.datasets.folders import recover
-from mmtutorial.datasets.garments import garments
-from mmtutorial.datasets.lastfm import lastfm, lastfm_friends
-from mmtutorial.datasets.microlens import microlens
-from mmtutorial.datasets.mmrec import read_mmrec
-from mmtutorial.datasets.mmrec_published import mmrec_published
-from mmtutorial.datasets.own import from_tables
-from mmtutorial.datasets.shop import shop
-from mmtutorial.datasets.simulate import simulate
+from mmtutorial.datasets.dataset import Dataset, Truth, validate_folder
+from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.import_tables import from_tables
+from mmtutorial.datasets.published.amazon_reviews import amazon_reviews
+from mmtutorial.datasets.published.lastfm import lastfm, lastfm_friends
+from mmtutorial.datasets.published.microlens import microlens
+from mmtutorial.datasets.published.mmrec import read_mmrec
+from mmtutorial.datasets.published.mmrec_published import mmrec_published
+from mmtutorial.datasets.schema import MODALITIES
+from mmtutorial.datasets.simulated.garments import garments
+from mmtutorial.datasets.simulated.shop import shop
+from mmtutorial.datasets.simulated.shoppers import simulate
+from mmtutorial.storage.files import recover
 
 __all__ = [
     "MODALITIES",

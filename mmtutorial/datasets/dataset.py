@@ -11,86 +11,41 @@ truth/              optional, simulated data only: items.csv and users.csv, name
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any
 
-import joblib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 from rich.progress import track
 
-from mmtutorial.datasets.choice import choice_chance
-from mmtutorial.datasets.folders import beside, put, recover
-from mmtutorial.datasets.media import (
-    MediaError,
-    check_picture,
-    is_file,
-    read_sound,
-    to_rgb,
-    too_large,
+from mmtutorial.datasets.checks import (
+    array_faults,
+    content_faults,
+    interaction_faults,
+    item_faults,
+    marked,
+    outside,
+    repeat_faults,
+    table_faults,
 )
-
-MODALITIES = ("text", "image", "audio")
-LONGEST = 10_000_000  # characters of one cell of a table
-PARTS = {  # what a data set's folder holds, beside the folders of its media
-    *("dataset.json", "items.csv", "interactions.csv"),
-    *("images", "audio", "features", "truth"),
-}
-SPLIT = ("train", "validation", "test")  # the parts that a data set may come with
-_MARKS = {  # what separates the cells of a table: its name, and what to do about ragged rows
-    ",": ("commas", 'put a cell that holds a comma in double quotes, "like, this"'),
-    ";": ("semicolons", 'put a cell that holds a semicolon in double quotes, "like; this"'),
-    "\t": ("tabs", "put exactly one tab between two cells"),
-}
-LATEST = 100_000_000_000  # seconds since 1970: the year 5138; larger numbers are milliseconds
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong in a data set's folder, and what to do about it.
-
-    ``row`` is the row as a spreadsheet shows it (the header is row 1), or None.
-
-    >>> print(Fault("items.csv", 7, "the id 'p5' occurs twice", "give every item its own id"))
-    items.csv, row 7: the id 'p5' occurs twice; give every item its own id
-    """
-
-    file: str
-    row: int | None
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        """Say it in one line."""
-        place = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return f"{place}: {self.message}; {self.remedy}"
-
-
-class DatasetError(ValueError):
-    """A data set that cannot be read, found or written; the message says why and what to do.
-
-    ``faults`` holds all of them, where it is the files that are wrong.
-    """
-
-    faults: tuple[Fault, ...] = ()
-
-    @classmethod
-    def of(cls, place: str | Path, faults: Sequence[Fault]) -> Self:
-        """Tell the first ten faults of a folder."""
-        shown = "\n".join(f"  {fault}" for fault in faults[:10])
-        more = f"\n  and {len(faults) - 10} more" if len(faults) > 10 else ""
-        error = cls(f"{place} cannot be read as a data set:\n{shown}{more}")
-        error.faults = tuple(faults)
-        return error
+from mmtutorial.datasets.choice import choice_chance
+from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.media import is_file
+from mmtutorial.datasets.schema import MODALITIES, PARTS
+from mmtutorial.datasets.tables import (
+    as_text,
+    read_numbers,
+    read_table,
+    read_times,
+    whole_seconds,
+    write_table,
+    write_text,
+)
+from mmtutorial.storage.files import beside, put, recover
 
 
 @dataclass(frozen=True)
@@ -204,14 +159,14 @@ class Dataset:
             raise DatasetError(f"features names {unknown}; the modalities are {list(MODALITIES)}")
         self.folder = Path(self.folder)
         items = self.items.reset_index(drop=True)
-        items["item"] = items["item"].map(_as_text)
+        items["item"] = items["item"].map(as_text)
         if "title" not in items:
             items["title"] = items["item"]
         for modality in MODALITIES:
             if modality not in items:
                 items[modality] = ""
         for column in ("title", *MODALITIES):  # a table read by pandas has NaN in empty cells
-            items[column] = items[column].map(_as_text)
+            items[column] = items[column].map(as_text)
         first = ["item", "title", *MODALITIES]
         self.items = items[first + [column for column in items.columns if column not in first]]
         interactions = self.interactions.assign(
@@ -222,8 +177,8 @@ class Dataset:
         further = [column for column in interactions.columns if column not in first]
         interactions = interactions[first + further]
         for column in ("user", "item", "review", *(["part"] if "part" in further else [])):
-            interactions[column] = interactions[column].map(_as_text)
-        interactions["timestamp"] = _whole_seconds(interactions["timestamp"])
+            interactions[column] = interactions[column].map(as_text)
+        interactions["timestamp"] = whole_seconds(interactions["timestamp"])
         self.interactions = interactions.sort_values(
             ["timestamp", "user", "item"], ignore_index=True
         )
@@ -287,8 +242,8 @@ class Dataset:
         ...        ).validate()[0].message
         "the item 'tee' is not in items.csv"
         """
-        repeats = _repeat_faults(self.interactions, " (rows counted in order of time)")
-        return [*_table_faults(self), *repeats, *_content_faults(self)]
+        repeats = repeat_faults(self.interactions, " (rows counted in order of time)")
+        return [*table_faults(self), *repeats, *content_faults(self)]
 
     def save(
         self,
@@ -350,7 +305,7 @@ class Dataset:
         """Copy the images and recordings that exist."""
         names = [name for kind in ("image", "audio") for name in self.items[kind] if name]
         for name in track(names, description="Copying pictures and sounds", transient=True):
-            if _outside(name) or not is_file(self.folder / name):
+            if outside(name) or not is_file(self.folder / name):
                 continue  # validate() reports it
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -371,9 +326,9 @@ class Dataset:
         if not further.empty:
             about["number_columns_of_interactions"] = list(further)
         text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
-        _write_text(text, folder / "dataset.json")
-        _write_table(self.items, folder / "items.csv")
-        _write_table(self.interactions, folder / "interactions.csv")
+        write_text(text, folder / "dataset.json")
+        write_table(self.items, folder / "items.csv")
+        write_table(self.interactions, folder / "interactions.csv")
         if self.features:
             (folder / "features").mkdir(exist_ok=True)
             for modality, array in self.features.items():
@@ -385,7 +340,7 @@ class Dataset:
                 if kind == "item" and self.truth.shelf is not None:
                     table = table.assign(shelf=self.truth.shelf)
                 table = table.reset_index()
-                _write_table(table, folder / "truth" / f"{kind}s.csv")
+                write_table(table, folder / "truth" / f"{kind}s.csv")
 
 
 def validate_folder(folder: str | Path) -> list[Fault]:
@@ -398,7 +353,7 @@ def validate_folder(folder: str | Path) -> list[Fault]:
     repeats: list[Fault] = []
     recover(folder)
     data = _read(Path(folder), faults, repeats)
-    return faults if data is None else [*faults, *repeats, *_content_faults(data)]
+    return faults if data is None else [*faults, *repeats, *content_faults(data)]
 
 
 def _foreign(folder: Path) -> list[str]:
@@ -414,52 +369,6 @@ def _foreign(folder: Path) -> list[str]:
     else:
         parts = set()  # not even a folder called images is ours
     return sorted(entry.name for entry in folder.iterdir() if entry.name not in parts)
-
-
-def _as_text(cell: object) -> str:
-    """Return a cell as text; what pandas calls missing is empty."""
-    return cell if isinstance(cell, str) else "" if pd.isna(cell) else str(cell)  # type: ignore[call-overload]
-
-
-def _whole_seconds(times: pd.Series) -> pd.Series:
-    """Return int64 seconds, or float64 NaN where none is known.
-
-    Dates of pandas become seconds; other things are refused.
-    """
-    if len(times) and times.isna().all():
-        return pd.Series(np.nan, index=times.index)
-    if times.isna().any():
-        raise DatasetError(
-            f"the timestamps of {int(times.isna().sum())} interactions are missing: give all, or "
-            "leave the whole column empty"
-        )
-    if pd.api.types.is_datetime64_any_dtype(times):
-        since = times - pd.Timestamp(0, tz=times.dt.tz)
-        return since // pd.Timedelta(seconds=1)
-    if not pd.api.types.is_integer_dtype(times):
-        raise DatasetError(
-            f"the timestamps are {times.dtype}; give whole seconds since 1970 as int64, or dates"
-        )
-    return times.astype(np.int64)
-
-
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    _write_text(table.to_csv(index=False, lineterminator="\n"), path)
-
-
-def _write_text(text: str, path: Path) -> None:
-    """Write in UTF-8; half a character (a lone surrogate, as JSON lets in) is refused."""
-    try:
-        path.write_bytes(text.encode("utf-8"))
-    except UnicodeEncodeError as error:
-        around = text[max(0, error.start - 20) : error.start + 20]
-        raise DatasetError(
-            f"{path.name} would hold half a character, {text[error.start]!r} in {around!r}: "
-            "remove it, or replace it as mmtutorial.preprocessing.text.clean does"
-        ) from error
-
-
-# Reading: every function appends what it finds wrong and goes on as far as it can.
 
 
 def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | None:
@@ -479,7 +388,7 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
     for column in _number_columns(about, "number_columns", ("item", "title", *MODALITIES), faults):
         if column in items:
             items[column] = read_numbers(items[column], "items.csv", column, faults)
-    interactions["timestamp"] = _timestamps(interactions["timestamp"], faults)
+    interactions["timestamp"] = read_times(interactions["timestamp"], faults)
     own = ("user", "item", "timestamp", "review", "part")
     further = _number_columns(about, "number_columns_of_interactions", own, faults)
     for column in ("rating", *further):
@@ -490,8 +399,8 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
     features = _read_features(folder, faults)
     truth = _read_truth(folder, faults)
     # In file order, so that faults name the file's rows; __post_init__ sorts a copy.
-    faults.extend(_item_faults(items) + _interaction_faults(interactions, items))
-    repeats.extend(_repeat_faults(interactions))
+    faults.extend(item_faults(items) + interaction_faults(interactions, items))
+    repeats.extend(repeat_faults(interactions))
     data = Dataset(
         name=about["name"],
         items=items,
@@ -504,7 +413,7 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
         features=features,
         truth=truth,
     )
-    faults.extend(_array_faults(data))
+    faults.extend(array_faults(data))
     return data
 
 
@@ -542,139 +451,6 @@ def _number_columns(
     remedy = f'list names of further columns, such as ["price"], and none of {", ".join(own)}'
     faults.append(Fault("dataset.json", None, f"its {key} cannot be used", remedy))
     return []
-
-
-def read_table(
-    folder: Path, name: str, needed: list[str], faults: list[Fault], mark: str = ","
-) -> pd.DataFrame | None:
-    """Read a table as text, every cell a str; None if its columns cannot be told.
-
-    Appends to ``faults`` what is wrong, and goes on as far as it can. Cells are separated by
-    ``mark``: between commas or semicolons, a cell may stand in double quotes; between tabs, quotes
-    mean nothing.
-    """
-    path = folder / name
-    if not path.is_file():
-        remedy = f"write it, with a header such as {mark.join(needed)}"
-        faults.append(Fault(name, None, "the file is missing", remedy))
-        return None
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = raw.count(b"\n", 0, error.start) + 1
-        message = f"not UTF-8: byte 0x{raw[error.start]:02x}"
-        faults.append(Fault(name, row, message, "save the file again with the encoding UTF-8"))
-        return None
-    if "\0" in text:
-        row = text.count("\n", 0, text.index("\0")) + 1
-        faults.append(
-            Fault(name, row, "holds a null character", "save it again as plain CSV in UTF-8")
-        )
-        return None
-    if not text.strip():
-        faults.append(
-            Fault(name, None, "the file is empty", f"its first row names {mark.join(needed)}")
-        )
-        return None
-    lines = io.StringIO(text)
-    reader = (
-        csv.reader(lines, delimiter=mark, quoting=csv.QUOTE_NONE)
-        if mark == "\t"
-        else csv.reader(lines, delimiter=mark, strict=True)
-    )
-    limit = csv.field_size_limit(LONGEST)
-    rows: list[list[str]] = []
-    try:
-        rows.extend(reader)
-    except csv.Error as error:
-        faults.append(Fault(name, len(rows) + 1, *_cell_fault(str(error))))
-        return None
-    finally:
-        csv.field_size_limit(limit)
-    while not rows[-1]:
-        rows.pop()
-    header = rows[0]
-    if not header:
-        remedy = f"remove it: the first row names {mark.join(needed)}"
-        faults.append(Fault(name, 1, "the row is blank", remedy))
-        return None
-    doubled = sorted({column for column in header if header.count(column) > 1})
-    if doubled:
-        faults.append(
-            Fault(name, 1, f"the columns {doubled} occur twice", "keep one of each, or rename it")
-        )
-        return None
-    lacking = [column for column in needed if column not in header]
-    if lacking:
-        other = next((other for other in ",;\t|" if other in header[0]), None)
-        message, remedy = f"lacks the columns {lacking}", f"the header has {header}: rename or add"
-        if len(header) == 1 and other:
-            message = f"its columns are separated by {other!r}"
-            remedy = f"separate them by {_MARKS[mark][0]}"
-        faults.append(Fault(name, 1, message, remedy))
-        return None
-    ragged = [
-        Fault(
-            name,
-            row,
-            f"has {len(cells)} cells, the header has {len(header)}",
-            _MARKS[mark][1],
-        )
-        for row, cells in enumerate(rows, start=1)
-        if len(cells) != len(header)
-    ]
-    if ragged:
-        faults.extend(ragged)
-        return None
-    table = pd.DataFrame(rows[1:], columns=header, dtype=str)
-    if table.empty:
-        faults.append(Fault(name, None, "has a header and no rows", "add at least one"))
-        return None
-    return table
-
-
-def _cell_fault(words: str) -> tuple[str, str]:
-    """Say what Python's reader of CSV stumbled over, and what to do about it."""
-    if "unexpected end of data" in words:
-        return "a double quote opens a cell and is never closed", "close it, or remove it"
-    if "expected after" in words:
-        return "text follows the closing double quote of a cell", 'write a quote inside as ""'
-    if "new-line character" in words:
-        return "a line ends as on old Macs (CR alone)", "save the file again with line ends LF"
-    return words, "correct or shorten that cell"
-
-
-def read_numbers(values: pd.Series, name: str, column: str, faults: list[Fault]) -> pd.Series:
-    """Turn text into float64, "" into NaN."""
-    empty = values == ""
-    numbers = pd.to_numeric(values.where(~empty), errors="coerce").astype(np.float64)
-    for place in np.flatnonzero(~empty & ~np.isfinite(numbers)):
-        message = f"the {column} {values.iloc[place]!r} is not a finite number"
-        faults.append(Fault(name, int(place) + 2, message, "write a number, or leave it empty"))
-    exact = numbers.to_numpy(copy=True)  # pandas may be wrong in the last digit
-    there = ~np.isnan(exact)
-    exact[there] = [float(value) for value in values[there]]
-    return pd.Series(exact, index=values.index, name=values.name)
-
-
-def _timestamps(values: pd.Series, faults: list[Fault]) -> pd.Series:
-    """Turn text into int64 seconds since 1970; into float64 NaN where every cell is empty."""
-    if (values == "").all():
-        return pd.Series(np.nan, index=values.index)
-    whole = values.str.fullmatch(r"\s*-?\d{1,18}\s*").to_numpy(dtype=bool)
-    seconds = np.zeros(len(values), dtype=np.int64)
-    seconds[whole] = values[whole].str.strip().map(int)
-    for place in np.flatnonzero(~whole | (np.abs(seconds) > LATEST)):
-        value = values.iloc[place]
-        remedy = "write whole seconds since 1970-01-01 00:00 UTC"
-        if not value:
-            remedy += ", or leave the whole column empty where no times are known"
-        if whole[place]:
-            remedy += "; these look like milliseconds: divide by 1000"
-        message = f"the timestamp {value!r} is not a time"
-        faults.append(Fault("interactions.csv", int(place) + 2, message, remedy))
-    return pd.Series(seconds, index=values.index)
 
 
 def _read_features(folder: Path, faults: list[Fault]) -> dict[str, np.ndarray]:
@@ -730,201 +506,7 @@ def _read_truth(folder: Path, faults: list[Fault]) -> Truth | None:
     shelf = None
     if "shelf" in items:
         shelf = items.pop("shelf")
-        for place in _rows(~((shelf > 0) & (shelf <= 1))):
+        for place in marked(~((shelf > 0) & (shelf <= 1))):
             message = f"the shelf {shelf.iloc[place]} is not a probability above 0"
             faults.append(Fault("truth/items.csv", place + 2, message, "correct it"))
     return Truth(items, users, shelf)
-
-
-# Checking: what a data set may not hold.
-
-
-def _table_faults(data: Dataset) -> list[Fault]:
-    """Faults that make the tables unusable."""
-    return [
-        *_item_faults(data.items),
-        *_interaction_faults(data.interactions, data.items),
-        *_array_faults(data),
-    ]
-
-
-def _rows(wrong: npt.ArrayLike) -> list[int]:
-    """Return the places that a bool array marks, as ints."""
-    return [int(place) for place in np.flatnonzero(np.asarray(wrong, dtype=bool))]
-
-
-def _id_faults(ids: pd.Series, file: str, kind: str) -> list[Fault]:
-    """Ids that are empty or padded with spaces."""
-    empty = ids.str.strip() == ""
-    padded = ~empty & (ids != ids.str.strip())
-    return [
-        Fault(file, place + 2, f"the {kind} has no id", "give it one, or remove the row")
-        for place in _rows(empty)
-    ] + [
-        Fault(file, place + 2, f"the {kind} id {ids.iloc[place]!r} has spaces around it", "trim it")
-        for place in _rows(padded)
-    ]
-
-
-def _item_faults(items: pd.DataFrame) -> list[Fault]:
-    file, ids = "items.csv", items["item"]
-    faults = _id_faults(ids, file, "item")
-    first = {name: place for place, name in reversed(list(enumerate(ids)))}
-    for place in _rows(ids.duplicated() & (ids != "")):
-        message = f"the item id {ids.iloc[place]!r} is taken by row {first[ids.iloc[place]] + 2}"
-        faults.append(Fault(file, place + 2, message, "give every item its own id"))
-    for kind in ("image", "audio"):
-        for place, name in enumerate(items.get(kind, [])):
-            if name and _outside(name):
-                message = f"the {kind} {name!r} lies outside the folder"
-                remedy = f"copy it into the folder and write a path such as {kind}s/{place}.xyz"
-                faults.append(Fault(file, place + 2, message, remedy.replace("audios/", "audio/")))
-    return faults
-
-
-def _outside(name: str) -> bool:
-    """Say whether a path is absolute, climbs out of its folder, or is not written with '/'."""
-    path = PurePosixPath(name)
-    return (
-        path.is_absolute()
-        or ".." in path.parts
-        or "\\" in name
-        or bool(re.match("[A-Za-z]:", name))
-    )
-
-
-def _interaction_faults(interactions: pd.DataFrame, items: pd.DataFrame) -> list[Fault]:
-    file = "interactions.csv"
-    faults = _id_faults(interactions["user"], file, "user")
-    unknown = ~interactions["item"].isin(items["item"])
-    for place in _rows(unknown):
-        message = f"the item {interactions['item'].iloc[place]!r} is not in items.csv"
-        faults.append(Fault(file, place + 2, message, "add it there, or remove this row"))
-    for place in _rows(~interactions["part"].isin(SPLIT) if "part" in interactions else []):
-        message = f"the part {interactions['part'].iloc[place]!r} is unknown"
-        remedy = f"write one of {', '.join(SPLIT)}, or remove the column"
-        faults.append(Fault(file, place + 2, message, remedy))
-    return faults
-
-
-def _repeat_faults(log: pd.DataFrame, note: str = "") -> list[Fault]:
-    """Interactions that occur twice at the same second, or in two parts."""
-    faults = []
-    when = "" if log["timestamp"].isna().all() else " at the same time"
-    for place in _rows(log.duplicated(["user", "item", "timestamp"])):
-        user, item = log["user"].iloc[place], log["item"].iloc[place]
-        message = f"{user!r} takes {item!r} twice{when}{note}"
-        faults.append(Fault("interactions.csv", place + 2, message, "remove one of the two rows"))
-    if "part" in log:
-        first = log.groupby(["user", "item"], sort=False)["part"].transform("first")
-        for place in _rows(log["part"] != first):
-            user, item, part = (log[name].iloc[place] for name in ("user", "item", "part"))
-            message = f"{user!r} takes {item!r} in the parts {first.iloc[place]} and {part}{note}"
-            remedy = "what is tested must not be learnt from: remove one of the two rows"
-            faults.append(Fault("interactions.csv", place + 2, message, remedy))
-    return faults
-
-
-def _array_faults(data: Dataset) -> list[Fault]:
-    """What is wrong with ready-made features and with the truth."""
-    faults = []
-    for modality, array in data.features.items():
-        file = f"features/{modality}.npy"
-        floats = np.issubdtype(array.dtype, np.floating)
-        if array.ndim != 2 or not array.shape[1] or not floats:
-            message = f"is {array.dtype} with shape {array.shape}"
-            faults.append(Fault(file, None, message, "it must be floats with shape (n_items, d)"))
-        elif len(array) != data.n_items:
-            message = f"has {len(array)} rows for {data.n_items} items"
-            faults.append(
-                Fault(file, None, message, "write one row an item, in the order of items.csv")
-            )
-        elif not (sound := np.abs(array) <= np.finfo(np.float32).max).all():
-            row = int(np.argwhere(~sound)[0, 0])
-            message = f"holds NaN or infinity, first in the row of item {data.items['item'][row]!r}"
-            faults.append(Fault(file, None, message, "write zeros for an item without features"))
-    if data.truth is not None:
-        for kind, ids in (("item", data.items["item"]), ("user", data.users)):
-            table = getattr(data.truth, f"{kind}_factors")
-            lacking = [name for name in ids if name not in table.index]
-            if lacking:
-                message = f"has no row for the {kind} {lacking[0]!r} ({len(lacking)} in all)"
-                faults.append(
-                    Fault(f"truth/{kind}s.csv", None, message, "add it, or remove truth/")
-                )
-        if list(data.truth.item_factors.columns) != list(data.truth.user_factors.columns):
-            faults.append(
-                Fault(
-                    "truth/users.csv",
-                    1,
-                    "its factors are not those of truth/items.csv",
-                    "both need the same columns, or remove truth/",
-                )
-            )
-    return faults
-
-
-def _content_faults(data: Dataset) -> list[Fault]:
-    """Faults that cost one item or one row, not the data set."""
-    faults = []
-    for place in _rows(~data.present().any(axis=1)):
-        message = f"the item {data.items['item'].iloc[place]!r} has no text, image or audio"
-        faults.append(
-            Fault("items.csv", place + 2, message, "only its id can be recommended: add one")
-        )
-    named = [
-        (kind, row, name)
-        for kind in ("image", "audio")
-        for row, name in enumerate(data.items[kind])
-        if name and not _outside(name)
-    ]
-    found = joblib.Parallel(n_jobs=-1, prefer="threads", batch_size=16)(
-        joblib.delayed(_medium_fault)(data.folder, *each) for each in _watched(named)
-    )
-    return faults + [fault for fault in found if fault is not None]
-
-
-def _watched(named: list[Any]) -> Iterable[Any]:
-    """Show progress where there is much to decode."""
-    if len(named) < 1000:
-        return named
-    return track(named, description="Checking pictures and sounds", transient=True)
-
-
-def _medium_fault(folder: Path, kind: str, row: int, name: str) -> Fault | None:
-    """Decode one file, and say what is wrong with it."""
-    path = folder / name
-
-    def fault(message: str, remedy: str) -> Fault:
-        return Fault(name, None, f"{message} (items.csv, row {row + 2})", remedy)
-
-    if not is_file(path):
-        return fault("the file is missing", f"add it, or leave the {kind} of that item empty")
-    if path.stat().st_size == 0:
-        return fault("the file is empty", f"replace it, or leave the {kind} of that item empty")
-    return _picture_fault(path, fault) if kind == "image" else _sound_fault(path, fault)
-
-
-def _picture_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | None:
-    try:
-        with Image.open(path) as picture:
-            check_picture(path, picture)
-            to_rgb(picture)
-    except MediaError as error:
-        return fault(error.message, error.remedy)
-    except Image.DecompressionBombError:
-        refused = too_large(path)
-        return fault(refused.message, refused.remedy)
-    except Image.UnidentifiedImageError:
-        return fault("not a picture", "replace it by a JPEG or PNG")
-    except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
-        return fault(f"the picture is damaged ({error})", "replace it")
-    return None
-
-
-def _sound_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | None:
-    try:
-        read_sound(path)
-    except MediaError as error:
-        return fault(error.message, error.remedy)
-    return None

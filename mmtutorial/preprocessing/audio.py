@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from scipy import fft
 from threadpoolctl import threadpool_limits
 
-from mmtutorial.datasets.dataset import Fault
+from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import read_sound
 from mmtutorial.preprocessing.cache import encode_files
 from mmtutorial.preprocessing.reduce import standardise

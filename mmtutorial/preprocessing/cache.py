@@ -32,10 +32,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmtutorial.datasets import media
-from mmtutorial.datasets.dataset import Fault
-from mmtutorial.datasets.download import CACHE, cache_folder
-from mmtutorial.datasets.folders import sweep
+from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import MediaError
+from mmtutorial.storage.files import CACHE, cache_folder, sweep
 
 BATCH = 32  # files that a worker takes at a time
 SHARD = 1024  # results in one file of the cache, fewer where they are large

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from mmtutorial.datasets.dataset import MODALITIES, Dataset, Fault
+from mmtutorial.datasets.dataset import Dataset
+from mmtutorial.datasets.faults import Fault
+from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.preprocessing.audio import encode_audio
 from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.preprocessing.reduce import reduce, standardise, summarise, tf_idf

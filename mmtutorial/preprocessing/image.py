@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter, UnidentifiedImageError
 
-from mmtutorial.datasets.dataset import Fault
+from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import (
     MediaError,
     check_picture,

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from mmtutorial.datasets import MODALITIES
 from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key
-from mmtutorial.unfinished import library_digest
+from mmtutorial.storage.digests import library_digest
 
 UNUSED = (  # parts of the library that no measurement depends on
     "advice.py", "blend.py", "cli.py", "plots.py", "reasons.py", "retrieval.py",

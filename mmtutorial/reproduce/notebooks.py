@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from mmtutorial.datasets import MAKERS
 from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key, write
-from mmtutorial.unfinished import library_digest
+from mmtutorial.storage.digests import library_digest
 
 Tell = Callable[["Run"], None]
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

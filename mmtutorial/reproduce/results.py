@@ -18,7 +18,7 @@ import pandas as pd
 import mmtutorial
 from mmtutorial.reproduce.experiments import UNUSED, Outcome
 from mmtutorial.reproduce.store import write
-from mmtutorial.unfinished import PACKAGE, library_digest
+from mmtutorial.storage.digests import PACKAGE, library_digest
 
 COMPARED = ("hit_rate", "ndcg", "item_coverage", "user_coverage", "intra_list_diversity")
 KEY_MEASURES = ("hit_rate", "ndcg", "item_coverage")  # held against their bands

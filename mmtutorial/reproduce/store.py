@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtutorial.datasets import MAKERS
-from mmtutorial.datasets.download import write_whole
+from mmtutorial.storage.files import write_whole
 
 ONE_THREAD = dict.fromkeys(  # for a process beside others: the order of sums, and so the last
     (  # digit, depends on the number, and threads that wait for each other cost more than they give

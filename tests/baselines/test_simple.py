@@ -10,7 +10,7 @@ import pytest
 
 from mmtutorial.baselines import Oracle, Popularity, Random
 from mmtutorial.datasets.dataset import Truth
-from mmtutorial.datasets.simulate import simulate
+from mmtutorial.datasets.simulated.shoppers import simulate
 from mmtutorial.evaluation import evaluate, global_time_split
 from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.recommender import Recommender

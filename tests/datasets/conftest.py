@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from mmtutorial.datasets import download
-from mmtutorial.datasets.download import Collection
+from mmtutorial.datasets import collections as download
+from mmtutorial.datasets.collections import Collection
 
 
 def manifest_of(files: Mapping[str, bytes]) -> dict[str, tuple[str, int]]:

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmtutorial.datasets import Dataset, DatasetError, amazon_reviews, download, validate_folder
+from mmtutorial.datasets import Dataset, DatasetError, amazon_reviews, validate_folder
+from mmtutorial.datasets import collections as download
 from mmtutorial.preprocessing.behaviour import k_core
 from tests.datasets.conftest import Site
 
-MODULE = importlib.import_module("mmtutorial.datasets.amazon_reviews")  # the name is the function
+MODULE = importlib.import_module("mmtutorial.datasets.published.amazon_reviews")
 REVIEWS = "/raw/review_categories/All_Beauty.jsonl.gz"
 PRODUCTS = "/raw/meta_categories/meta_All_Beauty.jsonl.gz"
 

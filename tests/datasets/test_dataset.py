@@ -14,7 +14,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from mmtutorial.datasets.dataset import LONGEST, Dataset, DatasetError, Truth, validate_folder
+from mmtutorial.datasets.dataset import Dataset, Truth, validate_folder
+from mmtutorial.datasets.faults import DatasetError
+from mmtutorial.datasets.tables import LONGEST
 
 ITEMS = """item,title,text,image,audio,liking
 tea,"Tea, green","Warm,

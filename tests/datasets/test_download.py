@@ -15,15 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmtutorial.datasets import download
-from mmtutorial.datasets.dataset import DatasetError
-from mmtutorial.datasets.download import (
-    Collection,
-    cache_folder,
-    fetch_pictures,
-    read_manifest,
-    unpack,
-)
+from mmtutorial.datasets import collections as download
+from mmtutorial.datasets.collections import Collection, fetch_pictures, read_manifest, unpack
+from mmtutorial.datasets.faults import DatasetError
+from mmtutorial.storage.files import cache_folder
 from tests.datasets.conftest import Made, Site, manifest_of, zipped
 
 FILES = {

@@ -17,7 +17,7 @@ from PIL import Image
 from mmtutorial.datasets import DatasetError, garments, load
 from tests.datasets.conftest import Made, Site, zipped
 
-MODULE = importlib.import_module("mmtutorial.datasets.garments")  # the name is the function
+MODULE = importlib.import_module("mmtutorial.datasets.simulated.garments")
 KINDS = tuple(MODULE.KINDS)
 
 

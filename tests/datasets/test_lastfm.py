@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from mmtutorial.datasets import Dataset, DatasetError, lastfm, lastfm_friends, load, validate_folder
-from mmtutorial.datasets.download import Collection
+from mmtutorial.datasets.collections import Collection
 from mmtutorial.evaluation import default_split
 from mmtutorial.preprocessing.behaviour import deduplicate
 from mmtutorial.preprocessing.interactions import Interactions
 from tests.datasets.conftest import Made, Site, zipped
 
-MODULE = importlib.import_module("mmtutorial.datasets.lastfm")  # the name is the function
+MODULE = importlib.import_module("mmtutorial.datasets.published.lastfm")
 USERS, ARTISTS = ["2", "3"], ["51", "7", "1001"]  # the ids behind 0, 1, 2
 LISTENS = [(0, 0, 0), (0, 1, 0), (1, 2, 0), (1, 0, 1), (0, 2, 2), (1, 1, 2)]  # user, artist, label
 NAMES = {"7": '"Weird Al" Yankovic', "8": "Nobody Heard", "51": "Björk", "1001": "嵐"}

@@ -13,7 +13,7 @@ from mmtutorial.datasets import Dataset, DatasetError, microlens, validate_folde
 from mmtutorial.evaluation import default_split
 from tests.datasets.conftest import Site, zipped
 
-MODULE = importlib.import_module("mmtutorial.datasets.microlens")  # the name is the function
+MODULE = importlib.import_module("mmtutorial.datasets.published.microlens")
 PAIRS = """user,item,timestamp
 1,10,1583378629552
 1,9,1583378630000

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtutorial.datasets import Dataset, DatasetError, mmrec, read_mmrec
+from mmtutorial.datasets import Dataset, DatasetError, read_mmrec
+from mmtutorial.datasets.published import mmrec
 from mmtutorial.evaluation import default_split
 
 BABY = """userID\titemID\trating\ttimestamp\tx_label

@@ -13,7 +13,7 @@ from mmtutorial.evaluation import default_split, evaluate
 from mmtutorial.recommender import Recommender
 from tests.datasets.test_mmrec import BABY
 
-MODULE = importlib.import_module("mmtutorial.datasets.mmrec_published")  # the name is the function
+MODULE = importlib.import_module("mmtutorial.datasets.published.mmrec_published")
 CODES = "asin\titemID\nB0\t0\nB1\t1\nB2\t2\nB3\t3\n"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mmtutorial.datasets import Dataset, load
-from mmtutorial.datasets.shop import shop
+from mmtutorial.datasets.simulated.shop import shop
 
 SMALL = {"n_items": 60, "n_users": 50}
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from sklearn.neighbors import NearestCentroid
 
-from mmtutorial.datasets.shop_pictures import COLOURS, KINDS, draw
+from mmtutorial.datasets.simulated.shop_pictures import COLOURS, KINDS, draw
 
 
 def _outlined(kind: str, seed: int) -> np.ndarray:

@@ -9,9 +9,14 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import RidgeCV
 
-from mmtutorial.datasets.shop_pictures import KINDS
-from mmtutorial.datasets.shop_reviews import KIND_NAMES, VOICE_NAMES, write_review, write_title
-from mmtutorial.datasets.shop_sounds import VOICES
+from mmtutorial.datasets.simulated.shop_pictures import KINDS
+from mmtutorial.datasets.simulated.shop_reviews import (
+    KIND_NAMES,
+    VOICE_NAMES,
+    write_review,
+    write_title,
+)
+from mmtutorial.datasets.simulated.shop_sounds import VOICES
 
 LANGUAGES = ("en", "zh")
 TELLING = {  # parts of words that would tell a kind or a voice

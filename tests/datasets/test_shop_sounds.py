@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mmtutorial.datasets.shop_sounds import VOICES, synthesise
+from mmtutorial.datasets.simulated.shop_sounds import VOICES, synthesise
 
 
 def _timbre(voice: str, seed: int) -> np.ndarray:

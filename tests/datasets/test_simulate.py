@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from mmtutorial.datasets.simulate import DAY, START, _drawer, simulate, withhold
+from mmtutorial.datasets.simulated.shoppers import DAY, START, _drawer, simulate, withhold
 
 Maker = Callable[..., pd.DataFrame]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mmtutorial.baselines import Oracle, Popularity, Random
-from mmtutorial.datasets.simulate import simulate
+from mmtutorial.datasets.simulated.shoppers import simulate
 from mmtutorial.evaluation import evaluate as package_evaluate
 from mmtutorial.evaluation.evaluate import Evaluation, bootstrap_means, compare, evaluate
 from mmtutorial.evaluation.splits import (

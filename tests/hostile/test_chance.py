@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmtutorial.datasets import Dataset, DatasetError, read_mmrec
+from mmtutorial.datasets.collections import NO_ARCHIVE, unpack
 from mmtutorial.datasets.dataset import validate_folder
-from mmtutorial.datasets.download import NO_ARCHIVE, unpack
 from mmtutorial.datasets.media import MediaError
 from mmtutorial.preprocessing.audio import encode_sound
 from mmtutorial.preprocessing.image import encode_picture

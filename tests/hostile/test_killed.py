@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtutorial.datasets import Dataset, DatasetError, folders
+from mmtutorial.datasets import Dataset, DatasetError
 from mmtutorial.preprocessing import image
 from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.recommender import Recommender
+from mmtutorial.storage import files as folders
 from tests.hostile import killed
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

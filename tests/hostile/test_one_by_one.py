@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtutorial.datasets import Dataset, DatasetError, download, media, read_mmrec
+from mmtutorial.datasets import Dataset, DatasetError, media, read_mmrec
+from mmtutorial.datasets import collections as download
+from mmtutorial.datasets.collections import unpack
 from mmtutorial.datasets.dataset import validate_folder
-from mmtutorial.datasets.download import unpack
 from mmtutorial.datasets.media import MediaError
 from mmtutorial.preprocessing.audio import load_audio
 from mmtutorial.preprocessing.image import load_image

@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from mmtutorial import unfinished
 from mmtutorial.epochs import Epochs
 from mmtutorial.reproduce import scheduler
 from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.scheduler import run_tasks
+from mmtutorial.storage import checkpoint as unfinished
 
 pytestmark = pytest.mark.usefixtures("eager")
 

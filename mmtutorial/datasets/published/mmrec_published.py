@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmtutorial.datasets.dataset import LATEST, Dataset, DatasetError, Fault, read_table
-from mmtutorial.datasets.download import Collection
-from mmtutorial.datasets.mmrec import read_mmrec
+from mmtutorial.datasets.collections import Collection
+from mmtutorial.datasets.dataset import Dataset
+from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.published.mmrec import read_mmrec
+from mmtutorial.datasets.tables import LATEST, read_table
 
 AMAZON = "https://drive.google.com/drive/folders/13cBy1EA_saTUuXxVllKgtfci2A09jyaG"
 MICROLENS = "https://drive.google.com/drive/folders/14UyTAh_YyDV8vzXteBJiy9jv8TBDK43w"

@@ -23,8 +23,11 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from mmtutorial.datasets.dataset import Dataset, DatasetError, Fault, read_table
-from mmtutorial.datasets.download import DATA, LARGEST, Collection, cache_folder, write_whole
+from mmtutorial.datasets.collections import DATA, LARGEST, Collection
+from mmtutorial.datasets.dataset import Dataset
+from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.tables import read_table
+from mmtutorial.storage.files import cache_folder, write_whole
 
 SITE = "https://recsys.westlake.edu.cn/"
 PAGE = "https://github.com/westlake-repl/MicroLens"

@@ -15,11 +15,10 @@ import gzip
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -36,12 +35,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, track
 from urllib3.util import Retry
 
-from mmtutorial.datasets.dataset import DatasetError
-from mmtutorial.datasets.folders import sweep
+from mmtutorial.datasets.faults import DatasetError
 from mmtutorial.datasets.media import check_picture, to_rgb
+from mmtutorial.storage.files import cache_folder, sweep, write_whole
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
-CACHE = "MMTUTORIAL_CACHE"  # environment variable: where downloads and prepared data are kept
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 ATTEMPTS = 5  # a transfer that breaks off is taken up again so many times
 PAUSE = 1.0  # seconds before the second attempt; doubled before each further one
@@ -53,30 +51,6 @@ CHUNK = 1 << 14  # bytes; what a broken transfer may lose
 POLITE = 0.1  # seconds between two of many small files
 LARGEST = 20_000_000  # bytes of one of many small files
 DEAF = 10  # so many of them in a row without an answer, and no more are asked for
-
-
-def cache_folder() -> Path:
-    """Return where downloads and prepared data are kept: ``MMTUTORIAL_CACHE``, or the system's.
-
-    >>> cache_folder().is_absolute()
-    True
-    """
-    named = os.environ.get(CACHE)
-    return (Path(named).expanduser() if named else Path(pooch.os_cache("mmtutorial"))).absolute()
-
-
-def cached_place(name: str, options: Mapping[str, Any], sources: Iterable[Path]) -> Path:
-    """Name the cached folder of a data set by its options and by the code that makes it.
-
-    >>> import mmtutorial
-    >>> here = [Path(mmtutorial.__file__)]
-    >>> cached_place("shop", {"seed": 0}, here) == cached_place("shop", {"seed": 1}, here)
-    False
-    """
-    digest = hashlib.sha256(repr(sorted(options.items())).encode())
-    for source in sorted(sources):
-        digest.update(source.read_bytes().replace(b"\r\n", b"\n"))
-    return cache_folder() / name / digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -463,19 +437,6 @@ def _fetch_picture(session: requests.Session, address: str, path: Path) -> None:
         part.unlink()
         raise ValueError("not a picture") from error
     os.replace(part, path)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file at once, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def resuming(part: Path) -> Callable[[str, Any, Any], None]:

@@ -18,17 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmtutorial.datasets.dataset import (
-    LATEST,
-    MODALITIES,
-    SPLIT,
-    Dataset,
-    DatasetError,
-    Fault,
-    read_array,
-    read_numbers,
-    read_table,
-)
+from mmtutorial.datasets.dataset import Dataset, read_array
+from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.schema import MODALITIES, SPLIT
+from mmtutorial.datasets.tables import LATEST, read_numbers, read_table
 
 NEEDED = ["userID", "itemID", "x_label"]
 _BLOCK = 4096  # rows of features looked at together: bounds memory

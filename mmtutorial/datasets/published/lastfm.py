@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mmtutorial.datasets.dataset import Dataset, DatasetError
-from mmtutorial.datasets.download import Collection
-from mmtutorial.datasets.mmrec import read_mmrec
+from mmtutorial.datasets.collections import Collection
+from mmtutorial.datasets.dataset import Dataset
+from mmtutorial.datasets.faults import DatasetError
+from mmtutorial.datasets.published.mmrec import read_mmrec
 
 LISTENERS = Collection(
     "lastfm-2k-multimodal",

@@ -28,8 +28,10 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import wrap_file
 
-from mmtutorial.datasets.dataset import Dataset, DatasetError, Fault
-from mmtutorial.datasets.download import Collection, cache_folder, fetch_pictures
+from mmtutorial.datasets.collections import Collection, fetch_pictures
+from mmtutorial.datasets.dataset import Dataset
+from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.storage.files import cache_folder
 
 ADDRESS = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw/"
 PAGE = "https://amazon-reviews-2023.github.io"

@@ -9,14 +9,20 @@ which every reading and writing begins, brings it back.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
+import tempfile
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import pooch
+
+CACHE = "MMTUTORIAL_CACHE"  # environment variable: where downloads and prepared data are kept
 ABANDONED = 86_400  # seconds after which what nobody has finished or taken back is thrown away
 
 
@@ -92,3 +98,40 @@ def _left_beside(folder: Path) -> list[Path]:
     """Return what was being written for a place, or has been moved aside from it."""
     ours = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{32}}(\.old)?")
     return [each for each in folder.parent.iterdir() if ours.fullmatch(each.name)]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file at once, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def cache_folder() -> Path:
+    """Return where downloads and prepared data are kept: ``MMTUTORIAL_CACHE``, or the system's.
+
+    >>> cache_folder().is_absolute()
+    True
+    """
+    named = os.environ.get(CACHE)
+    return (Path(named).expanduser() if named else Path(pooch.os_cache("mmtutorial"))).absolute()
+
+
+def cached_place(name: str, options: Mapping[str, Any], sources: Iterable[Path]) -> Path:
+    """Name the cached folder of a data set by its options and by the code that makes it.
+
+    >>> import mmtutorial
+    >>> here = [Path(mmtutorial.__file__)]
+    >>> cached_place("shop", {"seed": 0}, here) == cached_place("shop", {"seed": 1}, here)
+    False
+    """
+    digest = hashlib.sha256(repr(sorted(options.items())).encode())
+    for source in sorted(sources):
+        digest.update(source.read_bytes().replace(b"\r\n", b"\n"))
+    return cache_folder() / name / digest.hexdigest()[:16]

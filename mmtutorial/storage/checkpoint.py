@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -14,12 +13,10 @@ from time import monotonic
 import joblib
 import numpy as np
 
-from mmtutorial import __version__
-from mmtutorial.arrays import read_arrays
-from mmtutorial.datasets.download import write_whole
-from mmtutorial.datasets.folders import sweep
+from mmtutorial.storage.arrays import read_arrays
+from mmtutorial.storage.digests import library_digest
+from mmtutorial.storage.files import sweep, write_whole
 
-PACKAGE = Path(__file__).parent
 EVERY = 5.0  # seconds between two writings, at least
 SHARE = 20  # so many times as long as a writing takes, the next one waits
 COMPUTES = ("keras", "numpy", "tensorflow")  # whose versions may change the last digit
@@ -131,28 +128,3 @@ class Unfinished:
             part.remove()
         if "path" in vars(self):  # it has been asked for
             self.path.unlink(missing_ok=True)
-
-
-@functools.cache
-def library_digest(without: Collection[str] = ()) -> str:
-    """Return a digest of the library's own source, line ends aside.
-
-    Parameters
-    ----------
-    without : tuple of str
-        Files and folders of the package that the work does not use, such as ``cli.py``.
-
-    Examples
-    --------
-    >>> library_digest() != library_digest(("cli.py",))
-    True
-    """
-    digest = hashlib.sha256(__version__.encode())
-    for path in sorted(PACKAGE.rglob("*")):
-        name = path.relative_to(PACKAGE).as_posix()
-        left_out = any(name == each or name.startswith(f"{each}/") for each in without)
-        if path.is_file() and "__pycache__" not in name and not left_out:
-            content = path.read_bytes().replace(b"\r\n", b"\n")
-            digest.update(f"{name} {len(content)}\n".encode())
-            digest.update(content)
-    return digest.hexdigest()[:16]

@@ -19,11 +19,11 @@ from PIL import Image
 from rich.progress import track
 
 from mmtutorial.datasets.dataset import Dataset
-from mmtutorial.datasets.download import cached_place
-from mmtutorial.datasets.shop_pictures import COLOURS, KINDS, draw
-from mmtutorial.datasets.shop_reviews import write_review, write_title
-from mmtutorial.datasets.shop_sounds import VOICES, synthesise
-from mmtutorial.datasets.simulate import simulate, stream, withhold
+from mmtutorial.datasets.simulated.shop_pictures import COLOURS, KINDS, draw
+from mmtutorial.datasets.simulated.shop_reviews import write_review, write_title
+from mmtutorial.datasets.simulated.shop_sounds import VOICES, synthesise
+from mmtutorial.datasets.simulated.shoppers import simulate, stream, withhold
+from mmtutorial.storage.files import cached_place
 
 SAMPLE_RATE = 8000  # Hz
 SECONDS = 1.0
@@ -100,7 +100,7 @@ def shop(
         **knobs,
     }
     here = Path(__file__).parent
-    sources = [*here.glob("shop*.py"), here / "simulate.py", here / "dataset.py"]
+    sources = [*here.glob("sh*.py"), here.parent / "dataset.py", here.parent / "tables.py"]
     place = cached_place("shop", options, sources)
     if (place / "dataset.json").exists():
         return Dataset.open(place)
@@ -119,7 +119,7 @@ def shop(
         interactions=interactions,
         folder=place,
         licence="CC0-1.0",
-        source="made by mmtutorial.datasets.shop; the shoppers are simulated",
+        source="made by mmtutorial.datasets.simulated.shop; the shoppers are simulated",
         seed=seed,
         truth=truth,
     )

@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from mmtutorial.datasets.collections import Collection
 from mmtutorial.datasets.dataset import Dataset
-from mmtutorial.datasets.download import Collection, cached_place
-from mmtutorial.datasets.simulate import simulate, stream, withhold
+from mmtutorial.datasets.simulated.shoppers import simulate, stream, withhold
+from mmtutorial.storage.files import cached_place
 
 PHOTOGRAPHS = Collection(
     "clothing-dataset-small",
@@ -118,8 +119,9 @@ def garments(
         **knobs,
     }
     here = Path(__file__).parent
-    sources = [here / f"{name}.py" for name in ("garments", "simulate", "dataset")]
-    sources += (here / "manifests").glob("*.txt")
+    sources = [here / "garments.py", here / "shoppers.py"]
+    sources += [here.parent / "dataset.py", here.parent / "tables.py"]
+    sources += (here.parent / "manifests").glob("*.txt")
     place = cached_place("garments", options, sources)
     if (place / "dataset.json").exists():
         return Dataset.open(place)
@@ -140,7 +142,7 @@ def garments(
         folder=place,
         licence="photographs and reviews CC0-1.0, recordings CC-BY-SA-4.0",
         source="; ".join(each.page for each in (PHOTOGRAPHS, RECORDINGS, REVIEWS))
-        + "; the shoppers are simulated by mmtutorial.datasets.simulate",
+        + "; the shoppers are simulated by mmtutorial.datasets.simulated.shoppers",
         seed=seed,
         truth=truth,
     )

@@ -1,0 +1,1 @@
+"""Data of real users, as others have published them."""

@@ -1,0 +1,1 @@
+"""Data whose users we simulate, so that the truth about their tastes is known."""
