@@ -37,15 +37,15 @@ from scipy import stats
 from side_by_side import Row, limits, machine, tell
 
 from mmtutorial import datasets
-from mmtutorial.baselines import BPR, VBPR
-from mmtutorial.baselines.content import as_dense, unit_rows
 from mmtutorial.evaluation import Split, default_split, evaluate, tune
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.audio import encode_audio
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.preprocessing.reduce import reduce, summarise, tf_idf
 from mmtutorial.preprocessing.text import clean, tokenise
-from mmtutorial.recommender import Features, Recommender
+from mmtutorial.recommenders import BPR, VBPR
+from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.content import as_dense, unit_rows
 
 K = 20
 METRICS = ("ndcg", "recall")

@@ -33,7 +33,7 @@ import numpy as np
 from side_by_side import Row, alone, alternate, cores, limits, machine, memory_of, profile, tell
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from mmtutorial.retrieval import Index
+from mmtutorial.recommenders.index import Index
 
 K, DIMENSIONS, BAR = 10, 64, 1 / 1.5  # ours takes at most 1.5 times faiss's time
 BATCHES = (1, 64, 1024)

@@ -39,13 +39,14 @@ from typing import Any, ClassVar
 import numpy as np
 from side_by_side import Row, alternate, limits, machine, parts, tell
 
-from mmtutorial import datasets, two_tower
+from mmtutorial import datasets
 from mmtutorial.article import EPOCHS, ArticleNetwork
 from mmtutorial.evaluation import Split, cold_items, default_split, evaluate
-from mmtutorial.preprocessing.catalogue import raw_features, ready_features
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender
-from mmtutorial.two_tower import LOSSES, TwoTower, _Batches
+from mmtutorial.interactions import Interactions
+from mmtutorial.preprocessing.features import raw_features, ready_features
+from mmtutorial.recommenders import two_tower
+from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.two_tower import LOSSES, TwoTower, _Batches
 
 UNITS = 32
 WARM = 1  # the turn in which the step is traced

@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mmtutorial.epochs import KeepEpochs
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.storage.arrays import under
+from mmtutorial.storage.epochs import KeepEpochs
 from mmtutorial.storage.networks import load_network
 
 MODALITIES = ("text", "image", "audio")

@@ -13,17 +13,17 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from mmtutorial.datasets import Dataset
-    from mmtutorial.preprocessing.interactions import Interactions
-    from mmtutorial.recommender import Features, Recommender
+    from mmtutorial.interactions import Interactions
+    from mmtutorial.recommenders.base import Features, Recommender
 
 NEW = "new"  # --user: somebody of whom nothing is known
-RECOMMENDERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # name: module, class, options
-    "two-tower": ("mmtutorial.two_tower", "TwoTower", {}),
-    "two-tower-ids": ("mmtutorial.two_tower", "TwoTower", {"ids": True}),
-    "popularity": ("mmtutorial.baselines", "Popularity", {}),
-    "item-knn": ("mmtutorial.baselines", "ItemKNN", {}),
-    "content-knn": ("mmtutorial.baselines", "ContentKNN", {}),
-    "ease": ("mmtutorial.baselines", "EASE", {}),
+RECOMMENDERS: dict[str, tuple[str, dict[str, Any]]] = {  # name: class, options
+    "two-tower": ("TwoTower", {}),
+    "two-tower-ids": ("TwoTower", {"ids": True}),
+    "popularity": ("Popularity", {}),
+    "item-knn": ("ItemKNN", {}),
+    "content-knn": ("ContentKNN", {}),
+    "ease": ("EASE", {}),
 }
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -72,8 +72,8 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
     What is not wrong and still limits what can be told from the data is printed as a note. The
     exit status is 1 where something is wrong, 0 where there are notes alone.
     """
-    from mmtutorial.advice import advice
     from mmtutorial.datasets import Dataset, DatasetError, validate_folder
+    from mmtutorial.evaluation.readiness import advice
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -187,10 +187,10 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
     import numpy as np
 
     from mmtutorial import datasets
+    from mmtutorial.interactions import Interactions
     from mmtutorial.preprocessing.behaviour import deduplicate
-    from mmtutorial.preprocessing.interactions import Interactions
-    from mmtutorial.recommender import top_k
-    from mmtutorial.two_tower import TwoTower
+    from mmtutorial.recommenders.base import top_k
+    from mmtutorial.recommenders.two_tower import TwoTower
 
     if recommender not in RECOMMENDERS:
         raise ValueError(
@@ -238,16 +238,14 @@ def _learnt(
     The two towers stop by a validation part and learn from what was taken before it, the baselines
     from everything.
     """
-    import importlib
-
-    from mmtutorial import __version__
+    from mmtutorial import __version__, recommenders
     from mmtutorial.evaluation import cold_items, default_split
-    from mmtutorial.preprocessing.catalogue import ready_features
-    from mmtutorial.recommender import Recommender
+    from mmtutorial.preprocessing.features import ready_features
+    from mmtutorial.recommenders.base import Recommender
+    from mmtutorial.recommenders.two_tower import TwoTower
     from mmtutorial.storage.files import cached_place
-    from mmtutorial.two_tower import TwoTower
 
-    module, kind, options = RECOMMENDERS[name]
+    kind, options = RECOMMENDERS[name]
     split = default_split(data)
     features, faults = ready_features(data, ~cold_items(split))
     for fault in faults:
@@ -264,7 +262,7 @@ def _learnt(
         with contextlib.suppress(ValueError):  # damaged: learn it again
             return Recommender.load(place), features
     console.print(f"Learning {name} from {data.name}, once; kept in {place}", soft_wrap=True)
-    make = getattr(importlib.import_module(module), kind)
+    make = getattr(recommenders, kind)
     if issubclass(make, TwoTower):
         learnt = make(seed=seed, **options).fit(split.train, features, split.validation)
     else:
@@ -283,8 +281,8 @@ def _told(
     features: Features,
 ) -> list[str]:
     """Write the list in words."""
-    from mmtutorial.baselines import Popularity
-    from mmtutorial.reasons import reasons
+    from mmtutorial.recommenders import Popularity
+    from mmtutorial.recommenders.explain import reasons
 
     titles = data.items["title"].tolist()
     if history:

@@ -66,7 +66,7 @@ from mmtutorial import datasets, plots
 from mmtutorial.datasets import MODALITIES, Dataset
 from mmtutorial.preprocessing import audio, image
 from mmtutorial.preprocessing.behaviour import deduplicate, describe, k_core
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.reduce import (
     reduce,
     standardise,

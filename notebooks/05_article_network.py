@@ -55,7 +55,7 @@ from scipy.stats import bootstrap
 
 from mmtutorial import datasets, plots
 from mmtutorial.article import ArticleNetwork, build_network, count_parameters
-from mmtutorial.baselines import Oracle, Popularity, Random
+from mmtutorial.recommenders import Oracle, Popularity, Random
 from mmtutorial.equations.activations import softmax
 from mmtutorial.equations.convolution import conv2d, dense, max_pool
 from mmtutorial.equations.recurrence import lstm
@@ -68,14 +68,14 @@ from mmtutorial.evaluation import (
 from mmtutorial.preprocessing.audio import encode_audio
 from mmtutorial.preprocessing.behaviour import deduplicate
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.text import (
     Vocabulary,
     clean,
     sequences,
     tokenise,
 )
-from mmtutorial.recommender import Recommender, top_k
+from mmtutorial.recommenders.base import Recommender, top_k
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")

@@ -52,7 +52,7 @@ from IPython.display import Markdown, display
 from myst_nb import glue
 
 from mmtutorial import datasets, plots
-from mmtutorial.baselines import Oracle
+from mmtutorial.recommenders import Oracle
 from mmtutorial.evaluation import (
     cold_items,
     compare_all,
@@ -68,11 +68,11 @@ from mmtutorial.fusion import (
     drop_modalities,
     make_fusion,
 )
-from mmtutorial.preprocessing.catalogue import ready_features
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.preprocessing.features import ready_features
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.reduce import reduce
-from mmtutorial.recommender import Recommender, top_k
-from mmtutorial.two_tower import TwoTower
+from mmtutorial.recommenders.base import Recommender, top_k
+from mmtutorial.recommenders.two_tower import TwoTower
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")

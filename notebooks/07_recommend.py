@@ -60,7 +60,7 @@ from scipy import special
 
 from mmtutorial import datasets, plots
 from mmtutorial.article import ArticleNetwork
-from mmtutorial.baselines import (
+from mmtutorial.recommenders import (
     BPR,
     EASE,
     VBPR,
@@ -71,7 +71,7 @@ from mmtutorial.baselines import (
     Popularity,
     Random,
 )
-from mmtutorial.blend import Blend
+from mmtutorial.recommenders.blend import Blend
 from mmtutorial.evaluation import (
     cold_items,
     compare,
@@ -81,15 +81,19 @@ from mmtutorial.evaluation import (
     metrics,
     tune,
 )
-from mmtutorial.preprocessing.catalogue import (
+from mmtutorial.preprocessing.features import (
     raw_features,
     ready_features,
     tag_weights,
 )
-from mmtutorial.reasons import history_shares, modality_shares, reasons
-from mmtutorial.recommender import top_k
-from mmtutorial.retrieval import Index
-from mmtutorial.two_tower import TwoTower, choice_loss
+from mmtutorial.recommenders.explain import (
+    history_shares,
+    modality_shares,
+    reasons,
+)
+from mmtutorial.recommenders.base import top_k
+from mmtutorial.recommenders.index import Index
+from mmtutorial.recommenders.two_tower import TwoTower, choice_loss
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -1126,7 +1130,7 @@ print(f"the shares add up to the score, but for {gap.max():.1e}")
 # %% [markdown]
 # Which *medium* decided is another question: hide one medium of the item, encode it again, and see how
 # much of its score is lost, beyond what an average item loses. These losses do not add up to the score:
-# what picture and text both say is not missed when one of them is hidden. `mmtutorial.reasons` puts both
+# what picture and text both say is not missed when one of them is hidden. `mmtutorial.recommenders.explain` puts both
 # into a sentence, and so does the command line:
 #
 # ```

@@ -60,7 +60,7 @@ from sklearn.metrics import (
 from threadpoolctl import threadpool_limits
 
 from mmtutorial import datasets, plots
-from mmtutorial.baselines import (
+from mmtutorial.recommenders import (
     BPR,
     EASE,
     ContentKNN,
@@ -89,10 +89,10 @@ from mmtutorial.evaluation import (
     sampled_ranks,
 )
 from mmtutorial.preprocessing.behaviour import deduplicate
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.reduce import reduce, tf_idf
 from mmtutorial.preprocessing.text import clean, tokenise
-from mmtutorial.recommender import top_k
+from mmtutorial.recommenders.base import top_k
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")

@@ -60,16 +60,16 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from mmtutorial import datasets, plots
-from mmtutorial.baselines import ContentKNN, ItemKNN, Popularity
+from mmtutorial.recommenders import ContentKNN, ItemKNN, Popularity
 from mmtutorial.evaluation import (
     cold_items,
     default_split,
     evaluate,
     paired_comparison,
 )
-from mmtutorial.preprocessing.catalogue import ready_features
+from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.preprocessing.text import clean, tokenise
-from mmtutorial.two_tower import TwoTower
+from mmtutorial.recommenders.two_tower import TwoTower
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmtutorial.article import ArticleNetwork, build_network, count_parameters
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 
 SIZES = {
     "vocab_size": 50,

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mmtutorial import cli, datasets
 from mmtutorial.cli import app
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders.base import Recommender
 
 RUNNER = CliRunner()
 
@@ -86,8 +86,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, small_shop: None, eager: None, tmp_pa
     monkeypatch.setitem(datasets.MAKERS, "shop", lambda **options: shops)
     monkeypatch.setenv("MMTUTORIAL_CACHE", str(tmp_path))
     for name in ("two-tower", "two-tower-ids"):
-        module, kind, options = cli.RECOMMENDERS[name]
-        short = (module, kind, {**options, "epochs": 1, "units": 8, "dimensions": 8})
+        kind, options = cli.RECOMMENDERS[name]
+        short = (kind, {**options, "epochs": 1, "units": 8, "dimensions": 8})
         monkeypatch.setitem(cli.RECOMMENDERS, name, short)
     return tmp_path
 

@@ -13,10 +13,11 @@ import json
 import numpy as np
 from mmtutorial.article import ArticleNetwork
 from mmtutorial.datasets import shop
-from mmtutorial.evaluation import evaluate, global_time_split
+from mmtutorial.evaluation import global_time_split
+from mmtutorial.evaluation import evaluate
 from mmtutorial.preprocessing.audio import encode_audio
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.text import Vocabulary, clean, sequences, tokenise
 
 

@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtutorial import epochs
 from mmtutorial.article import ArticleNetwork
-from mmtutorial.baselines import BPR, VBPR, LightGCN, Popularity
-from mmtutorial.blend import Blend
 from mmtutorial.encoders.text import next_word_model, train_next_word
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders import BPR, VBPR, LightGCN, Popularity
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.blend import Blend
+from mmtutorial.recommenders.two_tower import TwoTower
 from mmtutorial.storage import checkpoint as unfinished
+from mmtutorial.storage import epochs
 from mmtutorial.storage.arrays import read_arrays
 from mmtutorial.storage.checkpoint import Unfinished
-from mmtutorial.two_tower import TwoTower
 from tests.hostile.corpus import Evil
-from tests.test_two_tower import REVIEWS, TRAIN, later, raw, ready
+from tests.recommenders.test_two_tower import REVIEWS, TRAIN, later, raw, ready
 
 SMALL = {"dimensions": 4, "epochs": 3, "batch_size": 32}
 VALIDATION = later()

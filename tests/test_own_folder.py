@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from mmtutorial import datasets
-from mmtutorial.advice import advice
 from mmtutorial.cli import app
 from mmtutorial.evaluation import cold_items, default_split, evaluate
-from mmtutorial.preprocessing.catalogue import raw_features, ready_features
+from mmtutorial.evaluation.readiness import advice
+from mmtutorial.preprocessing.features import raw_features, ready_features
+from mmtutorial.recommenders.two_tower import TwoTower
 from mmtutorial.reproduce.experiments import grid, measure
-from mmtutorial.two_tower import TwoTower
 from tests.own_folder import write_own_folder
 
 DATA = Path(os.environ.get("MMTUTORIAL_DATA") or "no folder")

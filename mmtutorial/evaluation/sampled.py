@@ -15,9 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mmtutorial.evaluation.evaluate import EARLIER, check_fitted, relevant_to, taken_before, watched
+from mmtutorial.evaluation.full_ranking import (
+    EARLIER,
+    check_fitted,
+    relevant_to,
+    taken_before,
+    watched,
+)
 from mmtutorial.evaluation.splits import Split
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders.base import Recommender
 
 
 def relevant_ranks(
@@ -52,9 +58,9 @@ def relevant_ranks(
 
     Examples
     --------
-    >>> from mmtutorial.baselines import Popularity
+    >>> from mmtutorial.recommenders import Popularity
     >>> from mmtutorial.evaluation.splits import leave_last_out
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.interactions import Interactions
     >>> taken = [(user, item, time) for user, items in {"ann": "wxyz", "bob": "xwzy"}.items()
     ...          for time, item in enumerate(items)]
     >>> split = leave_last_out(Interactions.of(taken))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mmtutorial.evaluation.evaluate import Evaluation, bootstrap_means, check_alike
+from mmtutorial.evaluation.full_ranking import Evaluation, bootstrap_means, check_alike
 
 _SIGNS = 2**22  # coins tossed at a time by the permutation test: bounds memory
 _COLUMNS = ["low", "high", "relative_low", "relative_high", "p"]
@@ -132,10 +132,10 @@ def paired_comparison(
 
     Examples
     --------
-    >>> from mmtutorial.baselines import Popularity, Random
+    >>> from mmtutorial.recommenders import Popularity, Random
     >>> from mmtutorial.datasets import shop
     >>> from mmtutorial.evaluation import evaluate, global_time_split
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.interactions import Interactions
     >>> data = shop(n_items=40, n_users=30)
     >>> split = global_time_split(Interactions.of(data.interactions, items=data.items["item"]))
     >>> chance = [evaluate(Random(seed).fit(split.train), split) for seed in range(3)]
@@ -241,9 +241,9 @@ def compare_all(
 
     Examples
     --------
-    >>> from mmtutorial.baselines import Popularity, Random
+    >>> from mmtutorial.recommenders import Popularity, Random
     >>> from mmtutorial.evaluation import evaluate, leave_last_out
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.interactions import Interactions
     >>> taken = Interactions.of([(user, item, time) for user in "abc" for time, item in
     ...                          enumerate("wxyz")])
     >>> split = leave_last_out(taken)

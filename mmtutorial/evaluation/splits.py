@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 
 if TYPE_CHECKING:
     from mmtutorial.datasets import Dataset

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 from rich.progress import track
 
-from mmtutorial.evaluation.evaluate import evaluate
-from mmtutorial.evaluation.metrics import ACCURACY
+from mmtutorial.evaluation.full_ranking import evaluate
 from mmtutorial.evaluation.splits import Split
-from mmtutorial.recommender import Features, Recommender
+from mmtutorial.metrics import ACCURACY
+from mmtutorial.recommenders.base import Features, Recommender
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 
@@ -66,9 +66,9 @@ def tune(
 
     Examples
     --------
-    >>> from mmtutorial.baselines import ItemKNN
+    >>> from mmtutorial.recommenders import ItemKNN
     >>> from mmtutorial.evaluation.splits import leave_last_out
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.interactions import Interactions
     >>> taken = [(user, item, time) for user, items in {"ann": "vwxyz", "bob": "vwxzy"}.items()
     ...          for time, item in enumerate(items)]
     >>> best, table = tune(ItemKNN, {"k": [1, 2]}, leave_last_out(Interactions.of(taken)), k=1)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import read_sound
-from mmtutorial.preprocessing.cache import encode_files
+from mmtutorial.preprocessing.file_cache import encode_files
 from mmtutorial.preprocessing.reduce import standardise
 
 SAMPLE_RATE = 8000  # Hz: enough for speech and signals, and what telephones carry
@@ -275,7 +275,7 @@ def encode_audio(
         bool (n,): the recordings whose mean and deviation standardise all, such as those of items
         that were taken in training; without it, the whole catalogue's.
     jobs, cache
-        As in `mmtutorial.preprocessing.cache.encode_files`.
+        As in `mmtutorial.preprocessing.file_cache.encode_files`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from mmtutorial.datasets.media import (
     too_large,
     trouble,
 )
-from mmtutorial.preprocessing.cache import blocks, encode_files, room
+from mmtutorial.preprocessing.file_cache import blocks, encode_files, room
 
 SIZE = 32
 
@@ -148,7 +148,7 @@ def encode_images(
     denoise : bool
         Whether to filter each picture, before it is made small.
     jobs, cache
-        As in `mmtutorial.preprocessing.cache.encode_files`.
+        As in `mmtutorial.preprocessing.file_cache.encode_files`.
 
     Returns
     -------

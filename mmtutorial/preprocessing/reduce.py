@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mmtutorial.preprocessing.cache import blocks, room
+from mmtutorial.preprocessing.file_cache import blocks, room
 
 
 def reduce(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import io
 import json
 import os
@@ -24,12 +23,14 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mmtutorial import recommenders
 from mmtutorial.datasets import MODALITIES
 from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key
 from mmtutorial.storage.digests import library_digest
 
 UNUSED = (  # parts of the library that no measurement depends on
-    "advice.py", "blend.py", "cli.py", "plots.py", "reasons.py", "retrieval.py",
+    "cli.py", "evaluation/readiness.py", "plots.py", "recommenders/blend.py",
+    "recommenders/explain.py", "recommenders/index.py",
     "reproduce/__init__.py", "reproduce/ledger.py", "reproduce/ledger.toml",
     "reproduce/notebooks.py", "reproduce/performance.py", "reproduce/results.py",
     "reproduce/run.py", "reproduce/scheduler.py",
@@ -61,7 +62,7 @@ class Task:
     recommender : str
         What tables call it.
     kind : str
-        Its class, such as "two_tower.TwoTower".
+        Its class in `mmtutorial.recommenders`, such as "TwoTower".
     seed : int
         Of the recommender; the data's own is in ``made``.
     options : mapping
@@ -225,7 +226,7 @@ def fusions(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     settings = _settings(dataset, profile)
     tasks = []
     for seed in seeds:
-        base = Task("fusions", dataset, "", "two_tower.TwoTower", seed, settings, made=made)
+        base = Task("fusions", dataset, "", "TwoTower", seed, settings, made=made)
         for size in range(1, len(names)):
             if size == 1 or profile == "full":
                 tasks += [
@@ -248,17 +249,17 @@ def baselines(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     """The recommenders to beat, with the library's defaults; those without a seed run once."""
     made = _made(dataset, profile)
     simple = {
-        "popularity": "baselines.Popularity",
-        "item-kNN": "baselines.ItemKNN",
-        "content-kNN": "baselines.ContentKNN",
-        "EASE": "baselines.EASE",
-        "EASE + content": "baselines.EASE",
+        "popularity": "Popularity",
+        "item-kNN": "ItemKNN",
+        "content-kNN": "ContentKNN",
+        "EASE": "EASE",
+        "EASE + content": "EASE",
     }
-    seeded = {"random": "baselines.Random"}
+    seeded = {"random": "Random"}
     if profile == "full":
-        seeded |= {"BPR": "baselines.BPR", "LightGCN": "baselines.LightGCN"}
+        seeded |= {"BPR": "BPR", "LightGCN": "LightGCN"}
     if dataset in SIMULATED:
-        simple["oracle"] = "baselines.Oracle"
+        simple["oracle"] = "Oracle"
     tasks = [
         Task(
             "baselines", dataset, name, kind, seeds[0], made=made,
@@ -281,7 +282,7 @@ def cold(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
         return []
     names = _modalities(dataset)
     base = Task(
-        "cold items", dataset, "", "two_tower.TwoTower", 0, _settings(dataset, profile),
+        "cold items", dataset, "", "TwoTower", 0, _settings(dataset, profile),
         made=_made(dataset, profile), split="cold items",
     )  # fmt: skip
     tasks = [
@@ -292,7 +293,7 @@ def cold(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     everything = [
         replace(base, recommender="concatenation", modalities=names, seed=s) for s in seeds
     ]
-    chance = Task("cold items", dataset, "random", "baselines.Random", made=base.made,
+    chance = Task("cold items", dataset, "random", "Random", made=base.made,
                   modalities=(), split="cold items")  # fmt: skip
     return [*tasks, *(everything if len(names) > 1 else []), chance]
 
@@ -309,7 +310,7 @@ def quality(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     elif dataset == "garments":  # minutes for a tower: every other level
         levels = {how: some[1::2] for how, some in levels.items()}
     settings = _settings(dataset, profile) | (SLOW if profile == "full" else {})
-    base = Task("quality of data", dataset, "concatenation", "two_tower.TwoTower",
+    base = Task("quality of data", dataset, "concatenation", "TwoTower",
                 options=settings, modalities=names, made=_made(dataset, profile))  # fmt: skip
     seeds = seeds[:3] if profile == "full" else seeds[:1]
     return [replace(base, seed=seed) for seed in seeds] + [
@@ -329,7 +330,7 @@ def costs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
     names = _raw_modalities(dataset)
     epochs = 2 if profile == "quick" else 3 if dataset == "garments" else 6
     base = Task(
-        "costs", dataset, "", "two_tower.TwoTower", seeds[0], {"epochs": epochs, "patience": 99},
+        "costs", dataset, "", "TwoTower", seeds[0], {"epochs": epochs, "patience": 99},
         made=_made(dataset, profile), raw=True,
     )  # fmt: skip
     tasks = [replace(base, recommender=name, modalities=(name,)) for name in names]
@@ -359,7 +360,7 @@ def knobs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
             }  # fmt: skip
             for seed in seeds[:3]:
                 base = Task(
-                    "knobs", dataset, "", "two_tower.TwoTower", seed, settings, made=made,
+                    "knobs", dataset, "", "TwoTower", seed, settings, made=made,
                     condition={"weight of the others": weight, "noise": noise},
                 )  # fmt: skip
                 tasks += [replace(base, recommender=name, modalities=(name,)) for name in names]
@@ -458,8 +459,8 @@ def _stage(dataset: str, made: str, split: str, raw: bool, damage: str) -> _Stag
     """Load, split and encode once for the tasks that follow each other."""
     from mmtutorial import datasets
     from mmtutorial.evaluation import cold_items, cold_items_split, default_split
-    from mmtutorial.preprocessing.catalogue import raw_features, ready_features
-    from mmtutorial.preprocessing.interactions import Interactions
+    from mmtutorial.interactions import Interactions
+    from mmtutorial.preprocessing.features import raw_features, ready_features
     from mmtutorial.preprocessing.reduce import reduce
 
     data = datasets.load(dataset, **json.loads(made))
@@ -500,15 +501,14 @@ def _damaged(array: np.ndarray, how: str, level: float) -> np.ndarray:
 
 
 def _fitted(task: Task, stage: _Stage, resume: str | Path | None) -> Any:
-    module, _, name = task.kind.rpartition(".")
-    kind = getattr(importlib.import_module(f"mmtutorial.{module}"), name)
+    kind = getattr(recommenders, task.kind)
     options = {
         option: tuple(value) if isinstance(value, list) else value
         for option, value in task.options.items()
     }
-    if name == "Oracle":
+    if task.kind == "Oracle":
         return kind(stage.data.truth).fit(stage.split.train)
-    if name == "TwoTower":
+    if task.kind == "TwoTower":
         tower = kind(task.modalities, seed=task.seed, **options)
         return tower.fit(stage.split.train, stage.features, stage.split.validation, resume)
     features = stage.features if task.modalities is None else {}

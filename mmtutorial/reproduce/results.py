@@ -351,7 +351,7 @@ def _condition(outcome: Outcome) -> str:
 
 def _evaluations(name: str, group: Sequence[Outcome]) -> list[Any]:
     """Give outcomes back as evaluations, in order of their seeds."""
-    from mmtutorial.evaluation.evaluate import Evaluation
+    from mmtutorial.evaluation.full_ranking import Evaluation
 
     return [
         Evaluation(

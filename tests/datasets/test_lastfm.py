@@ -15,8 +15,8 @@ import pytest
 from mmtutorial.datasets import Dataset, DatasetError, lastfm, lastfm_friends, load, validate_folder
 from mmtutorial.datasets.collections import Collection
 from mmtutorial.evaluation import default_split
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.behaviour import deduplicate
-from mmtutorial.preprocessing.interactions import Interactions
 from tests.datasets.conftest import Made, Site, zipped
 
 MODULE = importlib.import_module("mmtutorial.datasets.published.lastfm")

@@ -10,7 +10,7 @@ import pytest
 
 from mmtutorial.datasets import DatasetError, mmrec_published, read_mmrec
 from mmtutorial.evaluation import default_split, evaluate
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders.base import Recommender
 from tests.datasets.test_mmrec import BABY
 
 MODULE = importlib.import_module("mmtutorial.datasets.published.mmrec_published")

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mmtutorial import evaluation
-from mmtutorial.baselines import Popularity, Random
 from mmtutorial.evaluation import evaluate, global_time_split
-from mmtutorial.evaluation.evaluate import Evaluation
+from mmtutorial.evaluation.full_ranking import Evaluation
 from mmtutorial.evaluation.sampled import (
     relevant_ranks,
     sampled_hit_rate,
@@ -25,8 +24,9 @@ from mmtutorial.evaluation.significance import (
     paired_comparison,
     permutation_p,
 )
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import Popularity, Random
+from mmtutorial.recommenders.base import Recommender
 
 
 def measured(name, values, coverage=0.5, users=None, **fields):

@@ -18,7 +18,7 @@ from mmtutorial.evaluation.splits import (
     global_time_split,
     leave_last_out,
 )
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 
 PARTS = ("train", "validation", "test")
 LOGS = st.builds(

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 from rich.progress import track
 
-from mmtutorial.baselines import EASE, Popularity
 from mmtutorial.evaluation import Split, evaluate, global_time_split, tune, tuning
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import EASE, Popularity
+from mmtutorial.recommenders.base import Recommender
 
 
 @pytest.fixture

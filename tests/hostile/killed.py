@@ -18,10 +18,10 @@ import pandas as pd
 from PIL import Image
 
 from mmtutorial.datasets.dataset import Dataset
-from mmtutorial.preprocessing import cache
+from mmtutorial.interactions import Interactions
+from mmtutorial.preprocessing import file_cache as cache
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender
+from mmtutorial.recommenders.base import Features, Recommender
 
 STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}  # and to open a file for writing
 MOST = 14  # kills of one kind, beside those before a folder is moved

@@ -19,15 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mmtutorial.baselines import LightGCN
 from mmtutorial.datasets import Dataset
-from mmtutorial.preprocessing import cache
+from mmtutorial.interactions import Interactions
+from mmtutorial.preprocessing import file_cache as cache
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders import LightGCN
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.two_tower import TwoTower
 from mmtutorial.storage import checkpoint as unfinished
 from mmtutorial.storage.arrays import read_arrays
-from mmtutorial.two_tower import TwoTower
 from tests.datasets.conftest import Made, Site, handler, zipped
 from tests.hostile.killed import make_dataset, pictures
 

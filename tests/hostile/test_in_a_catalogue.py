@@ -11,7 +11,7 @@ import pytest
 
 from mmtutorial.datasets import Dataset
 from mmtutorial.preprocessing.audio import encode_audio
-from mmtutorial.preprocessing.catalogue import raw_features, ready_features
+from mmtutorial.preprocessing.features import raw_features, ready_features
 from mmtutorial.preprocessing.image import encode_images
 from tests.hostile import corpus
 from tests.hostile.corpus import Hostile

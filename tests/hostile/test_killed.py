@@ -13,7 +13,7 @@ import pytest
 from mmtutorial.datasets import Dataset, DatasetError
 from mmtutorial.preprocessing import image
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders.base import Recommender
 from mmtutorial.storage import files as folders
 from tests.hostile import killed
 

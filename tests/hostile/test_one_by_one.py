@@ -16,11 +16,11 @@ from mmtutorial.datasets import collections as download
 from mmtutorial.datasets.collections import unpack
 from mmtutorial.datasets.dataset import validate_folder
 from mmtutorial.datasets.media import MediaError
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.audio import load_audio
 from mmtutorial.preprocessing.image import load_image
-from mmtutorial.preprocessing.interactions import Interactions
 from mmtutorial.preprocessing.text import INVISIBLE, Vocabulary, clean, sequences, tokenise
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders.base import Recommender
 from tests.hostile import corpus
 from tests.hostile.corpus import INSIDE, Hostile
 from tests.hostile.killed import Table

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.behaviour import deduplicate, describe, k_core
-from mmtutorial.preprocessing.interactions import Interactions
 
 pairs = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=1, max_size=60)
 

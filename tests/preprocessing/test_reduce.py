@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.reduce import reduce, standardise, summarise, tf_idf
 
 dice = np.random.default_rng(0)

@@ -16,22 +16,22 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from mmtutorial.epochs import Epochs
 from mmtutorial.reproduce import scheduler
 from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.scheduler import run_tasks
 from mmtutorial.storage import checkpoint as unfinished
+from mmtutorial.storage.epochs import Epochs
 
 pytestmark = pytest.mark.usefixtures("eager")
 
 SMALL = {"n_items": 40, "n_users": 30, "seed": 0}
 TOWER = Task(
-    "fusions", "shop", "concatenation", "two_tower.TwoTower", options={"epochs": 2},
+    "fusions", "shop", "concatenation", "TwoTower", options={"epochs": 2},
     modalities=("text", "image", "audio"), made=SMALL,
 )  # fmt: skip
 CHANCE = Task(
-    "baselines", "shop", "random", "baselines.Random", options={"seed": 0}, modalities=(),
+    "baselines", "shop", "random", "Random", options={"seed": 0}, modalities=(),
     made=SMALL,
 )  # fmt: skip
 CHANCES = [replace(CHANCE, seed=seed, options={"seed": seed}) for seed in range(4)]
@@ -190,7 +190,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
         from mmtutorial.reproduce.experiments import Task
         from mmtutorial.reproduce.scheduler import run_tasks
         if __name__ == "__main__":
-            tasks = [Task("baselines", "shop", "random", "baselines.Random", seed, {{"seed": seed}},
+            tasks = [Task("baselines", "shop", "random", "Random", seed, {{"seed": seed}},
                           (), {SMALL}) for seed in range(4)]
             run_tasks(tasks, {str(tmp_path / "out")!r}, jobs=1)
         """)

@@ -16,7 +16,7 @@ from mmtutorial.reproduce.results import Results
 from tests.reproduce.test_notebooks import GLUED, made
 
 CHANCE = Task(
-    "fusions", "shop", "random", "baselines.Random", options={"seed": 0}, modalities=(),
+    "fusions", "shop", "random", "Random", options={"seed": 0}, modalities=(),
     made={"n_items": 40, "n_users": 30, "seed": 0},
 )  # fmt: skip
 

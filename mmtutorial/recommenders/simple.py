@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mmtutorial.datasets.dataset import Truth
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders.base import Features, Recommender
 
 
 class Random(Recommender):

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtutorial.baselines import Oracle, Popularity, Random
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.datasets.simulated.shoppers import simulate
 from mmtutorial.evaluation import evaluate, global_time_split
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import Oracle, Popularity, Random
+from mmtutorial.recommenders.base import Recommender
 
 
 @pytest.fixture(scope="module")

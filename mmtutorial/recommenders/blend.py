@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from mmtutorial.evaluation.metrics import ndcg
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender, top_k
+from mmtutorial.interactions import Interactions
+from mmtutorial.metrics import ndcg
+from mmtutorial.recommenders.base import Features, Recommender, top_k
 
 _PLACES = 10  # of the validation lists that decide on the weights
 _BLOCK = 1024  # users whose scores are held at a time
@@ -55,7 +55,7 @@ class Blend(Recommender):
 
     Examples
     --------
-    >>> from mmtutorial.baselines import ItemKNN, Popularity
+    >>> from mmtutorial.recommenders import ItemKNN, Popularity
     >>> train = Interactions.of([("ann", "tea", 1), ("ann", "cup", 2), ("bob", "tea", 3)])
     >>> blend = Blend([Popularity(), ItemKNN()], weights=(0.25, 0.75)).fit(train)
     >>> blend.name, blend.recommend([1], k=1).tolist()

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from mmtutorial.datasets.media import MediaError
-from mmtutorial.preprocessing import cache as module
+from mmtutorial.preprocessing import file_cache as module
 from mmtutorial.preprocessing import image
-from mmtutorial.preprocessing.cache import encode_files, recipe
+from mmtutorial.preprocessing.file_cache import encode_files, recipe
 from mmtutorial.preprocessing.reduce import standardise
 
 decoded = []

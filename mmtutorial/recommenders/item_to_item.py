@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
-from mmtutorial.baselines.content import as_dense, chosen_modalities, unit_rows
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender, top_k
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
 
 _BLOCK = 1024  # items whose similarities to all others are held at a time
 

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from mmtutorial.baselines import (
+from mmtutorial.datasets.dataset import Truth
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import (
     BPR,
     EASE,
     VBPR,
@@ -22,9 +24,7 @@ from mmtutorial.baselines import (
     Popularity,
     Random,
 )
-from mmtutorial.datasets.dataset import Truth
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders.base import Recommender
 
 N_USERS, N_ITEMS = 30, 25
 STRANGER = 7  # a user without a training interaction

@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtutorial.baselines import Oracle, Popularity, Random
 from mmtutorial.datasets.simulated.shoppers import simulate
 from mmtutorial.evaluation import evaluate as package_evaluate
-from mmtutorial.evaluation.evaluate import Evaluation, bootstrap_means, compare, evaluate
+from mmtutorial.evaluation.full_ranking import Evaluation, bootstrap_means, compare, evaluate
 from mmtutorial.evaluation.splits import (
     cold_items,
     cold_items_split,
     global_time_split,
     leave_last_out,
 )
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import Oracle, Popularity, Random
+from mmtutorial.recommenders.base import Recommender
 
 PER_USER = [
     "hit_rate",

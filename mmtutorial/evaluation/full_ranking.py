@@ -12,7 +12,9 @@ import pandas as pd
 from rich.progress import track
 from scipy import sparse
 
-from mmtutorial.evaluation.metrics import (
+from mmtutorial.evaluation.splits import Split
+from mmtutorial.interactions import Interactions
+from mmtutorial.metrics import (
     ACCURACY,
     gini,
     intra_list_diversity,
@@ -20,9 +22,7 @@ from mmtutorial.evaluation.metrics import (
     novelty,
     user_coverage,
 )
-from mmtutorial.evaluation.splits import Split
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender, top_k
+from mmtutorial.recommenders.base import Recommender, top_k
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _RESAMPLED = 2**22  # users drawn at a time by the bootstrap: bounds memory
@@ -165,9 +165,9 @@ def evaluate(
 
     Examples
     --------
-    >>> from mmtutorial.baselines import Popularity
+    >>> from mmtutorial.recommenders import Popularity
     >>> from mmtutorial.evaluation.splits import leave_last_out
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.interactions import Interactions
     >>> taken = [(user, item, time) for user, items in {"ann": "wxyz", "bob": "xwzy"}.items()
     ...          for time, item in enumerate(items)]
     >>> split = leave_last_out(Interactions.of(taken))
@@ -246,9 +246,9 @@ def compare(evaluations: Sequence[Evaluation], oracle: Evaluation | None = None)
 
     Examples
     --------
-    >>> from mmtutorial.baselines import Popularity, Random
+    >>> from mmtutorial.recommenders import Popularity, Random
     >>> from mmtutorial.evaluation.splits import leave_last_out
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.interactions import Interactions
     >>> taken = Interactions.of([("ann", item, time) for time, item in enumerate("wxyz")])
     >>> split = leave_last_out(taken)
     >>> both = [evaluate(each.fit(split.train), split, k=1) for each in (Random(), Popularity())]

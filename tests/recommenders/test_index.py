@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mmtutorial import retrieval
-from mmtutorial.retrieval import Index
+from mmtutorial.recommenders import index as retrieval
+from mmtutorial.recommenders.index import Index
 
 
 def sorted_products(

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import stats
 
-from mmtutorial import epochs
-from mmtutorial.baselines import BPR, VBPR, LightGCN, pairwise
-from mmtutorial.baselines.content import unit_rows
 from mmtutorial.evaluation import leave_last_out
-from mmtutorial.evaluation.metrics import ndcg
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import top_k
+from mmtutorial.interactions import Interactions
+from mmtutorial.metrics import ndcg
+from mmtutorial.recommenders import BPR, VBPR, LightGCN, pairwise
+from mmtutorial.recommenders.base import top_k
+from mmtutorial.recommenders.content import unit_rows
+from mmtutorial.storage import epochs
 
 SMALL = {"dimensions": 5, "epochs": 2, "batch_size": 16}
 

@@ -15,11 +15,11 @@ import keras
 import numpy as np
 import pytest
 
-from mmtutorial.recommender import Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.two_tower import TwoTower
 from mmtutorial.storage.networks import load_network
-from mmtutorial.two_tower import TwoTower
 from tests.hostile.corpus import Evil
-from tests.test_two_tower import TRAIN, ready
+from tests.recommenders.test_two_tower import TRAIN, ready
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmtutorial.baselines.item_to_item import ItemToItem
-from mmtutorial.recommender import Features, Recommender
-from mmtutorial.two_tower import TwoTower
+from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.item_to_item import ItemToItem
+from mmtutorial.recommenders.two_tower import TwoTower
 
 Rows = Sequence[int] | np.ndarray  # of items
 
@@ -109,8 +109,8 @@ def history_shares(
 
     Examples
     --------
-    >>> from mmtutorial.baselines import ItemKNN
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.recommenders import ItemKNN
+    >>> from mmtutorial.interactions import Interactions
     >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
     >>> history_shares(ItemKNN(shrink=0).fit(train), [0], items=[2])[1].round(3).tolist()
     [[0.667]]
@@ -174,7 +174,7 @@ def modality_shares(
 
     Examples
     --------
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.interactions import Interactions
     >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
     >>> features = {"text": np.eye(3, dtype="float32"), "audio": np.ones((3, 1), "float32")}
     >>> tower = TwoTower(epochs=2).fit(train, features)
@@ -233,8 +233,8 @@ def reasons(
 
     Examples
     --------
-    >>> from mmtutorial.baselines import ItemKNN
-    >>> from mmtutorial.preprocessing.interactions import Interactions
+    >>> from mmtutorial.recommenders import ItemKNN
+    >>> from mmtutorial.interactions import Interactions
     >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
     >>> reasons(ItemKNN().fit(train), [0], [2])[0].told(["Cup", "Ice", "Tea"])
     'because you took Cup'

@@ -15,12 +15,12 @@ import tensorflow as tf
 from keras import layers
 from scipy import sparse
 
-from mmtutorial import two_tower
-from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.fusion import FUSIONS, Fusion
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender
-from mmtutorial.two_tower import (
+from mmtutorial.interactions import Interactions
+from mmtutorial.metrics import ndcg
+from mmtutorial.recommenders import two_tower
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.two_tower import (
     LOSSES,
     POOLINGS,
     TwoTower,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 
 TRIPLES = st.lists(
     st.tuples(st.sampled_from("abcd"), st.sampled_from("vwxyz"), st.integers(0, 9)), min_size=1

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from mmtutorial.baselines.content import as_dense, chosen_modalities, unit_rows
-from mmtutorial.epochs import Epochs
-from mmtutorial.evaluation.metrics import ndcg
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender, top_k
+from mmtutorial.interactions import Interactions
+from mmtutorial.metrics import ndcg
+from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
 from mmtutorial.storage.arrays import under
+from mmtutorial.storage.epochs import Epochs
 
 _PLACES = 10  # of the validation lists that decide when to stop
 _WATCHED_USERS = 2048  # at most so many users are validated after an epoch

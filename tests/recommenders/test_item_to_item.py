@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mmtutorial.baselines import EASE, ContentKNN, ItemKNN
-from mmtutorial.baselines import item_to_item as module
-from mmtutorial.baselines.content import unit_rows
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import EASE, ContentKNN, ItemKNN
+from mmtutorial.recommenders import item_to_item as module
+from mmtutorial.recommenders.content import unit_rows
 
 
 def interactions(taken: np.ndarray) -> Interactions:

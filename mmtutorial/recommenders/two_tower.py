@@ -1,7 +1,7 @@
 """The two-tower recommender: items from their content, users from what they took.
 
-Behind the interface of `mmtutorial.recommender`, like the baselines: another fusion, another set of
-modalities or the item ids are one word of its options.
+Behind the interface of `mmtutorial.recommenders.base`, like the baselines: another fusion, another
+set of modalities or the item ids are one word of its options.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mmtutorial.baselines.content import as_dense
 from mmtutorial.encoders.audio import audio_encoder
 from mmtutorial.encoders.image import image_encoder
 from mmtutorial.encoders.text import WORD_VECTORS, text_encoder
-from mmtutorial.epochs import Epochs
-from mmtutorial.evaluation.metrics import ndcg
 from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
+from mmtutorial.metrics import ndcg
 from mmtutorial.preprocessing.text import UNKNOWN
-from mmtutorial.recommender import REVIEWS, Features, Recommender, check_rows, top_k
+from mmtutorial.recommenders.base import REVIEWS, Features, Recommender, check_rows, top_k
+from mmtutorial.recommenders.content import as_dense
 from mmtutorial.storage.arrays import under
+from mmtutorial.storage.epochs import Epochs
 from mmtutorial.storage.networks import load_network
 
 POOLINGS = ("mean", "attention", "gru")

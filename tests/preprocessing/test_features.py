@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mmtutorial.datasets import Dataset, shop
-from mmtutorial.preprocessing.catalogue import raw_features, ready_features, tag_weights
+from mmtutorial.preprocessing.features import raw_features, ready_features, tag_weights
 
 
 @pytest.fixture(scope="module")

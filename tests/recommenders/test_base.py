@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
 
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Recommender, top_k
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders.base import Recommender, top_k
 
 TRAIN = Interactions.of(
     [("ann", "tea", 1), ("ann", "cup", 2), ("bob", "tea", 3)], items=["cup", "pot", "tea"]
@@ -314,7 +314,7 @@ def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
         Rowless.load(folder)
 
     about = json.loads((folder / "recommender.json").read_text())
-    for name in ("Elsewhere", "mmtutorial.baselines.Elsewhere", "mmtutorial.nowhere.Elsewhere"):
+    for name in ("Elsewhere", "mmtutorial.recommenders.Elsewhere", "mmtutorial.nowhere.Elsewhere"):
         changed = json.dumps({**about, "class": name})
         (folder / "recommender.json").write_text(changed)
         with pytest.raises(ValueError, match=f"unknown class {name}: import or define it"):
@@ -353,9 +353,9 @@ def test_damaged_arrays_are_refused(tmp_path: Path, damage: str) -> None:
 def test_classes_of_the_library_are_found_without_an_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simple = importlib.import_module("mmtutorial.baselines.simple")
+    simple = importlib.import_module("mmtutorial.recommenders.simple")
     simple.Random(seed=4).fit(TRAIN).save(tmp_path)
     monkeypatch.setattr(Recommender, "_classes", {})
     monkeypatch.delitem(sys.modules, simple.__name__)
-    monkeypatch.setattr(sys.modules["mmtutorial.baselines"], "simple", simple)
+    monkeypatch.setattr(sys.modules["mmtutorial.recommenders"], "simple", simple)
     assert Recommender.load(tmp_path).options() == {"seed": 4}

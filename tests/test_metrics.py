@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn.metrics import ndcg_score
 from sklearn.metrics.pairwise import cosine_distances
 
-from mmtutorial.evaluation import metrics
-from mmtutorial.recommender import top_k
+from mmtutorial import metrics
+from mmtutorial.recommenders.base import top_k
 
 N_USERS = 200
 RANX = {

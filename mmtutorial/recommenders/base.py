@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from mmtutorial import __version__
-from mmtutorial.preprocessing.interactions import Interactions
+from mmtutorial.interactions import Interactions
 from mmtutorial.storage.arrays import read_arrays, under
 from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.files import beside, put, recover
@@ -27,6 +27,13 @@ Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one 
 
 REVIEWS = "review"  # the features that describe what users wrote, one row an interaction
 
+MOVED = {  # where the classes of the first edition are now, for what was saved by it
+    "mmtutorial.baselines.item_to_item": "mmtutorial.recommenders.item_to_item",
+    "mmtutorial.baselines.pairwise": "mmtutorial.recommenders.pairwise",
+    "mmtutorial.baselines.simple": "mmtutorial.recommenders.simple",
+    "mmtutorial.blend": "mmtutorial.recommenders.blend",
+    "mmtutorial.two_tower": "mmtutorial.recommenders.two_tower",
+}
 _ABOUT, _ARRAYS = "recommender.json", "arrays.npz"
 _GROUP = 32  # columns of which the highest is looked at first, in `top_k`
 
@@ -39,7 +46,7 @@ class Recommender(ABC):
     each argument of its ``__init__`` as the attribute of that name, and writes ``_state`` and
     ``_restore`` (and ``_write`` and ``_read`` where it has files of its own, such as Keras's).
 
-    >>> from mmtutorial.baselines import Popularity
+    >>> from mmtutorial.recommenders import Popularity
     >>> train = Interactions.of([("ann", "tea", 1), ("ann", "cup", 2), ("bob", "tea", 3)])
     >>> Popularity().fit(train).recommend([1], k=2)  # bob owns tea (row 1): the cup, then nothing
     array([[ 0, -1]])
@@ -97,7 +104,7 @@ class Recommender(ABC):
         Examples
         --------
         >>> import tempfile
-        >>> from mmtutorial.baselines import BPR
+        >>> from mmtutorial.recommenders import BPR
         >>> train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     BPR(epochs=3).fit(train, resume=folder).recommend([0], k=1)
@@ -190,7 +197,7 @@ class Recommender(ABC):
     def options(self) -> dict[str, Any]:
         """Return the arguments that make another recommender like this one, not yet fitted.
 
-        >>> from mmtutorial.baselines import Random
+        >>> from mmtutorial.recommenders import Random
         >>> Random(seed=3).options()
         {'seed': 3}
         """
@@ -228,7 +235,7 @@ class Recommender(ABC):
         Examples
         --------
         >>> import tempfile
-        >>> from mmtutorial.baselines import Random
+        >>> from mmtutorial.recommenders import Random
         >>> train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = Random(seed=3).fit(train).save(folder)
@@ -511,7 +518,10 @@ def _class_of(name: str, folder: Path) -> type[Recommender]:
 
     Nor are its commands: to import `mmtutorial.__main__` is to run them.
     """
-    module = name.rpartition(".")[0]
+    module, _, bare = name.rpartition(".")
+    if module in MOVED:
+        module = MOVED[module]
+        name = f"{module}.{bare}"
     ours = module.partition(".")[0] == "mmtutorial" and "__main__" not in module
     if name not in Recommender._classes and ours:
         with contextlib.suppress(ImportError):  # told below

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mmtutorial.baselines import BPR, EASE, ItemKNN, Popularity, Random
-from mmtutorial.blend import Blend, _simplex
-from mmtutorial.evaluation.metrics import ndcg
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.recommender import Features, Recommender
+from mmtutorial.interactions import Interactions
+from mmtutorial.metrics import ndcg
+from mmtutorial.recommenders import BPR, EASE, ItemKNN, Popularity, Random
+from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.blend import Blend, _simplex
 
 N_USERS, N_ITEMS = 12, 15
 USERS = [f"u{u:02d}" for u in range(N_USERS)]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmtutorial.baselines import EASE, ContentKNN, ItemKNN, Popularity
-from mmtutorial.preprocessing.interactions import Interactions
-from mmtutorial.reasons import Reason, history_shares, modality_shares, reasons
-from mmtutorial.recommender import Recommender
-from mmtutorial.two_tower import TwoTower
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import EASE, ContentKNN, ItemKNN, Popularity
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.explain import Reason, history_shares, modality_shares, reasons
+from mmtutorial.recommenders.two_tower import TwoTower
 
 N_USERS, N_ITEMS = 60, 24
 

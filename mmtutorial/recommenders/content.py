@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from mmtutorial.recommender import Features, Recommender
+from mmtutorial.recommenders.base import Features, Recommender
 
 
 def chosen_modalities(

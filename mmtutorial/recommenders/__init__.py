@@ -1,0 +1,55 @@
+"""Recommenders: ours, and those that every recommender must be compared with, one interface."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmtutorial.recommenders.base import Recommender, top_k
+    from mmtutorial.recommenders.blend import Blend
+    from mmtutorial.recommenders.index import Index
+    from mmtutorial.recommenders.item_to_item import EASE, ContentKNN, ItemKNN
+    from mmtutorial.recommenders.pairwise import BPR, VBPR, LightGCN
+    from mmtutorial.recommenders.simple import Oracle, Popularity, Random
+    from mmtutorial.recommenders.two_tower import TwoTower
+
+_MODULES = {  # imported when asked for: some bring in TensorFlow, which takes seconds
+    "base": ("Recommender", "top_k"),
+    "blend": ("Blend",),
+    "index": ("Index",),
+    "item_to_item": ("EASE", "ContentKNN", "ItemKNN"),
+    "pairwise": ("BPR", "VBPR", "LightGCN"),
+    "simple": ("Oracle", "Popularity", "Random"),
+    "two_tower": ("TwoTower",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "BPR",
+    "EASE",
+    "VBPR",
+    "Blend",
+    "ContentKNN",
+    "Index",
+    "ItemKNN",
+    "LightGCN",
+    "Oracle",
+    "Popularity",
+    "Random",
+    "Recommender",
+    "TwoTower",
+    "top_k",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List what can be asked for."""
+    return sorted(__all__)
