@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,19 +74,20 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
     exit status is 1 where something is wrong, 0 where there are notes alone.
     """
     from mmtutorial.datasets import Dataset, DatasetError, validate_folder
-    from mmtutorial.evaluation.readiness import advice
+    from mmtutorial.evaluation.readiness import limitations
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
-    faults = validate_folder(folder)
+    found = validate_folder(folder)
+    faults = [fault for fault in found if not fault.note]
+    notes = [fault for fault in found if fault.note]
     for fault in faults:
         say(str(fault))
-    notes = []
-    with contextlib.suppress(DatasetError):  # it cannot be opened: the faults say why
-        notes = advice(Dataset.open(folder))
+    with contextlib.suppress(DatasetError), warnings.catch_warnings(action="ignore"):
+        notes += limitations(Dataset.open(folder))  # if it cannot be opened, the faults say why
     for note in notes:
-        say(f"note: {note}")
+        say(str(note))
     say(f"{folder}: {_count(faults, 'fault') if faults else 'no fault found'}"
         + (f", {_count(notes, 'note')}" if notes else ""))  # fmt: skip
     raise typer.Exit(bool(faults))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mmtutorial import datasets
 from mmtutorial.cli import app
 from mmtutorial.evaluation import cold_items, default_split, evaluate
-from mmtutorial.evaluation.readiness import advice
+from mmtutorial.evaluation.readiness import limitations
 from mmtutorial.preprocessing.features import raw_features, ready_features
 from mmtutorial.recommenders.two_tower import TwoTower
 from mmtutorial.reproduce.experiments import grid, measure
@@ -64,10 +64,10 @@ def test_check_finds_no_fault_and_notes_what_limits(made: Callable[..., Path]) -
 def test_what_is_absent_is_noted_and_is_no_fault(made: Callable[..., Path]) -> None:
     mute = made("audio")
     assert datasets.validate_folder(mute) == []
-    assert advice(datasets.load(mute))[0].message == "no item has audio"
-    (timeless,) = advice(datasets.load(made("timestamp")))
+    assert limitations(datasets.load(mute))[0].message == "no item has audio"
+    (timeless,) = limitations(datasets.load(made("timestamp")))
     assert "a split by time needs timestamps, and these interactions have none" in str(timeless)
-    few = advice(datasets.load(write_own_folder(mute.parent / "few", n_items=150, n_users=12)))
+    few = limitations(datasets.load(write_own_folder(mute.parent / "few", n_items=150, n_users=12)))
     assert "of 150 items were never taken" in few[0].message
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtutorial.datasets.dataset import Dataset, Truth, validate_folder
-from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.import_tables import from_tables
 from mmtutorial.datasets.published.amazon_reviews import amazon_reviews
 from mmtutorial.datasets.published.lastfm import lastfm, lastfm_friends
@@ -25,6 +25,7 @@ __all__ = [
     "MODALITIES",
     "Dataset",
     "DatasetError",
+    "DatasetNote",
     "Fault",
     "Truth",
     "amazon_reviews",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -33,7 +34,7 @@ from mmtutorial.datasets.checks import (
     table_faults,
 )
 from mmtutorial.datasets.choice import choice_chance
-from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.media import is_file
 from mmtutorial.datasets.schema import MODALITIES, PARTS
 from mmtutorial.datasets.tables import (
@@ -226,12 +227,19 @@ class Dataset:
         ------
         DatasetError
             If the tables cannot be used: names every fault with its file and row.
+
+        Warns
+        -----
+        DatasetNote
+            Of each assumption made in reading, such as a column taken for ours by its near name.
         """
         faults: list[Fault] = []
         recover(folder)
         data = _read(Path(folder), faults, [])
-        if data is None or faults:
+        if data is None or not all(fault.note for fault in faults):
             raise DatasetError.of(folder, faults)
+        for note in faults:
+            warnings.warn(str(note), DatasetNote, stacklevel=2)
         return data
 
     def validate(self) -> list[Fault]:

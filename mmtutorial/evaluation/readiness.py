@@ -8,7 +8,7 @@ from mmtutorial.evaluation import default_split
 FEW_USERS = 100  # to be tested: with fewer, an interval of NDCG is about 0.1 wide or wider
 
 
-def advice(data: Dataset) -> list[Fault]:
+def limitations(data: Dataset) -> list[Fault]:
     """Say what a data set lacks that is no fault: times, media, users enough to tell by.
 
     Parameters
@@ -19,12 +19,12 @@ def advice(data: Dataset) -> list[Fault]:
     Returns
     -------
     list of Fault
-        What is lacking, and what follows from it.
+        Notes: what is lacking, and what follows from it.
 
     Examples
     --------
     >>> from mmtutorial import datasets
-    >>> print(advice(datasets.load("shop", n_items=40, n_users=30))[0].message)
+    >>> print(limitations(datasets.load("shop", n_items=40, n_users=30))[0].message)
     26 users can be tested (of 30)
     """
     found = []
@@ -35,27 +35,27 @@ def advice(data: Dataset) -> list[Fault]:
                 "recommenders go by the other modalities, and a chapter about this one takes a "
                 "tiny shop instead"
             )
-            found.append(Fault("items.csv", None, f"no item has {modality}", remedy))
+            found.append(Fault("items.csv", None, f"no item has {modality}", remedy, note=True))
         elif number == 1:
             message = f"a single item has {modality}"
             remedy = "nothing can be compared by it, and it is left out: give it to more items"
-            found.append(Fault("items.csv", None, message, remedy))
+            found.append(Fault("items.csv", None, message, remedy, note=True))
     taken = data.interactions["item"].nunique()
     if taken < data.n_items / 2:
         message = f"{data.n_items - taken:,} of {data.n_items:,} items were never taken"
         remedy = "only what they say, look like and sound like can bring them into a list"
-        found.append(Fault("interactions.csv", None, message, remedy))
+        found.append(Fault("interactions.csv", None, message, remedy, note=True))
     try:
         split = default_split(data)
     except ValueError as refused:
         reason, _, remedy = str(refused).partition(": ")
         message = f"it cannot be split into what to learn from and what to test by, since {reason}"
-        return [*found, Fault("interactions.csv", None, message, remedy)]
+        return [*found, Fault("interactions.csv", None, message, remedy, note=True)]
     if len(split.test_users) < FEW_USERS:
         message = f"{len(split.test_users)} users can be tested (of {data.n_users})"
         remedy = (
             "only large differences between recommenders can be told from accidents; chapter 10 "
             "computes how large: bring more users, or a longer period"
         )
-        found.append(Fault("interactions.csv", None, message, remedy))
+        found.append(Fault("interactions.csv", None, message, remedy, note=True))
     return found
