@@ -44,6 +44,7 @@ seed = 0
 
 # %% tags=["hide-input"]
 import time
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -89,21 +90,42 @@ started = time.perf_counter()
 # chapter of this book; today we walk the whole way once.
 
 # %% tags=["hide-input"]
-figure, axis = plt.subplots(figsize=(7, 4.6))
-plots.flow_chart(
+rows = [
+    ["behaviour: who took what, and when"],
+    ["text processing", "image processing", "audio processing"],
     [
-        ["behaviour: who took what, and when"],
-        ["text processing", "image processing", "audio processing"],
-        [
-            "language model\n(here: LSTM)",
-            "CNN\n(here: one convolution)",
-            "RNN\n(here: LSTM)",
-        ],
-        ["fused representation (here: concatenation, dense layer)"],
-        ["recommendations (here: softmax over the catalogue)"],
+        "language model\n(here: LSTM)",
+        "CNN\n(here: one convolution)",
+        "RNN\n(here: LSTM)",
     ],
-    axis,
-)
+    ["fused representation (here: concatenation, dense layer)"],
+    ["recommendations (here: softmax over the catalogue)"],
+]
+centres = [
+    [3 * (place + 0.5) / len(row) for place in range(len(row))] for row in rows
+]
+colours = sns.color_palette("colorblind", desat=0.6)
+box = {"boxstyle": "round,pad=0.4", "edgecolor": "0.4"}
+
+figure, axis = plt.subplots(figsize=(7, 4.6))
+for level, row in enumerate(rows):
+    for place, words in enumerate(row):
+        colour = (*colours[place if len(row) > 1 else 7], 0.25)
+        axis.text(
+            centres[level][place], -level, words,
+            ha="center", va="center", fontsize=9, bbox={**box, "facecolor": colour},
+        )  # fmt: skip
+for level, (above, below) in enumerate(pairwise(centres)):
+    every = [(start, end) for start in above for end in below]
+    for start, end in (
+        zip(above, below, strict=False) if len(above) == len(below) else every
+    ):
+        arrow = {"arrowstyle": "->", "color": "0.4"}
+        axis.annotate(
+            "", (end, -level - 0.7), (start, -level - 0.3), arrowprops=arrow
+        )
+axis.set(xlim=(0, 3), ylim=(-4.5, 0.5))
+axis.axis("off")
 plots.show(
     figure,
     alt="Flow chart in five rows. Behaviour leads to text, image and audio processing; these lead "

@@ -15,10 +15,10 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
+import performance_tables as performance
 from sphinx.application import Sphinx
 
 from mmtutorial import plots
-from mmtutorial.reproduce import performance
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "benchmarks.csv"
 NOTHING = "*Not measured.*"
@@ -110,7 +110,7 @@ def ratios(measured: pd.DataFrame) -> str:
     if compared.empty:
         return NOTHING
     figure, axis = plt.subplots(figsize=(5.5, 1.5 + 0.3 * len(compared)))
-    plots.speed_ratios(compared, axis)
+    performance.speed_ratios(compared, axis)
     reached, missed = (int(compared["reached"].eq(word).sum()) for word in ("yes", "no"))
     alt = (
         f"A dot plot on a logarithmic axis: for each of {len(compared)} comparisons, how many "
@@ -126,7 +126,7 @@ def growth(measured: pd.DataFrame) -> str:
     if grown.empty:
         return NOTHING
     figure, axes = plt.subplots(1, 2, figsize=(10, 4))
-    plots.growth(grown, axes)
+    performance.growth(grown, axes)
     powers = performance.exponents(grown)
     alt = (
         "Two panels with logarithmic axes, seconds and memory over size; the table tells how steep "
@@ -143,7 +143,7 @@ def recall(measured: pd.DataFrame) -> str:
     if rows.empty:
         return NOTHING
     figure, axis = plt.subplots()
-    plots.recall_against_time(rows, axis)
+    performance.recall_against_time(rows, axis)
     axis.set_title(rows["case"].iloc[0], fontsize=9)
     alt = "Share of the true best that is found, against time: " + "; ".join(
         f"{row['contender']} {row['quality']:.3f} in {performance.duration(row['seconds'])}"

@@ -11,7 +11,7 @@ from mmtutorial.datasets.dataset import Dataset, Truth, validate_folder
 from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.import_tables import from_tables
 from mmtutorial.datasets.published.amazon_reviews import amazon_reviews
-from mmtutorial.datasets.published.lastfm import lastfm, lastfm_friends
+from mmtutorial.datasets.published.lastfm import lastfm
 from mmtutorial.datasets.published.microlens import microlens
 from mmtutorial.datasets.published.mmrec import read_mmrec
 from mmtutorial.datasets.published.mmrec_published import mmrec_published
@@ -32,7 +32,6 @@ __all__ = [
     "from_tables",
     "garments",
     "lastfm",
-    "lastfm_friends",
     "load",
     "microlens",
     "mmrec_published",

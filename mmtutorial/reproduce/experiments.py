@@ -32,8 +32,7 @@ UNUSED = (  # parts of the library that no measurement depends on
     "cli.py", "evaluation/readiness.py", "plots.py", "recommenders/blend.py",
     "recommenders/explain.py", "recommenders/index.py",
     "reproduce/__init__.py", "reproduce/ledger.py", "reproduce/ledger.toml",
-    "reproduce/notebooks.py", "reproduce/performance.py", "reproduce/results.py",
-    "reproduce/run.py", "reproduce/scheduler.py",
+    "reproduce/notebooks.py", "reproduce/results.py", "reproduce/run.py", "reproduce/scheduler.py",
 )  # fmt: skip
 LISTENERS = {  # chosen on lastfm's validation part, for ready-made features of real users
     "depth": 1, "dimensions": 128, "dropout": 0.3, "history_dropout": 0.5, "kept": (0.5, 0.9),
@@ -340,7 +339,6 @@ def costs(dataset: str, profile: str, seeds: Sequence[int]) -> list[Task]:
 
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 of the first
-PAIRS = (0.0, 0.5, 1.0, 2.0)  # of the pair of both
 NOISES = (0.25, 0.5, 1.0, 2.0)
 
 

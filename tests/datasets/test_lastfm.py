@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import io
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mmtutorial.datasets import Dataset, DatasetError, lastfm, lastfm_friends, load, validate_folder
+from mmtutorial.datasets import Dataset, DatasetError, lastfm, load, validate_folder
 from mmtutorial.datasets.collections import Collection
 from mmtutorial.evaluation import default_split
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.behaviour import deduplicate
-from tests.datasets.conftest import Made, Site, zipped
+from tests.datasets.conftest import Made, Site
 
 MODULE = importlib.import_module("mmtutorial.datasets.published.lastfm")
 USERS, ARTISTS = ["2", "3"], ["51", "7", "1001"]  # the ids behind 0, 1, 2
@@ -167,63 +165,3 @@ def test_the_real_listeners() -> None:
     for artist, alike in (("Metallica", "Megadeth"), ("Miles Davis", "John Coltrane")):
         nearest = np.argsort(-vectors @ vectors[titles.index(artist)])
         assert [titles[row] for row in nearest[:2]] == [artist, alike]
-
-
-FRIENDS = [("userID", "friendID"), (2, 3), (3, 2), (3, 4), (4, 3), (5, 5), (2, 99), (99, 2)]
-
-
-def zipped_friends(content: bytes, name: str = "user_friends.dat") -> bytes:
-    return zipped({"user_artists.dat": b"userID\n", name: content}, "")
-
-
-@pytest.fixture
-def friends(site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """A server with the archive of HetRec 2011, in small."""
-    content = zipped_friends(table(*FRIENDS))
-    name = "hetrec2011-lastfm-2k.zip"
-    digest = hashlib.sha256(content).hexdigest()
-    made = replace(MODULE.FRIENDS, address=f"{site.address}/hetrec2011/", digests={name: digest})
-    monkeypatch.setattr(MODULE, "FRIENDS", made)
-    site.files = {f"/hetrec2011/{name}": content}
-    return site
-
-
-def test_friends_are_a_matrix_in_the_order_of_the_listeners(friends: Site) -> None:
-    found = lastfm_friends(["4", "2", "5", "3", "alone"])
-    assert found.dtype == np.float32
-    assert found.toarray().tolist() == [
-        [0, 0, 0, 1, 0],
-        [0, 0, 0, 1, 0],  # 99 is not among them
-        [0, 0, 0, 0, 0],  # nobody is their own friend
-        [1, 1, 0, 0, 0],
-        [0, 0, 0, 0, 0],
-    ]
-    lastfm_friends(["2"])
-    assert len(friends.asked) == 1
-
-
-def test_what_friends_heard_is_a_score(friends: Site) -> None:
-    log = [("2", "Björk"), ("2", "嵐"), ("3", "嵐"), ("4", "嵐")]
-    taken = Interactions.of([(user, artist, 0) for user, artist in log])
-    heard = lastfm_friends(taken.users) @ taken.matrix
-    assert heard.toarray()[taken.users.tolist().index("3")].tolist() == [1, 2]
-    assert taken.items.tolist() == ["Björk", "嵐"]
-
-
-@pytest.mark.parametrize(
-    "content, words",
-    [
-        (zipped_friends(table(("user", "friend"), (2, 3))), "no table user_friends.dat with the"),
-        (zipped_friends(table(*FRIENDS), "friends.dat"), "holds no table user_friends.dat"),
-    ],
-)
-def test_an_archive_without_friends_is_told(
-    friends: Site, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
-) -> None:
-    name = next(iter(MODULE.FRIENDS.digests))
-    friends.files[f"/hetrec2011/{name}"] = content
-    with pytest.raises(DatasetError, match="cannot be had"):
-        lastfm_friends(["2"])  # not the published one
-    monkeypatch.setattr(MODULE, "FRIENDS", replace(MODULE.FRIENDS, digests={name: ""}))
-    with pytest.raises(DatasetError, match=words):
-        lastfm_friends(["2"])

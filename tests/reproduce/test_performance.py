@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtutorial.reproduce import performance
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,6 +24,7 @@ def module(path: str) -> ModuleType:
 
 
 side_by_side = module("benchmarks/side_by_side.py")
+performance = module("book/_extensions/performance_tables.py")
 page = module("book/_extensions/performance_page.py")
 Row = side_by_side.Row
 ROWS = [

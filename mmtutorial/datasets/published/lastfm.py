@@ -2,26 +2,20 @@
 
 1,858 listeners, 1,425 artists and 56,345 pairs of the two, gathered from last.fm (Cantador,
 Brusilovsky and Kuflik 2011), with features of text and audio and a split (Spillo et al. 2025).
-Nobody says when anybody began to listen, and there are no pictures. Who is whose
-friend is published too: `lastfm_friends`.
+Nobody says when anybody began to listen, and there are no pictures.
 """
 
 from __future__ import annotations
 
 import csv
-import zipfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from mmtutorial.datasets.collections import Collection
 from mmtutorial.datasets.dataset import Dataset
-from mmtutorial.datasets.faults import DatasetError
 from mmtutorial.datasets.published.mmrec import read_mmrec
 
 LISTENERS = Collection(
@@ -32,17 +26,6 @@ LISTENERS = Collection(
     "https://github.com/swapUniba/multimodal_ml1m_dbbook_lfm2k",
 )
 # GroupLens publishes no SHA-256 of the archive; this one is what several public repositories name.
-FRIENDS = Collection(
-    "hetrec2011-lastfm-2k",
-    "https://files.grouplens.org/datasets/hetrec2011/",
-    "HetRec 2011: non-commercial use",
-    "https://grouplens.org/datasets/hetrec-2011",
-    digests={
-        "hetrec2011-lastfm-2k.zip": (
-            "6738f48195667ff03caaab4d32ca9a3133d8cc026b7c3cdaf6ce1010e913c59c"
-        )
-    },
-)
 AUDIO = ("vggish", "whisper")  # the encoders of the artists' songs
 
 
@@ -120,53 +103,3 @@ def lastfm(seed: int = 0, *, audio: str = "vggish") -> Dataset:
 def _table(path: Path | IO[bytes]) -> pd.DataFrame:
     """Read a table of tabs as text; quotes are part of names."""
     return pd.read_csv(path, sep="\t", dtype=str, quoting=csv.QUOTE_NONE, keep_default_na=False)
-
-
-def lastfm_friends(users: Sequence[str] | np.ndarray) -> sparse.csr_array:
-    """Read who is whose friend on last.fm: a signal beside text, image and audio.
-
-    It tells of users, not of items, so it is not among the features. Multiplied by who heard what,
-    it counts for each artist how many of a listener's friends have heard it, which is a score: see
-    the example. The whole archive of HetRec 2011, a few megabytes, is taken from
-    ``MMTUTORIAL_DATA`` (``hetrec2011-lastfm-2k/hetrec2011-lastfm-2k.zip``), or downloaded once.
-
-    Parameters
-    ----------
-    users : sequence of str
-        Ids of listeners, in the order of the rows wanted, such as ``split.train.users``.
-
-    Returns
-    -------
-    sparse.csr_array
-        float32 (n_users, n_users): 1 for each pair of friends among them, both ways; nobody is
-        their own friend. Friends who are not among them are left out.
-
-    Raises
-    ------
-    DatasetError
-        If the archive cannot be had, differs from the published one, or lacks the table.
-
-    Examples
-    --------
-    >>> split = default_split(lastfm())                                # doctest: +SKIP
-    >>> friends = lastfm_friends(split.train.users)                    # doctest: +SKIP
-    >>> heard_by_friends = friends @ split.train.matrix                # doctest: +SKIP
-    """
-    path = FRIENDS.obtain() / next(iter(FRIENDS.manifest))
-    columns = ["userID", "friendID"]
-    with zipfile.ZipFile(path) as archive:
-        name = next((each for each in archive.namelist() if each.endswith("user_friends.dat")), "")
-        table = _table(archive.open(name)) if name else pd.DataFrame()
-    if not set(columns) <= set(table):
-        raise DatasetError(
-            f"{path} holds no table user_friends.dat with the columns {' and '.join(columns)}: "
-            f"fetch it again from {FRIENDS.page}"
-        )
-    row = pd.Series(np.arange(len(users)), index=pd.Index([str(user) for user in users]))
-    pairs = table[columns].apply(lambda ids: ids.map(row)).dropna().to_numpy(int)
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    shape = (len(users), len(users))
-    found = sparse.csr_array((np.ones(len(pairs), np.float32), pairs.T), shape=shape)
-    found = found + found.T
-    found.data[:] = 1
-    return sparse.csr_array(found)

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 NUMBERS = ("size", "seconds", "least", "most", "turns", "of_ours", "memory", "quality", "bar")
 _WITHIN = "within ours: "
@@ -237,3 +241,95 @@ def exponents(grown: pd.DataFrame) -> pd.DataFrame:
         found.append({"benchmark": benchmark, "case": case, **sizes, **powers})
     columns = ["benchmark", "case", "from", "to", "seconds", "memory"]
     return pd.DataFrame(found, columns=columns)
+
+
+def speed_ratios(table: pd.DataFrame, axis: Axes) -> None:
+    """Draw how many times as long as ours each peer takes, beside the bars that were set.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a comparison, as `compare` gives them.
+    axis : Axes
+        Where to draw, on a logarithmic axis; right of the line at 1 ours is faster.
+
+    Examples
+    --------
+    >>> figure, axis = plt.subplots()
+    >>> speed_ratios(pd.DataFrame({"benchmark": ["b"], "case": ["c"], "peer": ["p"], "ratio": [2.0],
+    ...                            "least": [1.5], "most": [3.0], "bar": [1.0],
+    ...                            "reached": ["yes"]}), axis)
+    >>> axis.get_xscale()
+    'log'
+    >>> plt.close(figure)
+    """
+    places = np.arange(len(table))[::-1]
+    missed = table["reached"].eq("no")
+    axis.hlines(places, table["least"], table["most"], color="0.6", linewidth=1.5)
+    colours = sns.color_palette("colorblind")
+    for chosen, marker, colour, words in (
+        (~missed, "o", colours[0], "measured"),
+        (missed, "X", colours[3], "measured, bar not reached"),
+    ):
+        if chosen.any():
+            some = table["ratio"][chosen]
+            axis.plot(some, places[chosen], marker, color=colour, label=words)
+    axis.plot(
+        table["bar"], places, "|", color="black", markersize=12, markeredgewidth=2, label="bar"
+    )
+    axis.axvline(1, color="0.3", linewidth=1)
+    labels = table["case"] + " / " + table["peer"]
+    axis.set_yticks(places, labels=list(labels), fontsize=9)
+    axis.set(xscale="log", ylim=(-0.7, len(table) - 0.3))
+    axis.set_xlabel("the peer's time over ours (logarithmic; right of 1 ours is faster)")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.6 / len(table)), ncols=3)
+
+
+def growth(table: pd.DataFrame, axes: Sequence[Axes]) -> None:
+    """Draw how seconds and memory grow with the size of what is worked on, both logarithmic.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The columns benchmark, case, size, seconds and memory (MiB, NaN where not measured).
+    axes : pair of Axes
+        For seconds and for memory; a dotted line shows growth in proportion.
+
+    Examples
+    --------
+    >>> figure, axes = plt.subplots(1, 2)
+    >>> growth(pd.DataFrame({"benchmark": "b", "case": "c", "size": [1, 10], "seconds": [1.0, 9.0],
+    ...                      "memory": [5.0, 5.0]}), axes)
+    >>> plt.close(figure)
+    """
+    for axis, column, unit in zip(axes, ("seconds", "memory"), ("s", "MiB"), strict=True):
+        kinds = table.dropna(subset=[column]).groupby(["benchmark", "case"], sort=False)
+        for ((benchmark, case), some), marker in zip(kinds, "osD^vP*Xh", strict=False):
+            rows = some.sort_values("size")
+            axis.plot(rows["size"], rows[column], marker=marker, label=f"{benchmark}: {case}")
+            straight = rows[column].iloc[0] * rows["size"] / rows["size"].iloc[0]
+            if column == "seconds":
+                axis.plot(rows["size"], straight, ":", color="0.5", linewidth=1)
+        axis.set(xscale="log", yscale="log", xlabel="size", ylabel=f"{column} ({unit})")
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.2))
+
+
+def recall_against_time(table: pd.DataFrame, axis: Axes) -> None:
+    """Draw the share of the true best that each way of searching finds, against its time.
+
+    ``table`` has the columns contender, seconds and quality (the share), one row a way.
+
+    >>> figure, axis = plt.subplots()
+    >>> recall_against_time(pd.DataFrame({"contender": ["exact"], "seconds": [0.1],
+    ...                                   "quality": [1.0]}), axis)
+    >>> plt.close(figure)
+    """
+    columns = ("contender", "seconds", "quality")
+    axis.plot(table["seconds"], table["quality"], "o")
+    for name, x, y in zip(*(table[each] for each in columns), strict=True):
+        axis.annotate(name, (x, y), xytext=(6, -12), textcoords="offset points", fontsize=8)
+    axis.set(xscale="log", xlabel="time (s, logarithmic)", ylabel="share of the true best found")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
