@@ -134,7 +134,7 @@ def ours_alone(n_users: int, n_items: int, dimensions: int) -> tuple[float, floa
     recommender, split = make(n_users, n_items, dimensions)
 
     def call() -> object:
-        return evaluate(recommender, split, K, n_bootstrap=1)
+        return evaluate(recommender, split, K)
 
     memory, started = memory_of(call), time.perf_counter()
     call()
@@ -167,7 +167,7 @@ def main() -> None:
     from ranx import Qrels, Run
     from ranx import evaluate as ranx_evaluate
 
-    ours = evaluate(recommender, split, K, n_bootstrap=1).per_user
+    ours = evaluate(recommender, split, K).per_user
     some = min(options.cornac_users, options.users)
     theirs = cornac(recommender, split, some)
     agree(ours.loc[ours.index < some].mean(), theirs, "Cornac")
@@ -197,7 +197,7 @@ def main() -> None:
     agree(ours.mean(), by_ours(), "ours from candidates")
     times = alternate(
         {
-            "evaluate": lambda: evaluate(recommender, split, K, n_bootstrap=1),
+            "evaluate": lambda: evaluate(recommender, split, K),
             "the limit": lambda: limit(recommender, options.users),
             "ours": by_ours,
             "ranx": by_ranx,
@@ -217,7 +217,7 @@ def main() -> None:
         Row(ranking, "ours", times["evaluate"]),
         Row(ranking, "limit: the product and one partial selection", times["the limit"]),
         Row(ranking, f"Cornac (by {some:,} users)", again, bar=20.0),
-        *profile(ranking, lambda: evaluate(recommender, split, K, n_bootstrap=1)),
+        *profile(ranking, lambda: evaluate(recommender, split, K)),
         Row(measuring, "ours", times["ours"]),
         Row(measuring, "ranx", times["ranx"], bar=5.0),
     ]

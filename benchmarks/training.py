@@ -74,7 +74,7 @@ class Timed(_Batches):
 
 def quality(recommender: Recommender, split: Split) -> float:
     """Return NDCG@10 on the validation part."""
-    found = evaluate(recommender, split, k=10, part="validation", n_bootstrap=1)
+    found = evaluate(recommender, split, k=10, part="validation")
     return float(found.per_user["ndcg"].mean())
 
 

@@ -677,9 +677,7 @@ contenders = [
 for contender in contenders:
     contender.fit(split.train)
 contenders.insert(2, network)
-evaluations = {
-    each.name: evaluate(each, split, k=10, seed=seed) for each in contenders
-}
+evaluations = {each.name: evaluate(each, split, k=10) for each in contenders}
 measures = compare(list(evaluations.values()))
 columns = {
     "hit_rate": "hit rate@10 (= user coverage)",
@@ -819,7 +817,7 @@ Markdown(told)
 # %%
 over_seeds = pd.DataFrame(
     {
-        each.seed: evaluate(each, split, k=10, seed=seed).per_user.mean()
+        each.seed: evaluate(each, split, k=10).per_user.mean()
         for each in networks
     }
 ).loc[["hit_rate", "ndcg"]]

@@ -485,7 +485,7 @@ def train(label, modalities, fusion="concatenation", **options):
     tower = TwoTower(modalities, fusion, seed=seed, **chosen)
     towers[label] = tower.fit(split.train, features, split.validation)
     took[label] = time.perf_counter() - begun
-    found = evaluate(tower, split, seed=seed, item_vectors=described)
+    found = evaluate(tower, split, item_vectors=described)
     runs[label] = replace(found, recommender=label)
     validated[label] = max(tower.history["validation_ndcg"])
 
@@ -547,7 +547,7 @@ ideal, limit = {}, None
 if simulated:
     for label, kinds in subsets.items():
         best_guess = Oracle(restricted(kinds)).fit(split.train)
-        found = evaluate(best_guess, split, n_bootstrap=1)
+        found = evaluate(best_guess, split)
         ideal[label] = found.per_user["ndcg"].mean()
     found = evaluate(Oracle(data.truth).fit(split.train), split)
     limit = found.per_user["ndcg"].mean()
@@ -1114,9 +1114,7 @@ for world, weights in WORLDS.items():
         kind: truth.item_factors.filter(regex=f"^{kind}:").to_numpy(np.float32)
         for kind in ("text", "image", "audio")
     }
-    best_possible = evaluate(
-        Oracle(truth).fit(apart_split.train), apart_split, n_bootstrap=1
-    )
+    best_possible = evaluate(Oracle(truth).fit(apart_split.train), apart_split)
     found = {}
     for fusion in dict.fromkeys(["late", *rivals]):
         small_tower = TwoTower(
@@ -1124,7 +1122,7 @@ for world, weights in WORLDS.items():
         )
         small_tower.fit(apart_split.train, attributes, apart_split.validation)
         found[fusion] = replace(
-            evaluate(small_tower, apart_split, seed=seed), recommender=fusion
+            evaluate(small_tower, apart_split), recommender=fusion
         )
     table = compare_all(list(found.values()), reference="late", seed=seed)
     of_worlds[world] = table.assign(world=world)
@@ -1194,7 +1192,7 @@ class Shown(Recommender):
 def shown_with(label, shown):
     """Evaluate a tower with these features in place of its own."""
     tower = Shown(towers[label], shown, label).fit(split.train)
-    return evaluate(tower, split, seed=seed)
+    return evaluate(tower, split)
 
 
 def mistaken(name):

@@ -570,7 +570,7 @@ evaluations = {}
 
 def measure(recommender, name=None, **restriction):
     """Evaluate on the test part; the name is what tables say."""
-    found = evaluate(recommender, split, k=K, seed=seed, **restriction)
+    found = evaluate(recommender, split, k=K, **restriction)
     return replace(found, recommender=name or recommender.name)
 
 
@@ -715,7 +715,7 @@ oracle = evaluations.get("oracle")
 table = compare(list(evaluations.values()), oracle)
 on_validation = pd.Series(
     {
-        name: evaluate(each, split, k=K, part="validation", n_bootstrap=1)
+        name: evaluate(each, split, k=K, part="validation")
         .per_user["ndcg"]
         .mean()
         for name, each in {**baselines, **variants, **towers}.items()

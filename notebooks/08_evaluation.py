@@ -325,7 +325,7 @@ if wordless:
 def on_validation(recommender):
     """NDCG@10 on the validation part, to choose by."""
     recommender.fit(split.train, content)
-    found = evaluate(recommender, split, part="validation", n_bootstrap=1)
+    found = evaluate(recommender, split, part="validation")
     return found.per_user["ndcg"].mean()
 
 
@@ -392,7 +392,7 @@ described = np.hstack(
     ]
 )
 evaluations = {
-    name: evaluate(each, split, k=10, seed=seed, item_vectors=described)
+    name: evaluate(each, split, k=10, item_vectors=described)
     for name, each in fitted.items()
 }
 table = compare(list(evaluations.values()))
@@ -404,8 +404,7 @@ plots.table(table[ACCURACY], index=True, digits=3)
 # %% tags=["remove-cell"]
 learnt = [name for name in names if name not in ("random", "oracle")]
 validated = {
-    name: evaluate(fitted[name], split, part="validation", seed=seed)
-    for name in learnt
+    name: evaluate(fitted[name], split, part="validation") for name in learnt
 }
 by_validation = sorted(
     learnt, key=lambda name: -validated[name].per_user["ndcg"].mean()
@@ -434,7 +433,7 @@ quote(
 
 # %% tags=["remove-output"]
 one_rule = {
-    name: evaluate(each, split, exclude=("train",), seed=seed)
+    name: evaluate(each, split, exclude=("train",))
     for name, each in fitted.items()
 }
 
@@ -568,7 +567,7 @@ def scatter(axis, points):
 
 # %%
 k = 10
-wide = evaluate(fitted["random"], split, k=2 * k, n_bootstrap=1).ranked
+wide = evaluate(fitted["random"], split, k=2 * k).ranked
 relevant = split.test.matrix[split.test_users]
 
 
@@ -770,7 +769,7 @@ rows = {name: {} for name in splits}
 for name, other in splits.items():
     for each in contenders():
         each.fit(other.train, content, other.validation)
-        found = evaluate(each, other, k=10, n_bootstrap=1)
+        found = evaluate(each, other, k=10)
         rows[name][each.name] = found.per_user["ndcg"].mean()
 by_split = pd.DataFrame(rows)
 
@@ -784,8 +783,7 @@ tau = {
     if name != split.name
 }
 long = {
-    name: evaluate(each, split, k=100, n_bootstrap=1).ranked
-    for name, each in fitted.items()
+    name: evaluate(each, split, k=100).ranked for name, each in fitted.items()
 }
 by_k = pd.DataFrame(
     {
@@ -835,10 +833,7 @@ plots.table(by_k, index=True, digits=3)
 # %% tags=["remove-output"]
 def apart(**restriction):
     """NDCG@10 of all recommenders, and how many users are evaluated."""
-    found = [
-        evaluate(each, split, n_bootstrap=1, **restriction)
-        for each in fitted.values()
-    ]
+    found = [evaluate(each, split, **restriction) for each in fitted.values()]
     return compare(found)["ndcg"], len(found[0].users)
 
 
@@ -1007,7 +1002,7 @@ for world, log in worlds.items():
     for made in learners:
         measured = {}
         for name, each in groups:
-            found = evaluate(made().fit(each.train), each, n_bootstrap=1)
+            found = evaluate(made().fit(each.train), each)
             measured.setdefault(name, []).append(found)
         honest, *leaking = (all_groups(each) for each in measured.values())
         for name, each in zip(list(measured)[1:], leaking, strict=True):
@@ -1497,7 +1492,7 @@ for number in range(n_seeds):
         seed=seed + number,
     )
     bpr.fit(split.train, validation=split.validation)
-    trained.append(evaluate(bpr, split, seed=seed))
+    trained.append(evaluate(bpr, split))
 
 # %%
 over_seeds = pd.DataFrame(
@@ -1734,7 +1729,7 @@ for place, chance in zip(
 # %% tags=["hide-cell"]
 tried = np.array(
     [
-        evaluate(Random(1000 + each).fit(split.train), split, n_bootstrap=1)
+        evaluate(Random(1000 + each).fit(split.train), split)
         .per_user["ndcg"]
         .to_numpy()
         for each in range(30)

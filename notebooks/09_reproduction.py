@@ -197,9 +197,9 @@ print(
 )
 runs[["concatenation", single]].round(4)
 
+
 # %% [markdown]
 # And the rule as a function of an interval:
-
 
 # %%
 def rule(low, high, at_least):

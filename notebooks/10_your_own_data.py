@@ -286,7 +286,7 @@ found, on_validation = {}, {}
 for name, each in contenders.items():
     each.fit(split.train, features, split.validation)
     found[name] = replace(evaluate(each, split), recommender=name)
-    chosen_by = evaluate(each, split, part="validation", n_bootstrap=1)
+    chosen_by = evaluate(each, split, part="validation")
     on_validation[name] = chosen_by.per_user["ndcg"].mean()
 
 summary = pd.DataFrame(
@@ -527,7 +527,7 @@ for gone in (None, *features):
     if not left:
         continue
     each = ContentKNN().fit(split.train, left)
-    measured = evaluate(each, split, n_bootstrap=1).per_user["ndcg"].mean()
+    measured = evaluate(each, split).per_user["ndcg"].mean()
     rows.append(
         {
             "without": gone or "(all there)",
@@ -563,7 +563,7 @@ for name, parts in (
     ("parts drawn at random", drawn),
 ):
     for each in (Popularity(), ItemKNN()):
-        measured = evaluate(each.fit(parts.train), parts, n_bootstrap=1)
+        measured = evaluate(each.fit(parts.train), parts)
         rows.append(
             {
                 "split": name,

@@ -32,7 +32,7 @@ def measures(seed):
     }
     network = ArticleNetwork(epochs=2, seed=seed, verbose=0)
     network.fit(split.train, content, split.validation)
-    found = evaluate(network, split, item_vectors=content["audio"].reshape(60, -1), seed=seed)
+    found = evaluate(network, split, item_vectors=content["audio"].reshape(60, -1))
     return [found.summary().to_dict(), network.history, found.ranked.tolist()]
 
 print(json.dumps(measures(3)))

@@ -89,7 +89,7 @@ def test_it_is_split_encoded_learnt_and_evaluated(
         raw, faults = raw_features(data, known)
         assert (set(raw), faults) == (wanted, [])
     tower = TwoTower(epochs=2, seed=0).fit(split.train, features, split.validation)
-    found = evaluate(tower, split, n_bootstrap=10)
+    found = evaluate(tower, split)
     assert len(found.users) > 10
     assert np.isfinite(found.summary()["mean"]).all()
 

@@ -47,8 +47,6 @@ class Evaluation:
         (n, metrics) float64, indexed by user row.
     catalogue : dict
         Metrics of all lists together: item_coverage, user_coverage, gini.
-    n_bootstrap, seed : int
-        How `summary` finds its intervals.
     excluded : tuple of str
         Parts whose items were left out of the lists.
     relevant_items, candidates : ndarray or None
@@ -63,25 +61,25 @@ class Evaluation:
     ranked: np.ndarray
     per_user: pd.DataFrame
     catalogue: dict[str, float]
-    n_bootstrap: int = 1000
-    seed: int = 0
     excluded: tuple[str, ...] = EARLIER
     relevant_items: np.ndarray | None = None
     candidates: np.ndarray | None = None
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self, n_bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Return each metric's mean and 95 % interval: columns mean, low, high.
 
-        The intervals are percentiles of the bootstrap over users (Efron 1979): the users are drawn
-        anew with replacement ``n_bootstrap`` times. They say how much depends on which users were
+        The intervals are percentiles of the bootstrap over users (Efron 1979), ``n_bootstrap``
+        resamples of the users with replacement. They say how much depends on which users were
         met, not on the recommender's own random seed. The same seed gives the same numbers.
 
         item_coverage and gini have no interval (NaN): they are no means over users, and a drawn
         set of users holds only about 63 % different ones, whose lists cover less of the catalogue
-        than all lists do.
+        than all lists do. Raises ValueError for fewer than one resample.
         """
+        if n_bootstrap < 1:
+            raise ValueError(f"n_bootstrap is {n_bootstrap}; it must be at least 1")
         values = self.per_user.to_numpy()
-        means = bootstrap_means(values, self.n_bootstrap, self.seed)
+        means = bootstrap_means(values, n_bootstrap, seed)
         bounds = pd.DataFrame(means, columns=self.per_user.columns).quantile([0.025, 0.975])
         table = pd.DataFrame(
             {"mean": self.per_user.mean(), "low": bounds.iloc[0], "high": bounds.iloc[1]}
@@ -102,8 +100,6 @@ def evaluate(
     relevant_items: np.ndarray | None = None,
     candidates: np.ndarray | None = None,
     block: int = 1024,
-    n_bootstrap: int = 1000,
-    seed: int = 0,
     item_vectors: np.ndarray | None = None,
 ) -> Evaluation:
     """Rank the whole catalogue for every user, and measure the first k places.
@@ -138,8 +134,6 @@ def evaluate(
         these.
     block : int
         Users scored at a time; the numbers do not depend on it.
-    n_bootstrap, seed : int
-        Draws, and their seed, for the intervals of ``summary()``.
     item_vectors : ndarray, optional
         (n_items, d) vectors by which to measure intra_list_diversity; not measured without.
 
@@ -175,14 +169,7 @@ def evaluate(
     >>> evaluation.per_user["hit_rate"].tolist()
     [1.0, 1.0]
     """
-    for name, value in (("k", k), ("block", block), ("n_bootstrap", n_bootstrap)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if part not in ("test", "validation"):
-        raise ValueError(f"part is {part!r}; evaluate on 'test' or 'validation'")
-    unknown = [name for name in exclude if name not in EARLIER]
-    if unknown:
-        raise ValueError(f"exclude names {unknown[0]!r}; the parts to leave out are {EARLIER}")
+    _check_request(k, block, part, exclude)
     excluded = tuple(name for name in EARLIER if name in exclude and name != part)
     target = split.test if part == "test" else split.validation
     relevant_items = _checked_mask(relevant_items, target.n_items, "relevant_items")
@@ -224,8 +211,6 @@ def evaluate(
             "user_coverage": user_coverage(ranked, relevant),
             "gini": gini(places, n_places),
         },
-        n_bootstrap=n_bootstrap,
-        seed=seed,
         excluded=excluded,
         relevant_items=relevant_items,
         candidates=candidates,
@@ -319,6 +304,18 @@ def taken_before(split: Split, parts: Collection[str]) -> sparse.csr_array:
     """Return what users took in these parts: csr (n_users, n_items), nonzero where taken."""
     none: Any = sparse.csr_array((split.train.n_users, split.train.n_items), dtype=np.float32)
     return sum((getattr(split, name).matrix for name in parts), none)
+
+
+def _check_request(k: int, block: int, part: str, exclude: Collection[str]) -> None:
+    """Refuse options out of range."""
+    for name, value in (("k", k), ("block", block)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    if part not in ("test", "validation"):
+        raise ValueError(f"part is {part!r}; evaluate on 'test' or 'validation'")
+    unknown = [name for name in exclude if name not in EARLIER]
+    if unknown:
+        raise ValueError(f"exclude names {unknown[0]!r}; the parts to leave out are {EARLIER}")
 
 
 def _checked_mask(mask: np.ndarray | None, n_items: int, name: str) -> np.ndarray | None:

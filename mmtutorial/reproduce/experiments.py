@@ -192,18 +192,16 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
         started = time.perf_counter()
         recommender = _fitted(task, stage, resume)
         seconds = time.perf_counter() - started + recommender._seconds_before
-        found = evaluate(
-            recommender, split, n_bootstrap=1, seed=task.seed, item_vectors=stage.described
-        )
+        found = evaluate(recommender, split, item_vectors=stage.described)
         rows = _rows(found, task.split)
         cold = cold_items(split)
         for name, wanted in (("cold", cold), ("warm", ~cold)):
             if cold.any() and task.split == "default" and _any_relevant(split, wanted):
-                part = evaluate(recommender, split, n_bootstrap=1, relevant_items=wanted)
+                part = evaluate(recommender, split, relevant_items=wanted)
                 rows += _rows(part, f"{task.split}, {name} items")
         if "part" in stage.data.interactions and task.split == "default":
             for exclude in (("train", "validation"), ("train",)):
-                twenty = evaluate(recommender, split, k=20, n_bootstrap=1, exclude=exclude)
+                twenty = evaluate(recommender, split, k=20, exclude=exclude)
                 rows += _rows(twenty, f"{task.split}, without {' and '.join(exclude)} items")
         history = getattr(recommender, "history", {})
         best = max(history.get("validation_ndcg", []), default=None)
