@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -25,11 +25,14 @@ class Interactions:
         then item.
     users, items : ndarray of str
         The ids behind the rows. Items without an interaction are part of the catalogue too.
+    titles : ndarray of str, optional
+        What people call the items, in the order of ``items``.
     """
 
     log: pd.DataFrame
     users: np.ndarray
     items: np.ndarray
+    titles: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -78,7 +81,7 @@ class Interactions:
 
     def where(self, chosen: np.ndarray) -> Self:
         """Keep the interactions that a bool array (one entry a row of the log) chooses."""
-        return type(self)(self.log[chosen].reset_index(drop=True), self.users, self.items)
+        return replace(self, log=self.log[chosen].reset_index(drop=True))
 
     @property
     def n_users(self) -> int:

@@ -685,6 +685,7 @@ plots.show(
 # \text{PSNR}(X, Y) = 10 \log_{10} \frac{255^2}{\operatorname{mean}\,(X - Y)^2}\ \text{dB}
 # $$ (data-psnr)
 
+
 # %%
 def median(X):  # (H, W, C) -> (H, W, C)
     padded = np.pad(X, ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -865,6 +866,7 @@ plots.show(
 # $$ (data-mfcc)
 #
 # for $c = 0, \dots, F - 1$: a sound of $T$ frames is an array $A$, $T \times F$.
+
 
 # %%
 def power(wave, N=512, hop=256):  # (n_samples,) -> (T, N // 2 + 1)
@@ -1214,6 +1216,7 @@ if "image" in fitted and len(fitted["image"].components_) >= 50:
 # is worse than blind: a flexible model that was fitted to nothing. As a check on the measurement
 # itself, the last row predicts *shuffled* attributes from each modality, and shows the best that any
 # of them "achieved" where there is nothing to know.
+
 
 # %%
 def skill(features, target, fold_seed):

@@ -653,6 +653,7 @@ training_seconds = time.perf_counter() - before
 # {glue:text}`language-length:d` tokens of a text, so whatever lies beyond is left out for all (here
 # {glue:text}`language-left-out:.2f` % of the tokens).
 
+
 # %%
 def within(log_p, texts):
     """Keep the first LENGTH tokens of each text."""

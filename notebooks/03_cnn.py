@@ -224,6 +224,7 @@ quote(
 # To compare gradients we need a loss. We take the mean of the squared outputs, halved, so that
 # $\partial \mathcal L / \partial y = y / \text{(number of entries)}$.
 
+
 # %%
 def keras_says(layer, x, weights=()):
     """Output of a Keras layer, and its gradients by x and the weights."""
@@ -671,6 +672,7 @@ plots.table(found.groupby("dtype").max().reset_index())
 #
 # With that, a whole network fits on one screen: a convolution with ReLU, a pooling, a dense layer, a
 # softmax, the cross-entropy. Whoever can read these lines knows what Keras does.
+
 
 # %%
 def forward(x, weights):
@@ -1484,6 +1486,7 @@ numpy_rho = pd.DataFrame(found, columns=names)
 # %% [markdown]
 # Then the same question to a stack of Keras's convolutions, $3 \times 3$ with 16 filters, on the real
 # pictures of 16 × 16 (in float64, since float32 ends at 10⁻⁴⁵).
+
 
 # %%
 def conv_rho(x, truth, depth, activation, rule, number):

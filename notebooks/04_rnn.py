@@ -715,6 +715,7 @@ plots.show(
 # {term}`LSTM`, to which we come next; its state is $h_t$ and $c_t$ together. The same measurement for
 # these, each as its Keras layer starts:
 
+
 # %%
 def careful(name):
     """Norm of the gradient by the state, for weights as Keras starts them."""
@@ -971,6 +972,7 @@ plots.show(
 # frequent answer, and a model that sees the same features without any order: mean and standard
 # deviation of each coefficient over the heard frames, and a logistic regression. And we play the
 # held-out sounds to the trained network backwards, and with their frames in random order.
+
 
 # %%
 def summary(A):  # (n, T, F) -> (n, 2 F): what is left without order
@@ -1449,6 +1451,7 @@ quote(
 #
 # And what has training made of the gradients? The measurement of above again, on the pieces of 100 frames,
 # with the weights before and after:
+
 
 # %% tags=["hide-input"]
 def left_of(cell, weights):

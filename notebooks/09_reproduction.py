@@ -201,6 +201,7 @@ runs[["concatenation", single]].round(4)
 # %% [markdown]
 # And the rule as a function of an interval:
 
+
 # %%
 def rule(low, high, at_least):
     """Equation eq-verdict: what an interval says of a gain of at least g."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -280,6 +280,7 @@ def default_split(data: Dataset) -> Split:
     """
     table = data.interactions
     interactions = Interactions.of(table, items=data.items["item"])
+    interactions = replace(interactions, titles=data.items["title"].to_numpy(dtype=str))
     if "part" in table:
         return given_split(interactions, table["part"])
     firsts = ~interactions.log.duplicated(["user", "item"]).to_numpy()

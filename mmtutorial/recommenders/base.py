@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import inspect
 import json
@@ -194,6 +195,29 @@ class Recommender(ABC):
         seen = self._fitted().matrix[check_rows(users, self._fitted().n_users, "user")]
         return top_k(self.score(users), k, exclude=seen if exclude_seen else None)
 
+    def recommend_to(self, user: str, k: int = 10) -> pd.DataFrame:
+        """Return the k best items for one user by their ids: columns item, title and score.
+
+        Items taken in training are left out. Where titles are not known, the ids stand for them.
+        Raises ValueError for an unknown user, with the nearest known id.
+
+        >>> from mmtutorial.recommenders import Popularity
+        >>> train = Interactions.of([("ann", "tea", 1), ("ann", "cup", 2), ("bob", "tea", 3)])
+        >>> Popularity().fit(train).recommend_to("bob")["item"].tolist()
+        ['cup']
+        """
+        train = self._fitted()
+        known = np.flatnonzero(train.users == str(user))
+        if not known.size:
+            near = difflib.get_close_matches(str(user), train.users.tolist(), n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ValueError(f"there is no user {user!r}{hint} among the {train.n_users:,} known")
+        (items,) = self.recommend(known, k)
+        items = items[items >= 0]
+        titles = train.items if train.titles is None else train.titles
+        scores = self.score(known, items)[0]
+        return pd.DataFrame({"item": train.items[items], "title": titles[items], "score": scores})
+
     def options(self) -> dict[str, Any]:
         """Return the arguments that make another recommender like this one, not yet fitted.
 
@@ -249,6 +273,8 @@ class Recommender(ABC):
         arrays = {f"learnt/{name}": np.asarray(array) for name, array in self._state().items()}
         arrays |= {f"train/log/{column}": train.log[column].to_numpy() for column in train.log}
         arrays |= {"train/users": train.users, "train/items": train.items}
+        if train.titles is not None:
+            arrays["train/titles"] = train.titles
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{name!r} of {type(self).__name__} holds objects, not numbers")
@@ -302,7 +328,8 @@ class Recommender(ABC):
         try:
             arrays = read_arrays(folder / _ARRAYS)
             log = pd.DataFrame(under("train/log/", arrays))
-            train = Interactions(log, arrays["train/users"], arrays["train/items"])
+            names = under("train/", arrays)
+            train = Interactions(log, names["users"], names["items"], names.get("titles"))
             check_rows(log["user"].to_numpy(), train.n_users, "user")
             check_rows(log["item"].to_numpy(), train.n_items, "item")
             learnt = under("learnt/", arrays)
