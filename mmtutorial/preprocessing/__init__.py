@@ -12,6 +12,6 @@ audio     `audio.trim`, `audio.denoise`, `audio.mfcc`       `reduce.summarise`, 
 ========= ================================================= ===================================
 
 `text.sequences`, `image.encode_images` and `audio.encode_audio` turn a catalogue into what the
-article's network reads; the last two run on all cores and keep their results (`cache`). Import
+article's network reads; the last two run on all cores and keep their results (`file_cache`). Import
 the modules by name, so that a reader of text does not wait for the audio library.
 """
