@@ -108,7 +108,7 @@ class Interactions:
 
     @cached_property
     def matrix(self) -> sparse.csr_array:
-        """The interactions as a matrix: float32 (n_users, n_items), 1 where there is one."""
+        """The interactions as a matrix, float32 (n_users, n_items), 1 where there is one."""
         taken = sparse.coo_array(
             (np.ones(len(self.log), np.float32), (self.log["user"], self.log["item"])),
             shape=(self.n_users, self.n_items),

@@ -85,7 +85,7 @@ class Collection:
 
     @cached_property
     def manifest(self) -> dict[str, tuple[str, int]]:
-        """Path of each file within the folder: its SHA-256 and its size in bytes.
+        """Path of each file within the folder, with its SHA-256 and its size in bytes.
 
         A digest that nobody has published is "", such a size −1.
         """

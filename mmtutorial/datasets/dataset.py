@@ -1,12 +1,14 @@
 """A data set: a folder that a person can open and read, and the object that holds it.
 
-dataset.json        name, version, licence, source, seed
-items.csv           item, title, text, image, audio, further columns
-interactions.csv    user, item, timestamp, rating, review, part, further columns
-images/  audio/     the files that items.csv names
-features/           optional: text.npy, image.npy, audio.npy, one row an item
-truth/              optional, simulated data only: items.csv and users.csv, named factors, and in
-                    items.csv a column shelf
+::
+
+    dataset.json        name, version, licence, source, seed
+    items.csv           item, title, text, image, audio, further columns
+    interactions.csv    user, item, timestamp, rating, review, part, further columns
+    images/  audio/     the files that items.csv names
+    features/           optional: text.npy, image.npy, audio.npy, one row an item
+    truth/              optional, of simulated data: items.csv and users.csv, named factors, and in
+                        items.csv a column shelf
 """
 
 from __future__ import annotations
@@ -196,7 +198,7 @@ class Dataset:
 
     @property
     def users(self) -> np.ndarray:
-        """Ids of the users with at least one interaction, sorted: str (n_users,)."""
+        """Ids of the users with at least one interaction, sorted; str (n_users,)."""
         return np.unique(self.interactions["user"].to_numpy(dtype=str))
 
     def path(self, row: int, modality: str) -> Path | None:

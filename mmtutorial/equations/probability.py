@@ -276,10 +276,11 @@ class MaximumLikelihood(NgramModel):
 
 
 class AddK(NgramModel):
-    """Every word was seen ``k`` times more than it was: (c(g w) + k) / (c(g) + k |V|).
+    """Every word was seen ``k`` times more than it was: ``(c(g w) + k) / (c(g) + k |V|)``.
 
-    |V| counts the words that can be predicted. Laplace's rule is k = 1, and ``nltk.lm`` calls the
-    general one Lidstone's. See `NgramModel` for the other parameters. Raises ValueError for k ≤ 0.
+    ``|V|`` counts the words that can be predicted. Laplace's rule is k = 1, and ``nltk.lm`` calls
+    the general one Lidstone's. See `NgramModel` for the other parameters. Raises ValueError for
+    k ≤ 0.
 
     Examples
     --------

@@ -70,12 +70,12 @@ class Split:
 
     @property
     def validation_users(self) -> np.ndarray:
-        """Users with at least one validation item and one training item: sorted int rows."""
+        """Users with at least one validation item and one training item, as sorted int rows."""
         return self._users(self.validation)
 
     @property
     def test_users(self) -> np.ndarray:
-        """Users with at least one test item and one training item: sorted int rows.
+        """Users with at least one test item and one training item, as sorted int rows.
 
         Of a user without a training item nothing is known to recommend by; new users are another
         question than how good the recommendations are.

@@ -104,7 +104,7 @@ class Epochs:
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """The "loss" and, where a quality is told, "validation_ndcg": one float an epoch."""
+        """One float an epoch, as "loss" and, where a quality is given, as "validation_ndcg"."""
         return self._state.history
 
     @property
