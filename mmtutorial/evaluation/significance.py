@@ -290,7 +290,8 @@ def permutation_p(differences: np.ndarray, n_draws: int = 10_000, seed: int = 0)
 
     If A and B were equally good, the labels of each pair could be swapped. p is the share of draws
     of random signs s, the observed signs counted as one, with ``|Σ s δ| ≥ |Σ δ|`` (equation
-    eq-paired; Smucker et al. 2007); so it is never below 1 / (n_draws + 1). 1 where all differences are 0.
+    eq-paired; Smucker et al. 2007); so it is never below 1 / (n_draws + 1). 1 where all
+    differences are 0.
 
     Parameters
     ----------
