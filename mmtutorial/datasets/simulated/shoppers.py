@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,7 @@ DAY = 86_400  # seconds
 WEIGHTS = {"image": 1.0, "audio": 1.0, "text": 1.0, "pair": 1.0}
 _BLOCK = 4096  # shoppers simulated together: bounds memory, and is part of what a seed means
 _AT_ONCE = 4  # blocks, one a core: bounds memory too
+SPREAD = 0.6  # standard deviation of the logarithm of how much a shopper buys
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -124,41 +127,21 @@ def simulate(
         days=days,
     )
     world = stream(seed, "shoppers")
-    image, image_names = pd.factorize(items["image_attribute"], sort=True)
-    audio, audio_names = pd.factorize(items["audio_attribute"], sort=True)
-    liking = _standardised(items["text_attribute"].to_numpy(np.float64))
-    n_items, n_audio = len(items), len(audio_names)
-    pair, pair_codes = pd.factorize(image * n_audio + audio, sort=True)
+    n_items = len(items)
     appeal = popularity * world.standard_normal(n_items)
     launch = np.where(world.random(n_items) < launched_late, world.uniform(0.0, 1.0, n_items), 0.0)
-
-    scale = {name: weights.get(name, 0.0) / noise for name in WEIGHTS}
-    image_taste = _tastes(world, n_users, image, len(image_names), scale["image"])
-    audio_taste = _tastes(world, n_users, audio, n_audio, scale["audio"])
-    text_taste = scale["text"] * (0.6 + 0.8 * world.standard_normal(n_users))
-    favourite = world.integers(len(pair_codes), size=n_users)
-    pair_taste = scale["pair"] * 2.0
-
+    tastes = _Tastes.drawn(
+        world, items, n_users, {name: weights.get(name, 0.0) / noise for name in WEIGHTS}
+    )
     joined = world.uniform(0.0, 0.6, n_users)
-    spread = 0.6
-    counts = np.exp(world.normal(np.log(mean_interactions) - spread**2 / 2, spread, n_users))
+    counts = np.exp(world.normal(np.log(mean_interactions) - SPREAD**2 / 2, SPREAD, n_users))
     counts = np.minimum(np.maximum(np.rint(counts), 5), n_items).astype(np.int64)
     share = np.exp(appeal) / np.exp(appeal).sum()
-    shelf = np.cumsum(share)
-
-    def taste(users: np.ndarray, shelf_items: np.ndarray) -> np.ndarray:
-        rows = users[:, None]
-        return (
-            _each(image_taste, rows, image.take(shelf_items))
-            + _each(audio_taste, rows, audio.take(shelf_items))
-            + text_taste[rows] * liking.take(shelf_items)
-            + pair_taste * (pair.take(shelf_items) == favourite[rows])
-        )
 
     n_blocks = -(-n_users // _BLOCK)
-    stock = _drawer(shelf)
+    stock = _drawer(np.cumsum(share))
     bought = Parallel(n_jobs=min(cpu_count(), _AT_ONCE), prefer="threads")(
-        delayed(_choices)(block, generator, counts, joined, launch, stock, shown, taste)
+        delayed(_choices)(block, generator, counts, joined, launch, stock, shown, tastes.of)
         for block, generator in zip(
             np.array_split(np.arange(n_users), n_blocks),
             stream(seed, "visits").spawn(n_blocks),
@@ -166,12 +149,11 @@ def simulate(
         )
     )
     users, rows, times, strengths = (np.concatenate(parts) for parts in zip(*bought, strict=True))
-
-    opinion = (
-        0.6 * _standardised(strengths) + 0.6 * liking[rows] + 0.6 * world.standard_normal(len(rows))
-    )
-    user_ids = np.array([f"u{number:0{len(str(n_users - 1))}d}" for number in range(n_users)])
+    opinion = 0.6 * _standardised(strengths) + 0.6 * tastes.liking[rows]
+    opinion += 0.6 * world.standard_normal(len(rows))
     timestamps = START + np.floor(times * days * DAY).astype(np.int64)
+
+    user_ids = np.array([f"u{number:0{len(str(n_users - 1))}d}" for number in range(n_users)])
     rank_of_id, _ = pd.factorize(items["item"], sort=True)
     order = np.lexsort((rank_of_id[rows], users, timestamps))
     interactions = pd.DataFrame(
@@ -182,42 +164,93 @@ def simulate(
             "rating": np.clip(np.rint(3.7 + opinion[order]), 1.0, 5.0),
         }
     )
-
-    pair_names = [
-        f"{image_names[int(code) // n_audio]} × {audio_names[int(code) % n_audio]}"
-        for code in pair_codes
-    ]
-    columns = (
-        [f"image: {name}" for name in image_names]
-        + [f"audio: {name}" for name in audio_names]
-        + ["text: liking"]
-        + [f"pair: {name}" for name in pair_names]
-    )
-    item_factors = np.column_stack(
-        [
-            np.eye(len(image_names))[image],
-            np.eye(n_audio)[audio],
-            liking,
-            np.eye(len(pair_codes))[pair],
-        ]
-    )
-    user_factors = np.column_stack(
-        [
-            image_taste,
-            audio_taste,
-            text_taste,
-            pair_taste * np.eye(len(pair_codes))[favourite],
-        ]
-    )
     item_ids = pd.Index(items["item"], name="item")
-    truth = Truth(
-        item_factors=pd.DataFrame(item_factors, columns=columns, index=item_ids),
-        user_factors=pd.DataFrame(
-            user_factors, columns=columns, index=pd.Index(user_ids, name="user")
-        ),
-        shelf=pd.Series(1 - (1 - share) ** shown, index=item_ids),
-    )
-    return interactions, truth
+    item_factors, user_factors = tastes.factors(item_ids, pd.Index(user_ids, name="user"))
+    shelf = pd.Series(1 - (1 - share) ** shown, index=item_ids)
+    return interactions, Truth(item_factors, user_factors, shelf)
+
+
+@dataclass(frozen=True)
+class _Tastes:
+    """What items are like, as codes int (n_items,), and how much each shopper likes that, in logits.
+
+    ``image_taste`` and ``audio_taste`` are float64 (n_users, kinds), ``text_taste`` (n_users,);
+    ``pair_taste`` is what an item of the shopper's favourite pair of image and audio adds.
+    """
+
+    image: np.ndarray
+    audio: np.ndarray
+    liking: np.ndarray
+    pair: np.ndarray
+    names: list[str]
+    image_taste: np.ndarray
+    audio_taste: np.ndarray
+    text_taste: np.ndarray
+    favourite: np.ndarray
+    pair_taste: float
+
+    @classmethod
+    def drawn(
+        cls,
+        world: np.random.Generator,
+        items: pd.DataFrame,
+        n_users: int,
+        scale: Mapping[str, float],
+    ) -> Self:
+        """Draw the tastes of all shoppers, each modality with its scale."""
+        image, image_names = pd.factorize(items["image_attribute"], sort=True)
+        audio, audio_names = pd.factorize(items["audio_attribute"], sort=True)
+        n_audio = len(audio_names)
+        pair, codes = pd.factorize(image * n_audio + audio, sort=True)
+        names = [f"image: {name}" for name in image_names]
+        names += [f"audio: {name}" for name in audio_names]
+        names += ["text: liking"]
+        names += [
+            f"pair: {image_names[int(code) // n_audio]} × {audio_names[int(code) % n_audio]}"
+            for code in codes
+        ]
+        return cls(
+            image=image,
+            audio=audio,
+            liking=_standardised(items["text_attribute"].to_numpy(np.float64)),
+            pair=pair,
+            names=names,
+            image_taste=_tastes(world, n_users, image, len(image_names), scale["image"]),
+            audio_taste=_tastes(world, n_users, audio, n_audio, scale["audio"]),
+            text_taste=scale["text"] * (0.6 + 0.8 * world.standard_normal(n_users)),
+            favourite=world.integers(len(codes), size=n_users),
+            pair_taste=scale["pair"] * 2.0,
+        )
+
+    def of(self, users: np.ndarray, shelf: np.ndarray) -> np.ndarray:
+        """Return how much users (n,) like the items on their shelves (n, shown): float64 alike."""
+        rows = users[:, None]
+        return (
+            _each(self.image_taste, rows, self.image.take(shelf))
+            + _each(self.audio_taste, rows, self.audio.take(shelf))
+            + self.text_taste[rows] * self.liking.take(shelf)
+            + self.pair_taste * (self.pair.take(shelf) == self.favourite[rows])
+        )
+
+    def factors(self, items: pd.Index, users: pd.Index) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the factors of items and of users whose product is every taste."""
+        n_pairs = len(self.names) - self.image_taste.shape[1] - self.audio_taste.shape[1] - 1
+        of_items = [
+            np.eye(self.image_taste.shape[1])[self.image],
+            np.eye(self.audio_taste.shape[1])[self.audio],
+            self.liking,
+            np.eye(n_pairs)[self.pair],
+        ]
+        of_users = [
+            self.image_taste,
+            self.audio_taste,
+            self.text_taste,
+            self.pair_taste * np.eye(n_pairs)[self.favourite],
+        ]
+        return (
+            pd.DataFrame(np.column_stack(of_items), columns=self.names, index=items),
+            pd.DataFrame(np.column_stack(of_users), columns=self.names, index=users),
+        )
 
 
 def _choices(
