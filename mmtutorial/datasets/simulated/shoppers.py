@@ -172,7 +172,7 @@ def simulate(
 
 @dataclass(frozen=True)
 class _Tastes:
-    """What items are like, as codes int (n_items,), and how much each shopper likes that, in logits.
+    """What items are like, as codes int (n_items,), and how much shoppers like that, in logits.
 
     ``image_taste`` and ``audio_taste`` are float64 (n_users, kinds), ``text_taste`` (n_users,);
     ``pair_taste`` is what an item of the shopper's favourite pair of image and audio adds.
