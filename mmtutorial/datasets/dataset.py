@@ -43,11 +43,10 @@ from mmtutorial.datasets.tables import (
     as_text,
     read_numbers,
     read_table,
-    read_times,
-    whole_seconds,
     write_table,
     write_text,
 )
+from mmtutorial.datasets.times import read_times, time_faults, whole_seconds
 from mmtutorial.storage.files import beside, put, recover
 
 
@@ -105,8 +104,9 @@ class Dataset:
         paths relative to ``folder``; "" where absent), and further columns. Only ``item`` must be
         given; the others are filled in.
     interactions : DataFrame
-        ``user`` (str), ``item`` (str), ``timestamp`` (int64, seconds since 1970 UTC), ``rating``
-        (float64, NaN where absent), ``review`` (str, "" where absent), and further columns. The
+        ``user`` (str), ``item`` (str), ``timestamp`` (int64, seconds since 1970 UTC; dates and
+        fractions become that, with a `DatasetNote` of what is lost), ``rating`` (float64, NaN where
+        absent), ``review`` (str, "" where absent), and further columns. The
         first three must be given. Where nobody knows when anything happened, the whole column
         ``timestamp`` is empty, and becomes float64 NaN. A further column ``part`` says "train",
         "validation" or "test" of each. They are kept sorted by timestamp, user, item.
@@ -178,10 +178,14 @@ class Dataset:
         )
         first = ["user", "item", "timestamp", "rating", "review"]
         further = [column for column in interactions.columns if column not in first]
-        interactions = interactions[first + further]
+        interactions = interactions[first + further].reset_index(drop=True)
         for column in ("user", "item", "review", *(["part"] if "part" in further else [])):
             interactions[column] = interactions[column].map(as_text)
-        interactions["timestamp"] = whole_seconds(interactions["timestamp"])
+        notes: list[Fault] = []
+        seconds = whole_seconds(interactions["timestamp"], notes)
+        for note in notes:
+            warnings.warn(str(note), DatasetNote, stacklevel=3)
+        interactions = interactions.loc[seconds.index].assign(timestamp=seconds)
         self.interactions = interactions.sort_values(
             ["timestamp", "user", "item"], ignore_index=True
         )
@@ -252,8 +256,10 @@ class Dataset:
         ...        ).validate()[0].message
         "the item 'tee' is not in items.csv"
         """
-        repeats = repeat_faults(self.interactions, " (rows counted in order of time)")
-        return [*table_faults(self), *repeats, *content_faults(self)]
+        order = " (rows counted in order of time)"
+        times = time_faults(self.interactions["timestamp"], "interactions.csv", order)
+        repeats = repeat_faults(self.interactions, order)
+        return [*table_faults(self), *times, *repeats, *content_faults(self)]
 
     def save(
         self,
@@ -398,7 +404,7 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
     for column in _number_columns(about, "number_columns", ("item", "title", *MODALITIES), faults):
         if column in items:
             items[column] = read_numbers(items[column], "items.csv", column, faults)
-    interactions["timestamp"] = read_times(interactions["timestamp"], faults)
+    interactions["timestamp"] = read_times(interactions["timestamp"], "interactions.csv", faults)
     own = ("user", "item", "timestamp", "review", "part")
     further = _number_columns(about, "number_columns_of_interactions", own, faults)
     for column in ("rating", *further):

@@ -13,7 +13,8 @@ from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
 from mmtutorial.datasets.media_files import SUFFIXES, folder_above, match_files
 from mmtutorial.datasets.schema import MODALITIES
-from mmtutorial.datasets.tables import LATEST, read_numbers, read_table
+from mmtutorial.datasets.tables import read_numbers, read_table
+from mmtutorial.datasets.times import parse_times
 
 EVENTS = ("user", "item", "timestamp", "rating", "review", "part")
 PRODUCTS = ("item", "title", *MODALITIES)
@@ -29,6 +30,7 @@ def from_tables(
     sounds: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     times: str = "",
+    encoding: str | None = None,
     numbers: Sequence[str] = (),
     name: str = "",
 ) -> tuple[Dataset, list[Fault]]:
@@ -40,9 +42,9 @@ def from_tables(
     Parameters
     ----------
     events, products : str or Path
-        CSV in UTF-8, cells separated by commas, semicolons or tabs. Rows that cannot be used are
-        left out: without an id, with a time that cannot be read, of an unknown product, or a
-        repetition of an earlier row.
+        CSV, cells separated by commas, semicolons or tabs, or by what a first line such as
+        ``sep=;`` states. Rows that cannot be used are left out: without an id, with a time that
+        cannot be read, of an unknown product, or a repetition of an earlier row.
     images, sounds : str or Path, optional
         Folders, searched with all that lies in them. A file belongs to the product whose id its
         path names, between signs that are neither letters nor digits: ``shoes/A-12_front.jpg`` and
@@ -53,8 +55,12 @@ def from_tables(
         title, text, image, audio of products. Columns of our names need not be given; others are
         kept. Without timestamp, no times are known.
     times : str
-        How times are written: "s" or "ms" since 1970, or a format such as "%d.%m.%Y %H:%M". Without
-        it, whole seconds, or dates of ISO 8601 such as 2024-03-01 17:30. UTC unless they say else.
+        How times are written: "s", "ms", "us" or "ns" since 1970, "excel" for its day numbers, or a
+        format such as "%d.%m.%Y %H:%M". Without it, seconds, or dates of ISO 8601 such as
+        2024-03-01 17:30. UTC unless they say else. Fractions of a second are left off.
+    encoding : str, optional
+        How both tables are encoded, where no byte-order mark says it: "cp1252", "big5" and others.
+        Without it, UTF-8, or GB18030 where that fails and the text is Chinese then.
     numbers : sequence of str
         Further columns of products that hold numbers, such as a price.
     name : str
@@ -65,13 +71,15 @@ def from_tables(
     data : Dataset
         ``data.save(folder)`` makes it a folder that can be given wherever a data set is named.
     left_out : list of Fault
-        What was not taken, row by row, and files of which it is not clear whose they are.
+        What was not taken, row by row, and files of which it is not clear whose they are. Notes
+        among them say what was assumed: of an encoding, or of times before 1990 or after next year.
 
     Raises
     ------
     DatasetError
-        If a table cannot be read, a column is not there, more than half of a table would be left
-        out, a folder is not there, or no file in it names a product.
+        If a table cannot be read, a column is not there, nearly all times look like something else
+        (such as day numbers of Excel), more than half of a table would be left out, a folder is not
+        there, or no file in it names a product.
 
     Examples
     --------
@@ -89,14 +97,14 @@ def from_tables(
     """
     events, products = Path(events), Path(products)
     columns = columns or {}
-    bought, goods = _read(events), _read(products)
+    left_out: list[Fault] = []
+    bought, goods = (_read(path, encoding, left_out) for path in (events, products))
     _check_columns(columns, bought, goods, events, products)
     bought = _renamed(bought, events, ("user", "item"), EVENTS, columns)
     goods = _renamed(goods, products, ("item",), PRODUCTS, columns)
-    left_out: list[Fault] = []
     goods = _without_bad_rows(goods, _bad_products(goods), products, left_out)
     bad = _bad_events(bought, set(goods["item"]), products.name)
-    seconds, unread = _seconds(bought.get("timestamp"), len(bought), times)
+    seconds, unread = _seconds(bought.get("timestamp"), len(bought), times, events, left_out)
     bought = bought.assign(timestamp=seconds)
     bought = _without_bad_rows(bought, {**unread, **bad}, events, left_out)
     if seconds.notna().any():
@@ -133,12 +141,13 @@ def from_tables(
     return data, left_out
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path, encoding: str | None, left_out: list[Fault]) -> pd.DataFrame:
     """Read a table as it is; a DatasetError where it cannot be read."""
     faults: list[Fault] = []
-    table = read_table(path.parent, path.name, [], faults, mark=_mark(path))
-    if table is None or faults:
+    table = read_table(path.parent, path.name, [], faults, encoding=encoding)
+    if table is None or not all(fault.note for fault in faults):
         raise DatasetError.of(path, faults)
+    left_out += faults
     return table
 
 
@@ -169,15 +178,6 @@ def _renamed(
                 f'one it is, as in columns={{"{table.columns[0]}": "{own}"}}'
             )
     return table
-
-
-def _mark(path: Path) -> str:
-    """Tell what separates the cells of a table: what occurs most often in its first line."""
-    if not path.is_file():
-        return ","
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline()
-    return max(",;\t", key=header.count)
 
 
 def _check_columns(
@@ -243,30 +243,19 @@ def _without_bad_rows(
     return table.drop(index=list(bad))
 
 
-def _seconds(given: pd.Series | None, n_rows: int, times: str) -> tuple[pd.Series, Bad]:
+def _seconds(
+    given: pd.Series | None, n_rows: int, times: str, path: Path, left_out: list[Fault]
+) -> tuple[pd.Series, Bad]:
     """Read times: float64 seconds since 1970, NaN where there is none, and what cannot be read."""
     if given is None or given.str.strip().eq("").all():
         return pd.Series(np.nan, index=range(n_rows)), {}
-    values = given.str.strip()
-    whole = values.str.fullmatch(r"-?\d{1,18}")
-    if times in ("s", "ms"):
-        seconds = pd.to_numeric(values.where(whole), errors="coerce")
-        seconds = seconds // (1000 if times == "ms" else 1)
-    elif not times and whole.mean() > MOST:
-        seconds = pd.to_numeric(values.where(whole), errors="coerce")
-        seconds = seconds.mask(values.str.fullmatch(r"(19|20)\d{6}"))  # 20240301 is a day
-    else:
-        dates = pd.to_datetime(values, format=times or "ISO8601", utc=True, errors="coerce")
-        seconds = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1) // 1
-    seconds = seconds.astype(np.float64).where(lambda found: found.abs() <= LATEST)
-    how = "seconds since 1970, or dates such as 2024-03-01 17:30"
-    remedy = f"times are read as {times or how}: correct it, or say by times= how they are written"
-    return seconds, {
-        row: (f"the time {given[row]!r} cannot be read", remedy)
-        if values[row]
-        else ("it has no time", "give all rows one, or leave the column out altogether")
-        for row in seconds.index[seconds.isna()]
-    }
+    faults: list[Fault] = []
+    seconds = parse_times(given, path.name, times, faults)
+    if any(fault.row is None for fault in faults):
+        raise DatasetError.of(path, faults)
+    left_out += [fault for fault in faults if fault.note]
+    rows = [fault for fault in faults if not fault.note and fault.row is not None]
+    return seconds, {fault.row - 2: (fault.message, fault.remedy) for fault in rows if fault.row}
 
 
 def _numbers(values: pd.Series, column: str, path: Path, left_out: list[Fault]) -> pd.Series:

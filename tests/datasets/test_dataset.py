@@ -105,7 +105,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(folder: Path) -> None:
 def test_only_the_ids_and_the_times_must_be_given(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text('{"name": "bare"}')
     (tmp_path / "items.csv").write_text("item\na\n")
-    (tmp_path / "interactions.csv").write_text("user,item,timestamp\nu,a,5\n")
+    (tmp_path / "interactions.csv").write_text("user,item,timestamp\nu,a,1704067200\n")
     data = Dataset.open(tmp_path)
     assert data.items.columns.tolist() == ["item", "title", "text", "image", "audio"]
     assert data.interactions.columns.tolist() == ["user", "item", "timestamp", "rating", "review"]
@@ -270,8 +270,8 @@ def test_tables_as_pandas_reads_them_are_taken() -> None:
     assert [fault.message for fault in data.validate()] == [
         "the item '8' has no text, image or audio"
     ]
-    with pytest.raises(DatasetError, match="the timestamps are float64; give whole seconds"):
-        Dataset("x", items, taken.assign(timestamp=[0.5, 1.5]), Path("."))
+    with pytest.raises(DatasetError, match="the timestamps are bool; give whole seconds"):
+        Dataset("x", items, taken.assign(timestamp=[True, False]), Path("."))
     with pytest.raises(DatasetError, match=r"features names \['\.\./evil'\]; the modalities"):
         Dataset("x", items, taken, Path("."), features={"../evil": np.ones((2, 3))})
 
@@ -406,8 +406,8 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         "interactions.csv, row 1: lacks the columns ['timestamp']; the header has ['user', 'item', 'when'",
     ),
     "wrong delimiter": (
-        write("interactions.csv", b"user;item;timestamp\nann;tea;5\n"),
-        "interactions.csv, row 1: its columns are separated by ';'; separate them by commas",
+        write("interactions.csv", b"user|item|timestamp\nann|tea|5\n"),
+        "interactions.csv, row 1: its columns are separated by '|'; separate them by commas",
     ),
     "duplicate header": (
         edit("items.csv", "title", "text"),
@@ -439,7 +439,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "null character": (
         edit("items.csv", "Cup", "C\0p"),
-        "items.csv, row 4: holds a null character; save it again as plain CSV in UTF-8",
+        "items.csv, row 3: holds a null character; save it again as plain CSV in UTF-8",
     ),
     "duplicate id": (
         edit("items.csv", "\npot,", "\ntea,"),
@@ -471,7 +471,16 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "milliseconds": (
         edit("interactions.csv", "1704067300", "1704067300000"),
-        "is not a time; write whole seconds since 1970-01-01 00:00 UTC; these look like milliseconds",
+        "row 2: the time 1704067300000 lies outside the years 1678 to 2261; write seconds since "
+        "1970-01-01 00:00 UTC; milliseconds are divided by 1000",
+    ),
+    "all in milliseconds": (
+        lambda folder: (folder / "interactions.csv").write_text(
+            INTERACTIONS.replace("00,", "00000,")
+        ),
+        "interactions.csv: the times look like milliseconds, such as 1704067300000 in row 2; read "
+        'the table by from_tables(..., times="ms"), or write seconds since 1970-01-01 00:00 UTC: '
+        "1704067300000 / 1,000",
     ),
     "some timestamps missing": (
         edit("interactions.csv", "1704067300", ""),
@@ -495,9 +504,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "in two parts": (
         lambda folder: (
-            write("interactions.csv", b"user,item,timestamp,part\nann,tea,5,train\nann,tea,6,test")(
-                folder
-            ),
+            write(
+                "interactions.csv",
+                b"user,item,timestamp,part\nann,tea,1704067200,train\nann,tea,1704067201,test",
+            )(folder),
             write("truth/users.csv", b"user,warm,round\nann,1,0\n")(folder),
         ),
         "interactions.csv, row 3: 'ann' takes 'tea' in the parts train and test; what is tested",
@@ -662,7 +672,7 @@ def test_open_forgives_what_costs_one_item_only(folder: Path) -> None:
 
 
 def test_a_long_list_of_faults_is_cut_short_in_the_message(folder: Path) -> None:
-    rows = "".join(f"u,missing{number},5\n" for number in range(30))
+    rows = "".join(f"u,missing{number},1704067200\n" for number in range(30))
     (folder / "interactions.csv").write_text("user,item,timestamp\n" + rows)
     with pytest.raises(DatasetError, match="and 21 more"):  # 30 items, and the truth lacks the user
         Dataset.open(folder)

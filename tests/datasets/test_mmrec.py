@@ -110,8 +110,13 @@ def test_names_are_taken_where_they_are_others(folder: Path) -> None:
 
 def test_milliseconds_become_seconds(folder: Path) -> None:
     (folder / "baby.inter").write_text(BABY.replace("00\t0\n", "00999\t0\n", 1))
-    assert "row 2: the timestamp '1371081600999' lies beyond" in faults_of(folder)[0]
+    (found,) = faults_of(folder)
+    assert found.startswith("baby.inter, row 2: the time 1371081600999 lies outside the years")
+    assert found.endswith("; read them with milliseconds=True, or divide them by 1000")
     (folder / "baby.inter").write_text(BABY.replace("00\t", "00999\t"))
+    (found,) = faults_of(folder)
+    assert found.startswith("baby.inter: the times look like milliseconds, such as 1371081600999")
+    assert found.endswith("; read them with milliseconds=True, or divide them by 1000")
     times = read_mmrec(folder, milliseconds=True).interactions["timestamp"]
     assert times.tolist()[:2] == [1371081500, 1371081600]
 
@@ -180,7 +185,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "time that is none": (
         edit("1371081500", "yesterday"),
-        "baby.inter, row 5: the timestamp 'yesterday' is not a whole number from 0 on; correct it",
+        "baby.inter, row 5: the timestamp 'yesterday' is not a time; write whole seconds since",
     ),
     "users with gaps": (
         lambda folder: (folder / "baby.inter").write_text(BABY.replace("\n1\t", "\n3\t")),

@@ -104,7 +104,7 @@ def make_dataset(name: str, folder: Path) -> Dataset:
     folder.mkdir(parents=True)
     Image.new("RGB", (9, 9), "red" if name == "old" else "blue").save(folder / "p.png")
     items = pd.DataFrame({"item": list("abc"), "text": name, "image": ["p.png"] * 3})
-    taken = pd.DataFrame({"user": list("uvw"), "item": list("abc"), "timestamp": [1, 2, 3]})
+    taken = pd.DataFrame({"user": list("uvw"), "item": list("abc"), "timestamp": 1_700_000_000})
     features = {"text": np.full((3, 4), len(name) if name == "old" else 9, np.float32)}
     return Dataset(name, items, taken, folder, features=features)
 

@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table["image"] = [f"images/{file.name}" for file in pictures]
     table["audio"] = pd.Series([f"audio/{file.name}" for file in sounds])
     table.fillna("").to_csv(place / "items.csv", index=False)
-    taken = pd.DataFrame({"user": "u", "item": ids, "timestamp": range(len(ids))})
+    taken = pd.DataFrame({"user": "u", "item": ids, "timestamp": 1_700_000_000})
     taken.to_csv(place / "interactions.csv", index=False)
     (place / "dataset.json").write_text('{"name": "bazaar"}')
     return place

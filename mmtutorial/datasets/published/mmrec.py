@@ -12,16 +12,19 @@ Amazon Baby, Sports, Clothing and Electronics, MicroLens and others are publishe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mmtutorial.datasets.dataset import Dataset, read_array
-from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.schema import MODALITIES, SPLIT
-from mmtutorial.datasets.tables import LATEST, read_numbers, read_table
+from mmtutorial.datasets.tables import read_numbers, read_table
+from mmtutorial.datasets.times import read_times
 
 NEEDED = ["userID", "itemID", "x_label"]
 _BLOCK = 4096  # rows of features looked at together: bounds memory
@@ -65,8 +68,14 @@ def read_mmrec(
     ------
     DatasetError
         Names every fault with its file and row, and holds them as ``faults``: a missing file or
-        column, an id or label that is no such number, ids with gaps, an interaction that occurs
-        twice or in two parts, features with another number of rows, NaN in them.
+        column, an id or label that is no such number, ids with gaps, times that look like another
+        thing, an interaction that occurs twice or in two parts, features with another number of
+        rows, NaN in them.
+
+    Warns
+    -----
+    DatasetNote
+        Of each assumption made in reading, such as of times before 1990.
 
     Examples
     --------
@@ -92,8 +101,10 @@ def read_mmrec(
         modality: _read_features(folder, name, n_items, faults)
         for modality, name in _feature_files(folder, features).items()
     }
-    if faults or table is None or n_items is None:
+    if table is None or n_items is None or not all(fault.note for fault in faults):
         raise DatasetError.of(folder, faults)
+    for note in faults:
+        warnings.warn(str(note), DatasetNote, stacklevel=2)
     return Dataset(
         name=name or folder.resolve().name,
         items=pd.DataFrame({"item": np.arange(n_items).astype(str)}),
@@ -131,7 +142,7 @@ def _read_interactions(
     folder: Path, file: str, milliseconds: bool, faults: list[Fault]
 ) -> pd.DataFrame | None:
     """Read the table: int64 user and item (−1 where wrong), timestamp, rating, and the part."""
-    raw = read_table(folder, file, NEEDED, faults, mark="\t")
+    raw = read_table(folder, file, NEEDED, faults, mark="\t", quotes=False)
     if raw is None:
         return None
     user, item, label = (_whole(raw[column], file, faults) for column in NEEDED)
@@ -139,13 +150,13 @@ def _read_interactions(
         message = f"the x_label {raw['x_label'].iloc[place]!r} is unknown"
         remedy = "write 0 for training, 1 for validation or 2 for test"
         faults.append(Fault(file, int(place) + 2, message, remedy))
-    times: np.ndarray | float = np.nan
-    if "timestamp" in raw and (raw["timestamp"] != "").any():
-        times = _whole(raw["timestamp"], file, faults) // (1000 if milliseconds else 1)
-        for place in np.flatnonzero(times > LATEST):
-            message = f"the timestamp {raw['timestamp'].iloc[place]!r} lies beyond the year 5138"
-            remedy = "write seconds since 1970, or read milliseconds with milliseconds=True"
-            faults.append(Fault(file, int(place) + 2, message, remedy))
+    found: list[Fault] = []
+    given = raw.get("timestamp", pd.Series("", index=raw.index))
+    times = read_times(given, file, found, "ms" if milliseconds else "s")
+    remedy = "read them with milliseconds=True, or divide them by 1000"
+    faults.extend(
+        replace(each, remedy=remedy) if "milliseconds" in str(each) else each for each in found
+    )
     return pd.DataFrame(
         {
             "user": user,

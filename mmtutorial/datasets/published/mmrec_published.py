@@ -14,7 +14,8 @@ from mmtutorial.datasets.collections import Collection
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
 from mmtutorial.datasets.published.mmrec import read_mmrec
-from mmtutorial.datasets.tables import LATEST, read_table
+from mmtutorial.datasets.tables import read_table
+from mmtutorial.datasets.times import LATEST
 
 AMAZON = "https://drive.google.com/drive/folders/13cBy1EA_saTUuXxVllKgtfci2A09jyaG"
 MICROLENS = "https://drive.google.com/drive/folders/14UyTAh_YyDV8vzXteBJiy9jv8TBDK43w"
@@ -138,7 +139,7 @@ def _named(data: Dataset) -> Dataset:
     faults: list[Fault] = []
     with (data.folder / name).open("rb") as file:
         mark = "\t" if b"\t" in file.readline() else ","
-    table = read_table(data.folder, name, ["asin", "itemID"], faults, mark=mark)
+    table = read_table(data.folder, name, ["asin", "itemID"], faults, mark, quotes=mark != "\t")
     numbers = data.items["item"]
     if table is not None and (
         sorted(table["itemID"]) != sorted(numbers) or table["asin"].duplicated().any()
