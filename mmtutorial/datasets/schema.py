@@ -6,10 +6,6 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 
 MODALITIES = ("text", "image", "audio")
-PARTS = {  # what a data set's folder holds, beside the folders of its media
-    *("dataset.json", "items.csv", "interactions.csv"),
-    *("images", "audio", "features", "truth"),
-}
 SPLIT = ("train", "validation", "test")  # the parts that a data set may come with
 SYSTEM_FILES = (  # what systems and tools leave in any folder, unasked; patterns, in small letters
     *(".ds_store", "._*", ".appledouble", ".localized", "__macosx", "icon\r"),  # macOS

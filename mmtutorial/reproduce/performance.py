@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmtutorial.storage.files import expanded
+
 NUMBERS = ("size", "seconds", "least", "most", "turns", "of_ours", "memory", "quality", "bar")
 _WITHIN = "within ours: "
 _NO_PEERS = ("limit", "bar", "within")
@@ -30,7 +32,8 @@ def read(path: str | Path) -> pd.DataFrame:
     >>> len(read("no such file.csv"))
     0
     """
-    if not Path(path).exists():
+    path = expanded(path)
+    if not path.exists():
         return pd.DataFrame({name: pd.Series(dtype=float) for name in NUMBERS}).assign(
             **{name: pd.Series(dtype=str) for name in WORDS}
         )

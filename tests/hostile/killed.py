@@ -123,7 +123,9 @@ def main(base: Path) -> None:
     """Make everything, be killed everywhere."""
     old, new = (make_dataset(name, base / "sources" / name) for name in ("old", "new"))
     at_several_steps(
-        base / "dataset", lambda place: old.save(place / "d"), lambda place: new.save(place / "d")
+        base / "dataset",
+        lambda place: old.save(place / "d"),
+        lambda place: new.save(place / "d", replace=True),
     )
     at_several_steps(base / "first", lambda place: None, lambda place: new.save(place / "d"))
     train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])

@@ -75,9 +75,11 @@ def test_the_next_save_succeeds_and_sweeps_up(
     for place in moments(states / "dataset")[:6]:
         other = place / ".other.txt"
         other.write_text("mine")
-        new.save(place / "d")  # what lies about may belong to a process that is still writing
+        new.save(
+            place / "d", replace=True
+        )  # what lies about may belong to a process that is still writing
         monkeypatch.setattr(folders, "ABANDONED", -1)
-        new.save(place / "d")
+        new.save(place / "d", replace=True)
         monkeypatch.undo()
         assert sorted(each.name for each in place.iterdir()) == [".other.txt", "d"]
 
