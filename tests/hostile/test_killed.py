@@ -49,6 +49,16 @@ def test_a_data_set_is_the_old_or_the_new(states: Path) -> None:
     assert Dataset.open(states / "dataset" / "whole" / "d").name == "new"
 
 
+def test_what_no_row_names_outlives_every_kill(states: Path) -> None:
+    seen = set()
+    for place in moments(states / "own folder"):
+        data = Dataset.open(place / "d")
+        assert data.validate() == []
+        assert (place / "d" / "more" / "q.png").read_bytes() == b"mine"
+        seen.add(data.name)
+    assert seen == {"old", "new"}
+
+
 def test_a_first_data_set_is_there_or_not(states: Path) -> None:
     for place in moments(states / "first"):
         if (place / "d").exists():
