@@ -18,7 +18,7 @@ help:
 	@echo "make lint       check style, types, and that notebooks are paired and clean"
 	@echo "make pair       bring each notebook and its script into step, without outputs"
 	@echo "make lock       compile requirements.txt from pyproject.toml"
-	@echo "make clean      remove what was built (the environment stays; delete .venv to renew it)"
+	@echo "make clean      remove what was built (out/ and the environment stay; delete .venv to renew it)"
 
 define new_environment # new_environment FOLDER: empty, of a Python that we run on
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -82,4 +82,4 @@ lock: $(READY)
 	  pyproject.toml --output-file requirements.txt
 
 clean:
-	@rm -rf book/_build out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf book/_build build/lib build/bdist.* *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -53,6 +53,8 @@ def main() -> int:
     unknown = [name for name in options.only if name not in known]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(known)}")
+    if options.csv.exists() and not options.csv.read_bytes().startswith(b"benchmark,"):
+        parser.error(f"{options.csv} is no table of benchmarks, and it would be replaced")
     if not options.only:
         options.csv.unlink(missing_ok=True)  # what fails now shall not show what it once took
 

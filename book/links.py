@@ -1,7 +1,8 @@
 """Make book/ complete: links to the configuration and the notebooks, or copies without links.
 
 A clone on a system without symbolic links (Windows, some archives) holds small text files, or
-nothing, where the links should be; this script puts back a link where it can, a copy otherwise.
+nothing, where the links should be; this script puts back a link where it can, a copy otherwise. A
+copy in which somebody has worked is never removed.
 """
 
 import filecmp
@@ -10,18 +11,27 @@ import sys
 from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent
+TOOLS = {".DS_Store", ".ipynb_checkpoints", ".jupyter_cache", "Thumbs.db", "__pycache__"}
 
 
-def newer(copy: Path, source: Path) -> list[Path]:
-    """Return the files of a copied folder that differ from the source's and are younger."""
-    return [
-        file
-        for file in sorted(copy.rglob("*"))
-        if file.is_file()
-        and (original := source / file.relative_to(copy)).is_file()
-        and file.stat().st_mtime > original.stat().st_mtime
-        and not filecmp.cmp(file, original, shallow=False)
-    ]
+def edited(copy: Path, source: Path) -> list[Path]:
+    """Return the files of a copy that are new there, or differ from the source's and are younger.
+
+    A file that git has put in the place of a link is no copy.
+    """
+    files = [copy] if copy.is_file() else sorted(copy.rglob("*"))
+    found = []
+    for file in files:
+        original = source / file.relative_to(copy)
+        if not file.is_file() or TOOLS.intersection(file.relative_to(copy).parts):
+            continue
+        if file.read_bytes().strip() == f"../{source.name}".encode():
+            continue
+        if not original.is_file():
+            found.append(file)
+        elif not filecmp.cmp(file, original, shallow=False):
+            found += [file] * (file.stat().st_mtime > original.stat().st_mtime)
+    return found
 
 
 def connect(name: str) -> None:
@@ -29,13 +39,14 @@ def connect(name: str) -> None:
     source, place = BOOK.parent / name, BOOK / name
     if place.is_symlink() and place.exists():
         return
-    if place.is_dir() and not place.is_symlink():
-        edited = newer(place, source)
-        if edited:
+    if not place.is_symlink():
+        work = edited(place, source)
+        if work:
             sys.exit(
-                f"{edited[0]} was edited in the copy that stands in for a link: "
+                f"{work[0]} was edited in the copy that stands in for a link: "
                 f"bring the edit to {source}, or delete {place}, and run this again"
             )
+    if place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)

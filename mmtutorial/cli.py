@@ -6,11 +6,15 @@ import contextlib
 import difflib
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
+
+from mmtutorial.terminal import escape_what_cannot_be_shown, say
 
 if TYPE_CHECKING:
     from mmtutorial.datasets import Dataset
@@ -27,7 +31,19 @@ RECOMMENDERS: dict[str, tuple[str, dict[str, Any]]] = {  # name: class, options
     "ease": ("EASE", {}),
 }
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """The commands; what they print is shown in every terminal and pipe."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a command, or print what is wrong with its arguments."""
+        escape_what_cannot_be_shown()
+        return super().main(*arguments, **options)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 console = Console()
 
 
@@ -48,21 +64,28 @@ def data(
         list[str] | None,
         typer.Option("--set", help="an option of that data set, such as images=500; repeatable"),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace a data set that lies in that folder")
+    ] = False,
 ) -> None:
     """Write a data set as a folder to look at: tables, pictures and sounds."""
     from mmtutorial import datasets
+    from mmtutorial.datasets.contents import check_place
+    from mmtutorial.storage.files import expanded, recover
 
-    try:
-        console.print(f"Making {name}, or taking it from the cache", soft_wrap=True)
-        made = datasets.load(name, seed=seed, **_options(options or []))
-        console.print(f"Writing {out}", soft_wrap=True)
-        made.save(out)
-    except (datasets.DatasetError, ValueError, OSError) as fault:
-        console.print(str(fault), style="red", soft_wrap=True, markup=False, highlight=False)
-        raise typer.Exit(1) from fault
-    console.print(
-        f"{out}: {made.n_items} items, {made.n_users} users, {len(made.interactions)} interactions",
-        soft_wrap=True,
+    out = expanded(out)
+    with _in_words():
+        recover(out)
+        check_place(out.resolve(), replace=replace, how="--replace")  # before it is made
+        given = _options(options or [])
+        if seed or name in {**datasets.MAKERS, **datasets.PUBLIC}:  # a folder takes no seed
+            given = {"seed": seed, **given}
+        _print(f"Making {name}, or taking it from the cache")
+        made = datasets.load(name, **given)
+        _print(f"Writing {out}")
+        made.save(out, replace=replace)
+    _print(
+        f"{out}: {made.n_items} items, {made.n_users} users, {len(made.interactions)} interactions"
     )
 
 
@@ -76,20 +99,17 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
     from mmtutorial.datasets import Dataset, DatasetError, validate_folder
     from mmtutorial.evaluation.readiness import limitations
 
-    def say(line: str) -> None:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-
-    found = validate_folder(folder)
-    faults = [fault for fault in found if not fault.note]
-    notes = [fault for fault in found if fault.note]
-    for fault in faults:
-        say(str(fault))
-    with contextlib.suppress(DatasetError), warnings.catch_warnings(action="ignore"):
-        notes += limitations(Dataset.open(folder))  # if it cannot be opened, the faults say why
-    for note in notes:
-        say(str(note))
-    say(f"{folder}: {_count(faults, 'fault') if faults else 'no fault found'}"
-        + (f", {_count(notes, 'note')}" if notes else ""))  # fmt: skip
+    with _in_words():
+        found = validate_folder(folder)
+        faults = [fault for fault in found if not fault.note]
+        notes = [fault for fault in found if fault.note]
+        with contextlib.suppress(DatasetError), warnings.catch_warnings(action="ignore"):
+            notes += limitations(Dataset.open(folder))  # if it cannot be opened, the faults say why
+    for fault in (*faults, *notes):
+        _print(str(fault))
+    counts = [_count(faults, "fault") if faults else "no fault found"]
+    counts += [_count(notes, "note")] if notes else []
+    _print(f"{folder}: {', '.join(counts)}")
     raise typer.Exit(bool(faults))
 
 
@@ -106,15 +126,10 @@ def recommend(
     The first call learns and keeps the recommender in the cache; later calls load it. A user of
     whom nothing is known, NEW, gets what is best for everybody.
     """
-    from mmtutorial import datasets
-
-    try:
+    with _in_words():
         lines = _recommended(dataset, user, k, seed, recommender)
-    except (datasets.DatasetError, ValueError, OSError) as fault:
-        console.print(str(fault), style="red", soft_wrap=True, markup=False, highlight=False)
-        raise typer.Exit(1) from fault
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        _print(line)
 
 
 @app.command()
@@ -137,10 +152,9 @@ def reproduce(
 
     What an earlier run has finished is kept; interrupt it whenever you like, and go on later.
     """
-    from mmtutorial import datasets
-    from mmtutorial.reproduce import run
+    with _in_words():
+        from mmtutorial.reproduce import run
 
-    try:
         results, faults = run.reproduce(
             dataset or ["shop"], profile=profile, n_seeds=seeds, out=out, only=only, jobs=jobs,
             scheduler=scheduler, root=root, into=into, console=console,
@@ -149,12 +163,37 @@ def reproduce(
             run.write_bands(results, bands)
         elif bands:
             faults += run.check_bands(results, bands)
-    except (datasets.DatasetError, ValueError, OSError, ImportError) as fault:
-        console.print(str(fault), style="red", soft_wrap=True, markup=False, highlight=False)
-        raise typer.Exit(1) from fault
     for text in faults:
-        console.print(text, style="red", soft_wrap=True, markup=False, highlight=False)
+        _print(text, style="red")
     raise typer.Exit(bool(faults))
+
+
+def _print(text: str, style: str = "") -> None:
+    """Print on standard output, names and paths as they are."""
+    say(text, to=console, style=style)
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Print each note on standard error; what cannot be done is said and ends in status 1."""
+    from mmtutorial.datasets import DatasetNote
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **to: Any) -> None:
+            if issubclass(category, DatasetNote):
+                say(str(message), style="yellow")
+            else:
+                usual(message, category, *where, **to)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", DatasetNote)
+        try:
+            yield
+        except (ValueError, OSError, ImportError) as fault:  # a DatasetError is a ValueError
+            _print(str(fault), style="red")
+            raise typer.Exit(1) from fault
 
 
 def _count(things: list[Any], name: str) -> str:
@@ -251,7 +290,7 @@ def _learnt(
     split = default_split(data)
     features, faults = ready_features(data, ~cold_items(split))
     for fault in faults:
-        console.print(str(fault), style="yellow", soft_wrap=True, markup=False, highlight=False)
+        _print(str(fault), style="yellow")
     files = sorted(
         (str(path.relative_to(data.folder)), path.stat().st_size, path.stat().st_mtime_ns)
         for path in data.folder.rglob("*")
@@ -263,7 +302,7 @@ def _learnt(
     if place.is_dir():
         with contextlib.suppress(ValueError):  # damaged: learn it again
             return Recommender.load(place), features
-    console.print(f"Learning {name} from {data.name}, once; kept in {place}", soft_wrap=True)
+    _print(f"Learning {name} from {data.name}, once; kept in {place}")
     make = getattr(recommenders, kind)
     if issubclass(make, TwoTower):
         learnt = make(seed=seed, **options).fit(split.train, features, split.validation)

@@ -170,8 +170,9 @@ print(*Path("sales.csv").read_text("utf-8").splitlines()[:3], sep="\n")
 #
 # `columns` says what *your* names mean; columns that you do not name stay what they are. A picture
 # belongs to the product whose id stands in its name (or in the name of its folder), and a table may name
-# the files instead, in a column `image` or `audio`. Nothing is decoded or copied before `save`. Here are
-# the same lines, with what this run has:
+# the files instead, in a column `image` or `audio`. Nothing is decoded or copied before `save`. A folder
+# that holds a data set already is refused: `save("my-shop", replace=True)` replaces it, and files in it
+# that no row names are never lost. Here are the same lines, with what this run has:
 
 # %%
 columns = {
@@ -229,12 +230,13 @@ for fault in mine.validate():
 mine, left_out = datasets.from_tables(
     **tables, **folders, columns=columns, numbers=["price"]
 )
-mine = mine.save("my-shop")
+mine = mine.save("my-shop", replace=True)
 status = check("my-shop")
 print("exit status", status)
 
 # %% [markdown]
-# From here on, `my-shop` is a data set like any other:
+# From here on, `my-shop` is a data set like any other. (Call your folder `shop`, and the name means our
+# shop, with a note: write `./shop`.)
 #
 #     mmtutorial recommend --dataset my-shop --user NAME
 #     papermill notebooks/06_fusion.ipynb out.ipynb -p dataset /where/it/is/my-shop
@@ -260,7 +262,7 @@ try:
     split = default_split(mine)
 except ValueError as refused:
     print(refused)
-    mine = with_parts(mine, seed).save("my-shop")
+    mine = with_parts(mine, seed).save("my-shop", replace=True)
     split = default_split(mine)
 features, _ = ready_features(mine, ~cold_items(split))
 print(

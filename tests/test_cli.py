@@ -53,7 +53,7 @@ def test_data_hands_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 0, result.output
     assert given == {"seed": 4, "images": 5, "category": "All_Beauty"}
     for option, words in (("images", "is no option"), ("pictures=5", "unexpected keyword")):
-        result = RUNNER.invoke(app, [*command, "--set", option])
+        result = RUNNER.invoke(app, [*command, "--replace", "--set", option])
         assert result.exit_code == 1
         assert words in result.output
 

@@ -15,6 +15,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from mmtutorial.storage.files import expanded
+
 NUMBERS = ("size", "seconds", "least", "most", "turns", "of_ours", "memory", "quality", "bar")
 _WITHIN = "within ours: "
 _NO_PEERS = ("limit", "bar", "within")
@@ -34,7 +36,8 @@ def read(path: str | Path) -> pd.DataFrame:
     >>> len(read("no such file.csv"))
     0
     """
-    if not Path(path).exists():
+    path = expanded(path)
+    if not path.exists():
         return pd.DataFrame({name: pd.Series(dtype=float) for name in NUMBERS}).assign(
             **{name: pd.Series(dtype=str) for name in WORDS}
         )

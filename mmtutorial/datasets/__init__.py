@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.datasets.simulated.garments import garments
 from mmtutorial.datasets.simulated.shop import shop
 from mmtutorial.datasets.simulated.shoppers import simulate
-from mmtutorial.storage.files import recover
+from mmtutorial.storage.files import expanded, recover
 
 __all__ = [
     "MODALITIES",
@@ -53,14 +54,15 @@ PUBLIC: dict[str, Callable[..., Dataset]] = {
 }
 
 
-def load(name: str | Path, **options: Any) -> Dataset:
+def load(name: str | Path | float, **options: Any) -> Dataset:
     """Return the data set of this name, or the one in this folder.
 
     Parameters
     ----------
     name : str or Path
         "shop", "garments", "lastfm", "amazon-reviews", "mmrec-published", "microlens", or the path
-        of a folder that holds a dataset.json.
+        of a folder that holds a dataset.json. A folder of such a name is given as "./shop" or as a
+        Path. A number is a folder's name too: papermill makes one of ``-p dataset 2024``.
     **options
         Passed to the function of that name, such as ``seed``; a folder takes none.
 
@@ -69,25 +71,39 @@ def load(name: str | Path, **options: Any) -> Dataset:
     DatasetError
         If the name is neither, the data set has no such option, or it cannot be read.
 
+    Warns
+    -----
+    DatasetNote
+        If the name is taken, and a folder of that name holds a data set too.
+
     Examples
     --------
     >>> load("shop", n_items=40, n_users=30).n_items
     40
     """
     makers = {**MAKERS, **PUBLIC}
-    if name in makers:
-        maker = makers[str(name)]
+    if isinstance(name, str) and name in makers:
+        if Path(name, "dataset.json").exists():
+            note = Fault(
+                name, None, f"this is our data set of the name {name!r}, not the folder",
+                f"for the data set in the folder, write ./{name}", note=True,
+            )  # fmt: skip
+            warnings.warn(str(note), DatasetNote, stacklevel=2)
+        maker = makers[name]
         try:
             inspect.signature(maker).bind(**options)
         except TypeError as error:
             raise DatasetError(f"{name} takes other options: {error}") from error
         return maker(**options)
-    folder = Path(name)
+    folder = expanded(name if isinstance(name, Path) else str(name))
     recover(folder)
     if not folder.is_dir():
+        number = "" if isinstance(name, str | Path) else (
+            "; papermill makes numbers of such names: give it -r instead of -p"
+        )  # fmt: skip
         raise DatasetError(
-            f"{name!r} is neither a data set ({', '.join(makers)}) nor a folder: "
-            "check the spelling, or give the path of a folder that holds a dataset.json"
+            f"{str(name)!r} is neither a data set ({', '.join(makers)}) nor a folder: "
+            f"check the spelling, or give the path of a folder that holds a dataset.json{number}"
         )
     if options:
         raise DatasetError(

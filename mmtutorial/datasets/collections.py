@@ -32,12 +32,14 @@ import requests
 from PIL import Image
 from requests.adapters import HTTPAdapter
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, track
 from urllib3.util import Retry
 
 from mmtutorial.datasets.faults import DatasetError
 from mmtutorial.datasets.media import check_picture, to_rgb
 from mmtutorial.storage.files import cache_folder, sweep, write_whole
+from mmtutorial.terminal import say
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
@@ -211,9 +213,7 @@ class Collection:
             )
         folder.mkdir(parents=True, exist_ok=True)
         sweep([*folder.rglob("tmp*"), *folder.parent.glob("tmp*")])  # of downloads that were killed
-        Console(stderr=True).print(
-            f"Downloading {self.name} ({self.licence}) from {self.address}", soft_wrap=True
-        )
+        say(f"Downloading {self.name} ({self.licence}) from {self.address}")
         pooch.get_logger().setLevel("WARNING")
         archive = folder.parent / f"{self.name}.zip"
         wanted = next(iter(self.manifest))
@@ -299,7 +299,7 @@ def unpack(archive: Path, folder: Path, manifest: Mapping[str, tuple[str, int]])
             raise ValueError(f"the archive lacks {lacking[0]} ({len(lacking)} files in all)")
         for name in track(
             manifest,
-            description=f"Unpacking {folder.name}",
+            description=escape(f"Unpacking {folder.name}"),
             transient=True,
             console=Console(stderr=True),
         ):
@@ -451,7 +451,7 @@ def resuming(part: Path) -> Callable[[str, Any, Any], None]:
 
     def download(address: str, output: Any, _: Any) -> None:
         with _session() as session, _progress() as progress:
-            task = progress.add_task(part.stem, total=None)
+            task = progress.add_task(escape(part.stem), total=None)
 
             def tell(done: int, total: int | None) -> None:
                 progress.update(task, completed=done, total=total)

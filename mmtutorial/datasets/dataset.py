@@ -18,7 +18,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,10 @@ from mmtutorial.datasets.checks import (
     table_faults,
 )
 from mmtutorial.datasets.choice import choice_chance
+from mmtutorial.datasets.contents import ABOUT, FEATURES, TRUTH, carry_over, check_place, shown
 from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.media import is_file
-from mmtutorial.datasets.schema import MODALITIES, PARTS
+from mmtutorial.datasets.schema import MODALITIES, is_system_file
 from mmtutorial.datasets.tables import (
     as_text,
     read_numbers,
@@ -47,7 +48,7 @@ from mmtutorial.datasets.tables import (
     write_text,
 )
 from mmtutorial.datasets.times import read_times, time_faults, whole_seconds
-from mmtutorial.storage.files import beside, put, recover
+from mmtutorial.storage.files import beside, expanded, put, recover
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Dataset:
         unknown = [name for name in self.features if name not in MODALITIES]
         if unknown:
             raise DatasetError(f"features names {unknown}; the modalities are {list(MODALITIES)}")
-        self.folder = Path(self.folder)
+        self.folder = expanded(self.folder)
         items = self.items.reset_index(drop=True)
         items["item"] = items["item"].map(as_text)
         if "title" not in items:
@@ -240,8 +241,9 @@ class Dataset:
             Of each assumption made in reading, such as a column taken for ours by its near name.
         """
         faults: list[Fault] = []
+        folder = expanded(folder)
         recover(folder)
-        data = _read(Path(folder), faults, [])
+        data = _read(folder, faults, [])
         if data is None or not all(fault.note for fault in faults):
             raise DatasetError.of(folder, faults)
         for note in faults:
@@ -265,8 +267,8 @@ class Dataset:
         self,
         folder: str | Path,
         *,
+        replace: bool = False,
         write_media: Callable[[Path], None] | None = None,
-        replace: bool = True,
     ) -> Dataset:
         """Write everything into a folder, at once or not at all, and open it.
 
@@ -275,47 +277,71 @@ class Dataset:
         Parameters
         ----------
         folder : str or Path
-            Does not exist, is empty, or holds a data set and nothing else.
+            Does not exist, is empty, or, with ``replace``, holds a data set and nothing else. The
+            data set's own folder may hold whatever you like: all files that are not written anew
+            stay there, such as pictures that no row names.
+        replace : bool
+            Whether to replace a data set that lies there.
         write_media : callable, optional
             Called with the folder being written, to make ``images/`` and ``audio/`` there. Without
             it, the files that the items name are copied.
-        replace : bool
-            Whether to replace a data set that lies there; otherwise it is left, and opened.
 
         Raises
         ------
         DatasetError
-            If the folder holds something that is not part of a data set, a text cannot be written
-            in UTF-8, or the data set could not be opened again. What lay there before is still
-            there then.
+            If the folder holds a data set, and ``replace`` is not given; if it holds something that
+            is not part of the data set that would be replaced, or features or a truth that this
+            one, opened from there, has no longer; if a text cannot be written in UTF-8, or the data
+            set could not be opened again. What lay there before is still there then.
         """
-        folder = Path(folder).expanduser().resolve()
+        folder = expanded(folder).resolve()
         recover(folder)
-        if folder == Path.cwd():
-            raise DatasetError(f"{folder} is the folder you are in: name another one to write into")
-        if folder.exists() and not folder.is_dir():
-            raise DatasetError(f"{folder} is a file; name a folder to write the data set into")
-        foreign = _foreign(folder)
-        if foreign:
-            raise DatasetError(
-                f"{folder} holds {foreign[0]!r}, which is no part of a data set; nothing was "
-                "written: name a new folder, or move what you want to keep away from this one"
-            )
+        keeps = folder == self.folder.resolve() and (folder / ABOUT).exists()
+        check_place(folder, replace=replace, keeps=keeps)
+        if keeps:
+            self._check_arrays(folder)
         fresh = beside(folder)
         try:
             (write_media or self._copy_media)(fresh)
+            check_place(folder, replace=replace, keeps=keeps)  # again: that may have taken long
             try:
                 self._write_tables(fresh)
+                if keeps:
+                    carry_over(folder, fresh)
                 written = Dataset.open(fresh)
             except DatasetError as fault:
                 told = str(fault).replace(str(fresh), "what would be written")
                 raise DatasetError(f"nothing was written into {folder}: {told}") from fault
-            if put(fresh, folder, unless=None if replace else "dataset.json"):
-                written.folder = folder
-                return written
+            if not put(fresh, folder, unless=None if replace else ABOUT):
+                raise DatasetError(f"another process has written a data set into {folder}")
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+        written.folder = folder
+        return written
+
+    def keep(self, folder: Path, write_media: Callable[[Path], None]) -> Dataset:
+        """Write what was made for the cache as `save` does, and open it.
+
+        What another process has put there meanwhile stays, and is opened.
+        """
+        try:
+            return self.save(folder, write_media=write_media)
+        except DatasetError:
+            if not (folder / ABOUT).exists():
+                raise
         return Dataset.open(folder)
+
+    def _check_arrays(self, folder: Path) -> None:
+        """Refuse to lose features and truth, and to keep what would not fit the items any more."""
+        gone = [name for modality, name in FEATURES.items() if modality not in self.features]
+        gone += TRUTH if self.truth is None else ()
+        lying = [name for name in gone if (folder / name).exists()]
+        if lying:
+            raise DatasetError(
+                f"{folder} holds {shown(lying)}, and the data set to be written has none of that; "
+                "nothing was written: move it out of the folder to do without it, or open the "
+                "folder and change what was opened"
+            )
 
     def _copy_media(self, folder: Path) -> None:
         """Copy the images and recordings that exist."""
@@ -367,24 +393,10 @@ def validate_folder(folder: str | Path) -> list[Fault]:
     """
     faults: list[Fault] = []
     repeats: list[Fault] = []
+    folder = expanded(folder)
     recover(folder)
-    data = _read(Path(folder), faults, repeats)
+    data = _read(folder, faults, repeats)
     return faults if data is None else [*faults, *repeats, *content_faults(data)]
-
-
-def _foreign(folder: Path) -> list[str]:
-    """Name what lies in a folder and is no part of a data set, sorted."""
-    if not folder.is_dir():
-        return []
-    parts = set(PARTS)
-    if (folder / "dataset.json").exists():
-        table = read_table(folder, "items.csv", ["item"], [])
-        for kind in ("image", "audio"):
-            if table is not None and kind in table:
-                parts |= {part for name in table[kind] for part in PurePosixPath(name).parts[:1]}
-    else:
-        parts = set()  # not even a folder called images is ours
-    return sorted(entry.name for entry in folder.iterdir() if entry.name not in parts)
 
 
 def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | None:
@@ -473,6 +485,8 @@ def _read_features(folder: Path, faults: list[Fault]) -> dict[str, np.ndarray]:
     features = {}
     for path in sorted((folder / "features").glob("*.npy")):
         name = f"features/{path.name}"
+        if is_system_file(path.name):
+            continue
         if path.stem not in MODALITIES:
             remedy = f"the modalities are {', '.join(MODALITIES)}: rename or remove it"
             faults.append(Fault(name, None, f"{path.stem!r} is not a modality", remedy))

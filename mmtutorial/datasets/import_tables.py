@@ -15,6 +15,7 @@ from mmtutorial.datasets.media_files import SUFFIXES, folder_above, match_files
 from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.datasets.tables import read_numbers, read_table
 from mmtutorial.datasets.times import parse_times
+from mmtutorial.storage.files import expanded
 
 EVENTS = ("user", "item", "timestamp", "rating", "review", "part")
 PRODUCTS = ("item", "title", *MODALITIES)
@@ -95,7 +96,7 @@ def from_tables(
     >>> print(left_out[0])
     sales.csv, row 3: the product '8' is not in goods.csv; add it there, or leave it out
     """
-    events, products = Path(events), Path(products)
+    events, products = expanded(events), expanded(products)
     columns = columns or {}
     left_out: list[Fault] = []
     bought, goods = (_read(path, encoding, left_out) for path in (events, products))
@@ -119,7 +120,7 @@ def from_tables(
             elif column in numbers:
                 raise DatasetError(f"{path.name} has no column {column!r}, named in numbers")
     folders = {
-        kind: Path(folder) for kind, folder in (("image", images), ("audio", sounds)) if folder
+        kind: expanded(folder) for kind, folder in (("image", images), ("audio", sounds)) if folder
     }
     above = folder_above([products, *folders.values()] if not folders else list(folders.values()))
     for kind, folder in folders.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -451,11 +452,12 @@ class PretrainedEncoder:
                 f"a pre-trained encoder needs keras-hub ({error}): "
                 'pip install "mmtutorial[pretrained]"'
             ) from error
+        source = os.path.expanduser(source)
         if sha256 is not None:
             check_digest(Path(source) / "model.safetensors", sha256)
-        self.network = hub.models.Backbone.from_preset(str(source))
+        self.network = hub.models.Backbone.from_preset(source)
         self._prepare = hub.models.TextClassifierPreprocessor.from_preset(
-            str(source), sequence_length=length
+            source, sequence_length=length
         )
 
     def encode(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:

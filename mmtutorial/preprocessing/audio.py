@@ -16,6 +16,7 @@ from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import read_sound
 from mmtutorial.preprocessing.file_cache import encode_files
 from mmtutorial.preprocessing.reduce import standardise
+from mmtutorial.storage.files import expanded
 
 SAMPLE_RATE = 8000  # Hz: enough for speech and signals, and what telephones carry
 HOP = 256  # samples from frame to frame: 32 ms; a frame's window is twice as long
@@ -54,7 +55,7 @@ def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     >>> wave.shape, wave.dtype
     ((80,), dtype('float32'))
     """
-    wave, rate = read_sound(path)
+    wave, rate = read_sound(expanded(path))
     if rate == sample_rate:
         return wave
     return librosa.resample(wave, orig_sr=rate, target_sr=sample_rate)

@@ -34,7 +34,7 @@ from rich.progress import Progress
 from mmtutorial.datasets import media
 from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import MediaError
-from mmtutorial.storage.files import CACHE, cache_folder, sweep
+from mmtutorial.storage.files import CACHE, cache_folder, expanded, sweep
 
 BATCH = 32  # files that a worker takes at a time
 SHARD = 1024  # results in one file of the cache, fewer where they are large
@@ -107,6 +107,7 @@ def encode_files(
     >>> rows.shape, present.tolist(), faults[0].message
     ((2, 8, 8, 3), [False, False], 'the file is empty')
     """
+    paths = [path and expanded(path) for path in paths]
     rows = room((len(paths), *shape), dtype)
     present = np.zeros(len(paths), dtype=bool)
     found: dict[int, Fault] = {}
@@ -136,7 +137,7 @@ def encode_files(
             else:
                 rows[place], present[place] = row, True
 
-    base = Path(cache) if cache else cache_folder() / "preprocessing"
+    base = expanded(cache) if cache else cache_folder() / "preprocessing"
     folder = base / recipe(encode, shape, dtype, options, libraries)
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder.glob("*.part"))

@@ -18,6 +18,7 @@ from mmtutorial.datasets.media import (
     trouble,
 )
 from mmtutorial.preprocessing.file_cache import blocks, encode_files, room
+from mmtutorial.storage.files import expanded
 
 SIZE = 32
 
@@ -56,6 +57,7 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
     >>> picture.mode, picture.size
     ('RGB', (4, 3))
     """
+    path = expanded(path)
     try:
         with Image.open(path) as image:
             check_picture(path, image)
@@ -67,7 +69,7 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
     except Image.DecompressionBombError as error:  # Pillow's own limit, met while it opens
         raise too_large(path) from error
     except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
-        if is_file(path) and not Path(path).stat().st_size:
+        if is_file(path) and not path.stat().st_size:
             raise MediaError(path, "the file is empty", "fetch or export it again") from error
         if told := trouble(path, error):
             raise told from error

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from mmtutorial.storage.files import expanded
+
 if TYPE_CHECKING:
     import jieba
 
@@ -206,7 +208,7 @@ class Vocabulary:
 
     def save(self, path: str | Path) -> None:
         """Write the words as a JSON list; an earlier file is replaced at once, or not at all."""
-        path = Path(path)
+        path = expanded(path)
         temporary = path.with_name(f".{path.name}.part")
         temporary.write_text(json.dumps(self.words, ensure_ascii=False, indent=0), encoding="utf-8")
         os.replace(temporary, path)
@@ -215,7 +217,7 @@ class Vocabulary:
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote. Raises ValueError if the file holds something else."""
         try:
-            words = json.loads(Path(path).read_text(encoding="utf-8"))
+            words = json.loads(expanded(path).read_text(encoding="utf-8"))
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise ValueError("it is not a list of words")
             return cls(tuple(words))

@@ -11,7 +11,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
@@ -19,10 +19,11 @@ import pandas as pd
 from scipy import sparse
 
 from mmtutorial import __version__
+from mmtutorial.datasets.schema import is_system_file
 from mmtutorial.interactions import Interactions
 from mmtutorial.storage.arrays import read_arrays, under
 from mmtutorial.storage.checkpoint import Unfinished
-from mmtutorial.storage.files import beside, put, recover
+from mmtutorial.storage.files import beside, expanded, put, recover
 
 Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one row an item
 
@@ -237,6 +238,9 @@ class Recommender(ABC):
         format beside them. The features and the validation part are not saved. A process that is
         killed leaves the old state or the new, which the next `load` finds.
 
+        A recommender that was saved there before is replaced, as a file is by `numpy.save`: it can
+        be learnt again. Files that no recommender has written are never lost.
+
         Parameters
         ----------
         folder : str or Path
@@ -267,7 +271,7 @@ class Recommender(ABC):
         {'seed': 3}
         """
         train = self._fitted()
-        folder = Path(folder).expanduser().resolve()
+        folder = expanded(folder).resolve()
         recover(folder)
         _check_replaceable(folder)
         arrays = {f"learnt/{name}": np.asarray(array) for name, array in self._state().items()}
@@ -287,7 +291,7 @@ class Recommender(ABC):
                 "class": _class_name(type(self)),
                 "version": __version__,
                 "options": options,
-                "files": sorted(entry.name for entry in fresh.iterdir()),
+                "files": _files(fresh),
             }
             written = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
             (fresh / _ABOUT).write_text(written, encoding="utf-8", newline="\n")
@@ -311,7 +315,7 @@ class Recommender(ABC):
         ValueError
             If the folder holds no recommender, a damaged one, or one of another or unknown class.
         """
-        folder = Path(folder).expanduser()
+        folder = expanded(folder)
         recover(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}: check the path")
@@ -591,14 +595,25 @@ def _check_replaceable(folder: Path) -> None:
         raise ValueError(f"{folder} is the folder you are in: name another one to write into")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder to save the recommender into")
-    inside = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if _ABOUT in inside:
-        inside -= {_ABOUT, *_read_about(folder)["files"]}
-    if inside:
+    inside = _files(folder)
+    known = {_ABOUT, *_read_about(folder)["files"]} - {"."} if _ABOUT in inside else set()
+    foreign = [
+        name
+        for name in inside
+        if not is_system_file(name)
+        and known.isdisjoint({name, *map(str, PurePosixPath(name).parents)})
+    ]
+    if foreign:
         raise ValueError(
-            f"{folder} holds {min(inside)!r}, which is no part of a saved recommender; nothing "
+            f"{folder} holds {foreign[0]!r}, which is no part of a saved recommender; nothing "
             "was written: name a new folder, or move what you want to keep away from this one"
         )
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the paths of all files in a folder, relative to it, sorted; links are files."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

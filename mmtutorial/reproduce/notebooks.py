@@ -22,6 +22,7 @@ from typing import Any, TextIO
 from mmtutorial.datasets import MAKERS
 from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key, write
 from mmtutorial.storage.digests import library_digest
+from mmtutorial.storage.files import expanded
 
 Tell = Callable[["Run"], None]
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -56,7 +57,7 @@ class Notebook:
 
     def place(self, out: Path) -> Path:
         """Say where the executed notebook goes."""
-        dataset = Path(os.path.abspath(self.dataset)).name
+        dataset = Path(os.path.abspath(expanded(self.dataset))).name
         folder = out / "notebooks" / f"{dataset}-{self.profile}-seed{self.seed}"
         return folder / self.path.name
 
@@ -77,7 +78,7 @@ class Notebook:
             ) from fault
         wanted = {"dataset": self.dataset, "profile": self.profile, "seed": self.seed}
         if self.dataset not in MAKERS:  # a kernel works in the notebook's folder, not in ours
-            wanted["dataset"] = os.path.abspath(self.dataset)
+            wanted["dataset"] = os.path.abspath(expanded(self.dataset))
         return {
             name: wanted[name]
             for name, about in papermill.inspect_notebook(self.path).items()
@@ -136,7 +137,7 @@ def in_order(root: str | Path) -> list[Path]:
     ValueError
         If the folder has no table of contents, or it names a notebook that is not there.
     """
-    root = Path(root)
+    root = expanded(root)
     contents = root / "_toc.yml"
     if not contents.exists():
         raise ValueError(
@@ -202,7 +203,7 @@ def run_notebooks(
     """
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; at least one is needed")
-    out = Path(out).absolute()
+    out = expanded(out).absolute()
     places = [each.place(out) for each in work]
     for place in places:
         if places.count(place) > 1:

@@ -19,6 +19,7 @@ import mmtutorial
 from mmtutorial.reproduce.experiments import UNUSED, Outcome
 from mmtutorial.reproduce.store import write
 from mmtutorial.storage.digests import PACKAGE, library_digest
+from mmtutorial.storage.files import expanded
 
 COMPARED = ("hit_rate", "ndcg", "item_coverage", "user_coverage", "intra_list_diversity")
 KEY_MEASURES = ("hit_rate", "ndcg", "item_coverage")  # held against their bands
@@ -71,8 +72,12 @@ class Results:
     environment: dict[str, Any]
 
     def save(self, folder: str | Path) -> Path:
-        """Write the tables as CSV and the environment as JSON, each in full or not at all."""
-        folder = Path(folder)
+        """Write the tables as CSV and the environment as JSON, each in full or not at all.
+
+        Results that lie there are replaced. Raises ValueError where other files have their names.
+        """
+        folder = expanded(folder)
+        check_results(folder)
         for name in TABLES:
             table: pd.DataFrame = getattr(self, name)
             text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
@@ -135,7 +140,7 @@ class Results:
         ValueError
             If the folder holds no results.
         """
-        folder = Path(folder)
+        folder = expanded(folder)
         if not (folder / "measures.csv").exists():
             raise ValueError(
                 f"{folder} holds no results (no measures.csv): run `mmtutorial reproduce` first, "
@@ -146,7 +151,7 @@ class Results:
             path = folder / f"{name}.csv"
             text = dict.fromkeys(["modalities", "fusion", "condition", "value_text"], str)
             tables[name] = (
-                pd.read_csv(path, keep_default_na=True, dtype=text)
+                pd.read_csv(path, dtype=text, converters={"dataset": str})  # also of digits alone
                 if path.exists() and path.stat().st_size > 1
                 else pd.DataFrame()
             )
@@ -155,6 +160,35 @@ class Results:
         path = folder / "environment.json"
         about = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return cls(**tables, environment=about)
+
+
+def check_results(folder: Path) -> None:
+    """Refuse to write results over other files: ValueError.
+
+    >>> check_results(Path("no such folder"))
+    """
+    paths = [folder / f"{name}.csv" for name in TABLES]
+    wrong = [path.name for path in paths if not is_table_of_results(path)]
+    path = folder / "environment.json"
+    if path.exists():
+        try:
+            wrong += [] if "runs" in json.loads(path.read_bytes()) else [path.name]
+        except (ValueError, TypeError, RecursionError):
+            wrong += [path.name]
+    if wrong:
+        raise ValueError(
+            f"{folder} holds {wrong[0]!r}, which is no table of results; nothing was written: "
+            "name another folder"
+        )
+
+
+def is_table_of_results(path: Path) -> bool:
+    """Say whether a file is a table of results, or an empty one, or not there."""
+    if not path.exists():
+        return True
+    with path.open(encoding="utf-8", errors="replace") as file:
+        columns = set(file.readline().strip().split(","))
+    return columns == {""} or ("dataset" in columns and bool({"experiment", "notebook"} & columns))
 
 
 def gather(

@@ -15,12 +15,23 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from mmtutorial.datasets import MAKERS
 from mmtutorial.reproduce.experiments import GRIDS, grid
 from mmtutorial.reproduce.ledger import judge_all
 from mmtutorial.reproduce.notebooks import Notebook, Run, in_order, quoted, run_notebooks
-from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
+from mmtutorial.reproduce.results import (
+    Results,
+    bands,
+    check_results,
+    gather,
+    is_table_of_results,
+    outside,
+    quoted_table,
+)
 from mmtutorial.reproduce.scheduler import run_tasks
 from mmtutorial.reproduce.store import key, write
+from mmtutorial.storage.files import expanded
+from mmtutorial.terminal import plain, say
 
 RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results the report reads
 REPORT = "09_reproduction"
@@ -75,11 +86,13 @@ def reproduce(
     Raises
     ------
     ValueError
-        For an unknown data set, profile or pattern, a root without notebooks, or results that do
-        not go into those of ``into``.
+        For an unknown data set, profile or pattern, a root without notebooks, results that do
+        not go into those of ``into``, or files of others that would be replaced.
     """
     console = console or Console()
-    out, root = Path(out), Path(root)
+    out, root = expanded(out), expanded(root)
+    datasets = [name if name in MAKERS else str(expanded(str(name))) for name in datasets]
+    _check_places(out, into)
     paths = in_order(root)
     chosen = [path for path in paths if fnmatch.fnmatch(path.stem, only) and path.stem != REPORT]
     grids = [name for name in GRIDS if fnmatch.fnmatch(name, only)]
@@ -99,13 +112,13 @@ def reproduce(
     results = gather(outcomes, _quotes(runs), profile=profile)
     folder = results.save(out / "results")
     if into is not None:
-        there = (Path(into) / "measures.csv").exists()
+        there = (expanded(into) / "measures.csv").exists()
         results = Results.open(into).renewed(results) if there else results
         folder = results.save(into)
     faults = [_fault(run) for run in runs if run.state == "failed"]
     faults += [str(failure) for failure in failures]
     for verdict in judge_all(results):
-        console.print(f"{verdict.row.id:3} {verdict.word}", highlight=False)
+        say(f"{verdict.row.id:3} {verdict.word}", to=console)
     if FIRST in set(results.measures.get("experiment", ())):
         os.environ[RESULTS] = str(folder.absolute())
         digest = key(
@@ -117,21 +130,37 @@ def reproduce(
             faults.append(_fault(report))
         else:
             _as_page(report.executed, out / "report.html")
-            console.print(f"The report: file://{(out / 'report.html').absolute()}", soft_wrap=True)
+            say(f"The report: file://{(out / 'report.html').absolute()}", to=console)
     else:
-        console.print(f"No report: it begins with {FIRST}, which these results do not hold")
+        say(f"No report: it begins with {FIRST}, which these results do not hold", to=console)
     return results, faults
+
+
+def _check_places(out: Path, into: str | Path | None) -> None:
+    """Refuse to write over what is not ours, before anything is measured."""
+    ours = (out / "outcomes").is_dir() or (out / "notebooks").is_dir()
+    if (out / "report.html").exists() and not ours:
+        raise ValueError(
+            f"{out} holds a report.html that is not ours, and it would be replaced: name another "
+            "folder by --out"
+        )
+    for folder in (out / "results", *([] if into is None else [expanded(into)])):
+        check_results(folder)
 
 
 def check_bands(results: Results, path: str | Path) -> list[str]:
     """Hold the key measures against their bands; one line for each outside (`bands`)."""
     import pandas as pd
 
-    return outside(results.measures, pd.read_csv(path))
+    known = pd.read_csv(expanded(path), converters={"dataset": str})
+    return outside(results.measures, known)
 
 
 def write_bands(results: Results, path: str | Path) -> Path:
-    """Renew the bands from the spread of these results' seeds."""
+    """Renew the bands from the spread of these results' seeds; ValueError for another file."""
+    path = expanded(path)
+    if not is_table_of_results(path):
+        raise ValueError(f"{path} holds no bands; nothing was written: name another file")
     text = bands(results.measures).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return write(path, text)
 
@@ -236,13 +265,13 @@ class Board:
         if not self.console.is_terminal and run.state != "running":
             what = f"{run.notebook.name} on {run.notebook.dataset}: {run.state}"
             cost = f"{run.seconds:.0f} s, {run.peak_memory:.0f} MiB"
-            self.console.print(f"{what}, {cost}", soft_wrap=True)
+            say(f"{what}, {cost}", to=self.console)
 
     def experiment(self, done: int, of: int, task: Any) -> None:
         """Tell of the experiments."""
         self.tasks, self.n_tasks = done, of
         if not self.console.is_terminal and (done % 20 == 0 or done == of):
-            self.console.print(f"experiments: {done} of {of}", soft_wrap=True)
+            say(f"experiments: {done} of {of}", to=self.console)
 
     def _table(self) -> Table:
         table = Table(*self.columns)
@@ -254,7 +283,7 @@ class Board:
                 told = [f"cell {run.cell} of {run.cells}", f"{spent:.0f}"]
             else:
                 told = [run.state, f"{run.seconds:.0f}", f"{run.peak_memory:.0f}"]
-            table.add_row(*name, *told)
+            table.add_row(*map(plain, (*name, *told)))
         if self.n_tasks:
             table.add_row("experiments", "", f"{self.tasks} of {self.n_tasks}")
         return table

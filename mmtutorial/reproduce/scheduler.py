@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +20,8 @@ from typing import Any
 
 from mmtutorial.reproduce.experiments import Outcome, Task, measure
 from mmtutorial.reproduce.store import write
+from mmtutorial.storage.checkpoint import remove_unfinished
+from mmtutorial.storage.files import expanded
 
 ATTEMPTS = 3  # at a task whose worker died
 UNFINISHED = "unfinished"
@@ -77,7 +78,8 @@ def run_tasks(
     jobs = (os.cpu_count() or 1) if jobs is None else jobs
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; at least one is needed")
-    folder = Path(out) / "outcomes"
+    out = expanded(out)
+    folder = out / "outcomes"
     found: dict[str, Outcome] = {}
     failed: dict[str, TaskError] = {}
     todo: dict[str, Task] = {}
@@ -105,10 +107,10 @@ def run_tasks(
     if todo and scheduler:
         _by_dask(todo, scheduler, function or measure, finish)
     elif todo:
-        going_on = functools.partial(measure, resume=Path(out).absolute() / UNFINISHED)
+        going_on = functools.partial(measure, resume=out.absolute() / UNFINISHED)
         _by_processes(todo, jobs, function or going_on, finish)
     if not failed:
-        shutil.rmtree(Path(out) / UNFINISHED, ignore_errors=True)
+        remove_unfinished(out / UNFINISHED)
     names = list(dict.fromkeys(task.key() for task in tasks))
     return [found[name] for name in names if name in found], list(failed.values())
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mmtutorial.datasets import MAKERS
-from mmtutorial.storage.files import write_whole
+from mmtutorial.datasets.schema import is_system_file
+from mmtutorial.storage.files import expanded, write_whole
 
 ONE_THREAD = dict.fromkeys(  # for a process beside others: the order of sums, and so the last
     (  # digit, depends on the number, and threads that wait for each other cost more than they give
@@ -45,7 +46,7 @@ def key(**parts: Any) -> str:
     True
     """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def data_digest(dataset: str) -> str:
@@ -61,7 +62,7 @@ def data_digest(dataset: str) -> str:
     """
     if dataset in MAKERS:
         return dataset
-    folder = Path(dataset)
+    folder = expanded(dataset)
     if not folder.is_dir():
         raise ValueError(
             f"{dataset!r} is neither a data set ({', '.join(MAKERS)}) nor a folder: check the "
@@ -69,10 +70,11 @@ def data_digest(dataset: str) -> str:
         )
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and not is_system_file(path.relative_to(folder)):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name} {content}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
 
 
@@ -84,5 +86,6 @@ def write(path: str | Path, content: bytes | str) -> Path:
     ...     write(Path(folder, "a", "b.txt"), "done").read_text()
     'done'
     """
-    write_whole(Path(path), content.encode() if isinstance(content, str) else content)
-    return Path(path)
+    path = expanded(path)
+    write_whole(path, content.encode() if isinstance(content, str) else content)
+    return path

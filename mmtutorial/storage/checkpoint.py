@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -15,9 +17,11 @@ import numpy as np
 
 from mmtutorial.storage.arrays import read_arrays
 from mmtutorial.storage.digests import library_digest
-from mmtutorial.storage.files import sweep, write_whole
+from mmtutorial.storage.files import expanded, sweep, write_whole
 
 EVERY = 5.0  # seconds between two writings, at least
+_OURS = re.compile(r"[0-9a-f]{32,64}\.npz")  # a state
+_PART = re.compile(r"(tmp\w{8}|\.[0-9a-f]{32})\.part")  # of a state, while it is written
 SHARE = 20  # so many times as long as a writing takes, the next one waits
 COMPUTES = ("keras", "numpy", "tensorflow")  # whose versions may change the last digit
 
@@ -68,7 +72,7 @@ class Unfinished:
         folder: str | Path | None = None,
         depends: Callable[[], object] = tuple,
     ) -> None:
-        self.folder = None if folder is None else Path(folder).expanduser().resolve()
+        self.folder = None if folder is None else expanded(folder).resolve()
         if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"{folder} is a file: name a folder to keep unfinished learning in")
         self._depends = depends
@@ -113,7 +117,7 @@ class Unfinished:
         begun = monotonic()
         if self.folder is None or begun < self.due:
             return
-        sweep(self.folder.glob("*.part"))
+        sweep(path for path in self.folder.glob("*.part") if _PART.fullmatch(path.name))
         content = io.BytesIO()
         seconds = self.seconds + begun - self._begun
         arrays = {**state(), "key": np.array(self.path.stem), "seconds": np.array(seconds)}
@@ -128,3 +132,22 @@ class Unfinished:
             part.remove()
         if "path" in vars(self):  # it has been asked for
             self.path.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove all states from a folder, and the folder unless somebody keeps something else there.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("diary.npz", f"{32 * 'a'}.npz"):
+    ...         _ = Path(folder, name).write_bytes(b"")
+    ...     remove_unfinished(Path(folder))
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['diary.npz']
+    """
+    if folder.is_dir():
+        for path in list(folder.iterdir()):
+            if _OURS.fullmatch(path.name) or _PART.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty
+            folder.rmdir()

@@ -26,10 +26,24 @@ CACHE = "MMTUTORIAL_CACHE"  # environment variable: where downloads and prepared
 ABANDONED = 86_400  # seconds after which what nobody has finished or taken back is thrown away
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path that a person has given, with a ``~`` at its beginning as the home folder.
+
+    Where there is no such home folder, it is a name like any other.
+
+    >>> expanded("~/shop") == Path.home() / "shop", expanded("~no such user/shop").parts[0]
+    (True, '~no such user')
+    """
+    return Path(os.path.expanduser(path))
+
+
 def beside(folder: Path) -> Path:
     """Make an empty folder in which to write what shall lie at ``folder``."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep(_left_beside(folder))
+    left = _left_beside(folder)
+    if not folder.exists():  # what was moved aside may be all that there is
+        left = [each for each in left if each.suffix != ".old"]
+    sweep(left)
     fresh = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
     fresh.mkdir()
     return fresh
@@ -71,6 +85,8 @@ def put(fresh: Path, folder: Path, unless: str | None = None) -> bool:
 def recover(folder: str | Path) -> None:
     """Bring back what a process that was killed had moved aside, if nothing lies in its place.
 
+    An empty folder is nothing.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as above:
     ...     place = Path(above, "shop")
@@ -80,9 +96,9 @@ def recover(folder: str | Path) -> None:
     True
     """
     with contextlib.suppress(OSError):  # where nothing can be listed, nothing can be taken back
-        folder = Path(folder).expanduser().resolve()
+        folder = expanded(folder).resolve()
         aside = [each for each in _left_beside(folder) if each.suffix == ".old"]
-        if aside and not folder.exists():
+        if aside and not (folder.exists() and any(folder.iterdir())):
             os.replace(max(aside, key=lambda each: each.stat().st_mtime), folder)
 
 

@@ -186,9 +186,7 @@ def test_save_replaces_a_data_set_and_nothing_else(folder: Path, tmp_path: Path)
     place = tmp_path / "place"
     data.save(place)
     data.name = "renamed"
-    assert data.save(place).name == "renamed"
-    data.name = "third"
-    assert data.save(place, replace=False).name == "renamed"
+    assert data.save(place, replace=True).name == "renamed"
     other = tmp_path / "letters"
     other.mkdir()
     (other / "love.txt").write_text("dear")
@@ -201,7 +199,7 @@ def test_save_replaces_a_data_set_and_nothing_else(folder: Path, tmp_path: Path)
         data.save(other / "love.txt")
     (place / "notes.txt").write_text("mine")
     with pytest.raises(DatasetError, match=r"holds 'notes\.txt', which is no part .* nothing was"):
-        data.save(place)
+        data.save(place, replace=True)
     assert (place / "notes.txt").read_text() == "mine"
     assert Dataset.open(place).name == "renamed"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kitchen", "letters", "place"]
@@ -239,7 +237,7 @@ def test_what_could_not_be_opened_again_is_not_saved(
     data.save(place)
     data.interactions = data.interactions.assign(**change)
     with pytest.raises(DatasetError, match=message) as told:
-        data.save(place)
+        data.save(place, replace=True)
     assert f"nothing was written into {place}" in str(told.value)
     assert validate_folder(place) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kitchen", "place"]
@@ -286,7 +284,7 @@ def test_a_save_that_fails_leaves_the_old_state(folder: Path, tmp_path: Path) ->
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        data.save(place, write_media=no_space)
+        data.save(place, replace=True, write_media=no_space)
     assert validate_folder(place) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kitchen", "place"]
 

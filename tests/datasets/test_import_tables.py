@@ -241,6 +241,6 @@ def test_ragged_rows_and_foreign_encodings_are_named(shop: Path) -> None:
 def test_a_saved_shop_can_be_saved_again_in_its_place(shop: Path) -> None:
     for _ in range(2):
         data, _ = from_tables("sales.csv", "goods.csv", images="photos", **GOOD)
-        saved = data.save("mine")
+        saved = data.save("mine", replace=True)
     assert isinstance(saved, Dataset)
     assert saved.n_items == 3

@@ -109,6 +109,20 @@ def make_dataset(name: str, folder: Path) -> Dataset:
     return Dataset(name, items, taken, folder, features=features)
 
 
+def with_more(data: Dataset, folder: Path) -> None:
+    """Save a data set, and put a picture there that no row names."""
+    data.save(folder)
+    (folder / "more").mkdir()
+    (folder / "more" / "q.png").write_bytes(b"mine")
+
+
+def rename(place: Path) -> None:
+    """Open a data set, change it, and save it in its own folder."""
+    data = Dataset.open(place / "d")
+    data.name = "new"
+    data.save(place / "d", replace=True)
+
+
 def pictures(folder: Path) -> list[Path]:
     """Pictures to encode, the last of them broken."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,8 +137,11 @@ def main(base: Path) -> None:
     """Make everything, be killed everywhere."""
     old, new = (make_dataset(name, base / "sources" / name) for name in ("old", "new"))
     at_several_steps(
-        base / "dataset", lambda place: old.save(place / "d"), lambda place: new.save(place / "d")
+        base / "dataset",
+        lambda place: old.save(place / "d"),
+        lambda place: new.save(place / "d", replace=True),
     )
+    at_several_steps(base / "own folder", lambda place: with_more(old, place / "d"), rename)
     at_several_steps(base / "first", lambda place: None, lambda place: new.save(place / "d"))
     train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
     low, high = Table(1).fit(train), Table(2).fit(train)

@@ -155,9 +155,9 @@ def save(base: Path, dice: np.random.Generator) -> None:
         assert found.items["text"].unique().tolist() == [found.name]
         assert np.array_equal(found.features["audio"], source.features["audio"])
         seen.add(found.name)
-        source.save(place / "d")  # and one may save again at once
+        source.save(place / "d", replace=True)  # and one may save again at once
 
-    until_done(lambda: new.save(place / "d"), place, old_or_new, dice, 12, 0.02, 5)
+    until_done(lambda: new.save(place / "d", replace=True), place, old_or_new, dice, 12, 0.02, 5)
     assert "new" in seen
 
 

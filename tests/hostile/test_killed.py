@@ -49,6 +49,16 @@ def test_a_data_set_is_the_old_or_the_new(states: Path) -> None:
     assert Dataset.open(states / "dataset" / "whole" / "d").name == "new"
 
 
+def test_what_no_row_names_outlives_every_kill(states: Path) -> None:
+    seen = set()
+    for place in moments(states / "own folder"):
+        data = Dataset.open(place / "d")
+        assert data.validate() == []
+        assert (place / "d" / "more" / "q.png").read_bytes() == b"mine"
+        seen.add(data.name)
+    assert seen == {"old", "new"}
+
+
 def test_a_first_data_set_is_there_or_not(states: Path) -> None:
     for place in moments(states / "first"):
         if (place / "d").exists():
@@ -75,9 +85,11 @@ def test_the_next_save_succeeds_and_sweeps_up(
     for place in moments(states / "dataset")[:6]:
         other = place / ".other.txt"
         other.write_text("mine")
-        new.save(place / "d")  # what lies about may belong to a process that is still writing
+        new.save(
+            place / "d", replace=True
+        )  # what lies about may belong to a process that is still writing
         monkeypatch.setattr(folders, "ABANDONED", -1)
-        new.save(place / "d")
+        new.save(place / "d", replace=True)
         monkeypatch.undo()
         assert sorted(each.name for each in place.iterdir()) == [".other.txt", "d"]
 

@@ -219,7 +219,7 @@ def test_a_name_that_no_file_can_have_is_missing(kitchen: Path, name: str) -> No
     assert str(fault).startswith(f"{name}: the file is missing (items.csv, row 3); add it")
     data = Dataset.open(kitchen)
     for _ in range(2):
-        data.save(kitchen.with_name("copy"))
+        data.save(kitchen.with_name("copy"), replace=True)
 
 
 def test_half_a_character_is_not_written(kitchen: Path, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_half_a_character_is_not_written(kitchen: Path, tmp_path: Path) -> None:
     assert data.save(tmp_path / "new").items["text"].tolist()[1] == "tea cup"
     data.name = "\udc00"
     with pytest.raises(DatasetError, match=r"dataset\.json would hold half a character"):
-        data.save(tmp_path / "new")
+        data.save(tmp_path / "other")
 
 
 def test_media_may_lie_where_features_lie(kitchen: Path, tmp_path: Path) -> None:

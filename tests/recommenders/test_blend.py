@@ -170,3 +170,14 @@ def test_without_anything_to_choose_by_weights_are_asked_for() -> None:
         blend.fit(TRAIN, None, VALIDATION.where(np.zeros(len(VALIDATION), bool)))
     with pytest.raises(RuntimeError, match="has not been fitted"):
         blend.score([0])
+
+
+def test_files_of_others_are_not_lost_within_a_part_either(tmp_path: Path) -> None:
+    learnt = Blend([ItemKNN(k=3), Random(seed=1)], weights=[0.5, 0.5]).fit(TRAIN, None, VALIDATION)
+    folder = learnt.save(tmp_path / "blend")
+    (folder / "part_0" / ".DS_Store").write_bytes(b"left by a system")
+    learnt.save(folder)
+    (folder / "part_0" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds 'part_0/notes\.txt', which is no part"):
+        learnt.save(folder)
+    assert (folder / "part_0" / "notes.txt").read_text() == "mine"

@@ -26,12 +26,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import wrap_file
 
 from mmtutorial.datasets.collections import Collection, fetch_pictures
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
 from mmtutorial.storage.files import cache_folder
+from mmtutorial.terminal import say
 
 ADDRESS = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw/"
 PAGE = "https://amazon-reviews-2023.github.io"
@@ -144,7 +146,7 @@ def _lines(folder: Path, name: str, needed: dict[str, Any], faults: list[Fault])
         wrap_file(
             packed,
             total=path.stat().st_size,
-            description=f"Reading {path.name}",
+            description=escape(f"Reading {path.name}"),
             transient=True,
             console=Console(stderr=True),
         ) as watched,
@@ -280,19 +282,16 @@ def _pictures(items: pd.DataFrame, place: Path, most: int, seed: int) -> list[st
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(items["picture"] != ""))[:most]
     if len(drawn):
         addresses = {names[row]: items["picture"][row] for row in drawn}
-        console = Console(stderr=True)
-        console.print(
+        say(
             f"Downloading {len(drawn)} pictures of products, their sellers' own, from the "
-            "addresses that the data set gives",
-            soft_wrap=True,
+            "addresses that the data set gives"
         )
         missing = fetch_pictures(addresses, place / "images")
         if missing:
             reasons = Counter(missing.values()).most_common()
             told = "; ".join(f"{reason} ({count})" for reason, count in reasons)
-            console.print(
+            say(
                 f"{len(missing)} of {len(drawn)} pictures cannot be had: {told}. Their products "
-                "go without",
-                soft_wrap=True,
+                "go without"
             )
     return [f"images/{name}" if (place / "images" / name).is_file() else "" for name in names]

@@ -28,6 +28,7 @@ from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
 from mmtutorial.datasets.tables import read_table
 from mmtutorial.storage.files import cache_folder, write_whole
+from mmtutorial.terminal import say
 
 SITE = "https://recsys.westlake.edu.cn/"
 PAGE = "https://github.com/westlake-repl/MicroLens"
@@ -233,8 +234,5 @@ def _there(videos: list[str], place: Path, kind: str, names: dict[str, str]) -> 
         for video in videos
     ]
     if lacking := paths.count(""):
-        Console(stderr=True).print(
-            f"{lacking} of {len(videos)} videos have nothing in {place / kind}: they go without",
-            soft_wrap=True,
-        )
+        say(f"{lacking} of {len(videos)} videos have nothing in {place / kind}: they go without")
     return paths

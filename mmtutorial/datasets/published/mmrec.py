@@ -25,6 +25,7 @@ from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.schema import MODALITIES, SPLIT
 from mmtutorial.datasets.tables import read_numbers, read_table
 from mmtutorial.datasets.times import read_times
+from mmtutorial.storage.files import expanded
 
 NEEDED = ["userID", "itemID", "x_label"]
 _BLOCK = 4096  # rows of features looked at together: bounds memory
@@ -87,7 +88,7 @@ def read_mmrec(
     ...     read_mmrec(folder).interactions["part"].tolist()
     ['train', 'validation', 'test']
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     if not folder.is_dir():
         raise DatasetError(f"there is no folder {folder}: check the path")
     file = _table_name(folder, interactions)

@@ -150,7 +150,7 @@ def garments(
     def copy_media(folder: Path) -> None:
         _copy_media(folder, data.items, media)
 
-    return data.save(place, write_media=copy_media, replace=False)
+    return data.keep(place, copy_media)
 
 
 def read_reviews(archive: Path) -> pd.DataFrame:

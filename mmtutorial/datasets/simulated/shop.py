@@ -127,7 +127,7 @@ def shop(
     def write_media(folder: Path) -> None:
         _write_media(folder, data.items, seed, media_noise)
 
-    return data.save(place, write_media=write_media, replace=False)
+    return data.keep(place, write_media)
 
 
 def _catalogue(
