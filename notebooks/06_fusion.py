@@ -51,7 +51,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 from myst_nb import glue
 
-from mmtutorial import datasets, plots
+from mmtutorial import datasets, metrics, plots
 from mmtutorial.recommenders import Oracle
 from mmtutorial.evaluation import (
     cold_items,
@@ -59,7 +59,6 @@ from mmtutorial.evaluation import (
     default_split,
     evaluate,
     global_time_split,
-    metrics,
     paired_comparison,
 )
 from mmtutorial.fusion import (

@@ -58,7 +58,7 @@ from IPython.display import Markdown, display
 from myst_nb import glue
 from scipy import special
 
-from mmtutorial import datasets, plots
+from mmtutorial import datasets, metrics, plots
 from mmtutorial.article import ArticleNetwork
 from mmtutorial.recommenders import (
     BPR,
@@ -78,7 +78,6 @@ from mmtutorial.evaluation import (
     compare_all,
     default_split,
     evaluate,
-    metrics,
     tune,
 )
 from mmtutorial.preprocessing.features import (

@@ -59,7 +59,7 @@ from sklearn.metrics import (
 )
 from threadpoolctl import threadpool_limits
 
-from mmtutorial import datasets, plots
+from mmtutorial import datasets, metrics, plots
 from mmtutorial.recommenders import (
     BPR,
     EASE,
@@ -80,7 +80,6 @@ from mmtutorial.evaluation import (
     global_time_split,
     holm,
     leave_last_out,
-    metrics,
     paired_comparison,
     permutation_p,
     relevant_ranks,
