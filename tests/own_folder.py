@@ -119,7 +119,9 @@ def write_own_folder(
             "price": [f"{15 + row % 40}.90" for row in range(n_items)],
             "audio": "",
             "title": [
-                CHINESE.get(kind, "商品") + f" {row}号" if row % 3 == 0 else f"{kind.title()} No. {row}"
+                CHINESE.get(kind, "商品") + f" {row}号"
+                if row % 3 == 0
+                else f"{kind.title()} No. {row}"
                 for row, kind in enumerate(media["kind"])
             ],
             "item": ids,

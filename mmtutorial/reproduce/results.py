@@ -33,6 +33,7 @@ VERSIONS = (
     "librosa",
 )
 TABLES = ("measures", "comparisons", "costs", "quoted")
+RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results chapter 9 reads
 _ORDER = (
     "dataset", "experiment", "recommender", "fusion", "modalities", "condition", "split",
     "reference", "metric", "k", "seed", "profile", "notebook", "name",
@@ -155,6 +156,40 @@ class Results:
         path = folder / "environment.json"
         about = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return cls(**tables, environment=about)
+
+
+def find() -> Path:
+    """Find the results that chapter 9 shows, whatever folder it runs in.
+
+    The folder that the environment variable MMTUTORIAL_RESULTS names; or else ``results/full`` in
+    the working folder or one above it, or beside the library's own folder.
+
+    Returns
+    -------
+    Path
+        A folder for `Results.open`.
+
+    Raises
+    ------
+    ValueError
+        If there is none, saying what to do.
+
+    Examples
+    --------
+    >>> find().name
+    'full'
+    """
+    if named := os.environ.get(RESULTS):
+        return Path(named).expanduser()
+    here = Path.cwd()
+    for folder in (here, *here.parents, PACKAGE.parent):
+        if (folder / "results" / "full" / "measures.csv").exists():
+            return folder / "results" / "full"
+    raise ValueError(
+        f"there are no results: neither {here} nor a folder above it holds results/full. Work in a "
+        "clone of mmtutorial; or run `mmtutorial reproduce`, and name the folder results that it "
+        f"wrote in the environment variable {RESULTS}"
+    )
 
 
 def gather(

@@ -18,11 +18,10 @@ from rich.table import Table
 from mmtutorial.reproduce.experiments import GRIDS, grid
 from mmtutorial.reproduce.ledger import judge_all
 from mmtutorial.reproduce.notebooks import Notebook, Run, in_order, quoted, run_notebooks
-from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
+from mmtutorial.reproduce.results import RESULTS, Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.scheduler import run_tasks
 from mmtutorial.reproduce.store import key, write
 
-RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results the report reads
 REPORT = "09_reproduction"
 FIRST = "fusions"  # the experiment that it begins with
 
