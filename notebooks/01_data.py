@@ -53,7 +53,6 @@ import pandas as pd
 import seaborn as sns
 import soundfile
 from IPython.display import Markdown, display
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from myst_nb import glue
 from PIL import Image
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -62,7 +61,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from mmtutorial import datasets, plots
+from mmtutorial import datasets, plots, time_plots
 from mmtutorial.datasets import MODALITIES, Dataset
 from mmtutorial.preprocessing import audio, image
 from mmtutorial.preprocessing.behaviour import deduplicate, describe, k_core
@@ -237,19 +236,7 @@ log = data.interactions
 by_item = log["item"].value_counts().reindex(data.items["item"], fill_value=0)
 by_user = log["user"].value_counts()
 figure, axes = plt.subplots(2, 2, figsize=(6, 5.2), layout="constrained")
-if log["timestamp"].notna().any():
-    weeks = (
-        pd.Series(1, index=pd.to_datetime(log["timestamp"], unit="s"))
-        .resample("7D")
-        .sum()
-    )
-    axes[0, 0].plot(weeks.iloc[:-1])  # the last week is not whole
-    axes[0, 0].xaxis.set_major_formatter(
-        ConciseDateFormatter(
-            axes[0, 0].xaxis.set_major_locator(AutoDateLocator(maxticks=5))
-        )
-    )
-axes[0, 0].set(xlabel="week", ylabel="interactions per week", ylim=(0, None))
+period = time_plots.interactions_over_time(log["timestamp"], axes[0, 0])
 ranked = np.sort(by_item.to_numpy())[::-1]
 axes[0, 1].plot(np.arange(1, len(ranked) + 1), ranked, ".", markersize=4)
 axes[0, 1].set(
@@ -266,7 +253,7 @@ if len(ratings):
 axes[1, 1].set(xlabel="rating (stars)", ylabel="interactions")
 plots.show(
     figure,
-    "Four charts: interactions per week over the period; interactions per item by rank, falling "
+    f"Four charts: interactions per {period or 'period'} over time; interactions per item by rank, falling "
     "steeply and then slowly; a histogram of interactions per shopper with a long right tail; and "
     "the number of interactions with each rating.",
 )

@@ -51,7 +51,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 from myst_nb import glue
 
-from mmtutorial import datasets, plots
+from mmtutorial import datasets, metrics, plots
 from mmtutorial.recommenders import Oracle
 from mmtutorial.evaluation import (
     cold_items,
@@ -59,8 +59,8 @@ from mmtutorial.evaluation import (
     default_split,
     evaluate,
     global_time_split,
-    metrics,
     paired_comparison,
+    with_parts,
 )
 from mmtutorial.fusion import (
     FUSIONS,
@@ -390,20 +390,27 @@ print(
 
 # %% tags=["remove-output"]
 def opened(name, **options):
-    """A data set, its split, and its features."""
-    data = datasets.load(name, **options)
-    split = default_split(data)
+    """A data set, its split, its features, and why time did not split it."""
+    data, refused = datasets.load(name, **options), ""
+    try:
+        split = default_split(data)
+    except ValueError as fault:  # no times, or all alike
+        refused = str(fault)
+        data = with_parts(data, seed)
+        split = default_split(data)
     features, _ = ready_features(data, ~cold_items(split), seed=seed)
-    return data, split, features
+    return data, split, features, refused
 
 
 options = {"seed": seed} if dataset in datasets.MAKERS else {}
 if dataset == "garments" and profile == "quick":  # half of them
     options |= {"n_items": 1200, "n_users": 1200}
-data, split, features = opened(dataset, **options)
+data, split, features, refused = opened(dataset, **options)
 stand_in = len(features) < 2  # nothing to fuse
 if stand_in:
-    data, split, features = opened("shop", n_items=300, n_users=800, seed=seed)
+    data, split, features, refused = opened(
+        "shop", n_items=300, n_users=800, seed=seed
+    )
 names = list(features)
 everything = " + ".join(names)
 given_there = {name: array.any(axis=1) for name, array in features.items()}
@@ -415,6 +422,14 @@ if stand_in:
             "*The items of your data set have fewer than two modalities, and "
             "there is nothing to fuse: a small shop stands in for it in this "
             "chapter.*"
+        )
+    )
+if refused:
+    display(
+        Markdown(
+            f"*Your data set cannot be split by time: {refused.partition(':')[0]}. "
+            "This chapter draws at random which interactions train, validate and "
+            "test. [Chapter 10](10_your_own_data.ipynb) says what that changes.*"
         )
     )
 WHAT = {

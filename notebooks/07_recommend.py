@@ -58,7 +58,7 @@ from IPython.display import Markdown, display
 from myst_nb import glue
 from scipy import special
 
-from mmtutorial import datasets, plots
+from mmtutorial import datasets, metrics, plots
 from mmtutorial.article import ArticleNetwork
 from mmtutorial.recommenders import (
     BPR,
@@ -78,8 +78,8 @@ from mmtutorial.evaluation import (
     compare_all,
     default_split,
     evaluate,
-    metrics,
     tune,
+    with_parts,
 )
 from mmtutorial.preprocessing.features import (
     raw_features,
@@ -213,7 +213,13 @@ data = (
 bare = not data.present().any()
 if bare:  # there is nothing to read
     data = datasets.load("shop", n_items=300, n_users=800, seed=seed)
-split = default_split(data)
+refused = ""
+try:
+    split = default_split(data)
+except ValueError as fault:  # no times, or all alike
+    refused = str(fault)
+    data = with_parts(data, seed)
+    split = default_split(data)
 train = split.train
 cold = cold_items(split)  # bool (n_items,): nobody took it in training
 content, faults = ready_features(data, ~cold, seed=seed)
@@ -225,6 +231,14 @@ if bare:
         Markdown(
             "*The items of your data set have no text, picture or sound: a small "
             "shop stands in for it in this chapter.*"
+        )
+    )
+if refused:
+    display(
+        Markdown(
+            f"*Your data set cannot be split by time: {refused.partition(':')[0]}. "
+            "This chapter draws at random which interactions train, validate and "
+            "test. [Chapter 10](10_your_own_data.ipynb) says what that changes.*"
         )
     )
 for fault in faults:

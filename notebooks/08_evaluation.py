@@ -48,7 +48,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from myst_nb import glue
 from scipy import sparse, stats
 from sklearn.metrics import (
@@ -59,7 +58,7 @@ from sklearn.metrics import (
 )
 from threadpoolctl import threadpool_limits
 
-from mmtutorial import datasets, plots
+from mmtutorial import datasets, metrics, plots, time_plots
 from mmtutorial.recommenders import (
     BPR,
     EASE,
@@ -80,13 +79,13 @@ from mmtutorial.evaluation import (
     global_time_split,
     holm,
     leave_last_out,
-    metrics,
     paired_comparison,
     permutation_p,
     relevant_ranks,
     sampled_hit_rate,
     sampled_ndcg,
     sampled_ranks,
+    with_parts,
 )
 from mmtutorial.preprocessing.behaviour import deduplicate
 from mmtutorial.interactions import Interactions
@@ -287,7 +286,13 @@ data = (
 wordless = not data.items["text"].any() and not data.features
 if wordless:  # the recommenders below read something
     data = datasets.load("shop", n_items=300, n_users=800, seed=seed)
-split = default_split(data)
+refused = ""
+try:
+    split = default_split(data)
+except ValueError as fault:  # no times, or all alike
+    refused = str(fault)
+    data = with_parts(data, seed)
+    split = default_split(data)
 bought = deduplicate(data.interactions)
 interactions = Interactions.of(bought, items=data.items["item"])
 cold = cold_items(split)  # bool (n_items,): nobody took it in training
@@ -300,6 +305,14 @@ if wordless:
         Markdown(
             "*The items of your data set have neither texts nor features: a small "
             "shop stands in for it in this chapter.*"
+        )
+    )
+if refused:
+    display(
+        Markdown(
+            f"*Your data set cannot be split by time: {refused.partition(':')[0]}. "
+            "This chapter draws at random which interactions train, validate and "
+            "test. [Chapter 10](10_your_own_data.ipynb) says what that changes.*"
         )
     )
 
@@ -652,17 +665,17 @@ quote(
 #   validates or tests. It makes results comparable; how it was drawn, one has to ask.
 
 # %% tags=["hide-input"]
-if interactions.has_times:
+try:
     timed, timed_split = data, split
     if split.name != "global time":
         timed_split = global_time_split(interactions)
-else:
+    last_out = leave_last_out(interactions)
+except ValueError as fault:
     display(
         Markdown(
-            f"*The interactions of {data.name} have no timestamps: nobody can "
-            "tell which came first, and no split by time is possible. In the "
-            "pictures and the experiment that need time, a small shop "
-            "with simulated shoppers stands in.*"
+            f"*{data.name} cannot be split by time: "
+            f"{str(fault).partition(':')[0]}. In the pictures and the experiment "
+            "that need time, a small shop with simulated shoppers stands in.*"
         )
     )
     timed = datasets.load("shop", n_items=200, n_users=600, seed=seed)
@@ -676,53 +689,6 @@ timed_log = Interactions.of(
 # last panel a few items, since there whole items are held back:
 
 # %% tags=["hide-input"]
-PARTS = ("train", "validation", "test")
-part_colours = dict(
-    zip(PARTS, sns.color_palette("colorblind")[:3], strict=True)
-)
-part_markers = dict(zip(PARTS, "os^", strict=True))
-
-
-def draw_split(axis, drawn, title, rows="user", columns="timestamp"):
-    """Draw a few rows' interactions, one marker each, coloured by part."""
-    generator = np.random.default_rng(seed)
-    chosen = np.unique(
-        np.concatenate(
-            [
-                generator.permutation(getattr(drawn, part).log[rows].unique())[
-                    :8
-                ]
-                for part in PARTS
-            ]
-        )
-    )
-    generator.shuffle(chosen)
-    place = pd.Series(np.arange(len(chosen)), index=chosen)
-    for part in PARTS:
-        log = getattr(drawn, part).log
-        log = log[log[rows].isin(chosen)]
-        across = log[columns]
-        if columns == "timestamp":
-            across = pd.to_datetime(across, unit="s")
-        axis.plot(
-            across,
-            place[log[rows]],
-            part_markers[part],
-            color=part_colours[part],
-            markersize=4,
-            label=part,
-        )
-    axis.set_title(title, fontsize=10)
-    axis.set_yticks([])
-    axis.set_ylabel(f"{len(chosen)} {rows}s")
-    if columns == "timestamp":
-        locator = axis.xaxis.set_major_locator(AutoDateLocator(maxticks=5))
-        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axis.set_xlabel("time")
-    else:
-        axis.set_xlabel("item (row of the catalogue)")
-
-
 panels = [
     (global_time_split(timed_log), "global time", "user", "timestamp"),
     (leave_last_out(timed_log), "leave last out", "user", "timestamp"),
@@ -738,8 +704,8 @@ if split.name == "given":
 figure, axes = plt.subplots(
     len(panels), 1, figsize=(7, 2.5 * len(panels)), layout="constrained"
 )
-for axis, panel in zip(axes, panels, strict=True):
-    draw_split(axis, *panel)
+for axis, (drawn, *how) in zip(axes, panels, strict=True):
+    time_plots.parts_of(drawn, axis, *how, seed=seed)
 figure.legend(
     *axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3
 )
@@ -760,9 +726,9 @@ plots.show(
 
 # %% tags=["remove-output"]
 splits = {split.name: split}
-if interactions.has_times:
+if timed is data:
     splits.setdefault("global time", timed_split)
-    splits["leave last out"] = leave_last_out(interactions)
+    splits["leave last out"] = last_out
 splits["cold items"] = cold_items_split(interactions, seed=seed)
 
 rows = {name: {} for name in splits}
@@ -954,7 +920,7 @@ def learnt_by_group(log, n_groups=6):
     generator = np.random.default_rng(seed)
     train = whole.train.log
     moment = whole.test.log.set_index("user")["timestamp"]
-    starts = np.quantile(moment, np.arange(n_groups) / n_groups)
+    starts = np.unique(np.quantile(moment, np.arange(n_groups) / n_groups))
     group = np.searchsorted(starts, moment, side="right") - 1
     for number, start in enumerate(starts):
         users = moment.index[group == number]

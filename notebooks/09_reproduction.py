@@ -43,8 +43,8 @@ seed = 0
 
 # %% tags=["hide-input"]
 import json
-import os
 from itertools import product
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,14 +55,17 @@ from myst_nb import glue
 
 from mmtutorial import plots
 from mmtutorial.reproduce.ledger import best, judge_all
-from mmtutorial.reproduce.results import Results
+from mmtutorial.reproduce.results import Results, find
 
 plots.use_style()
 colours = sns.color_palette("colorblind")
-results = Results.open(os.environ.get("MMTUTORIAL_RESULTS", "../results/full"))
+results = Results.open(find())
 measures, comparisons = results.measures, results.comparisons
 DATASETS = list(dict.fromkeys(measures["dataset"]))
-worked = dataset if dataset in DATASETS else DATASETS[0]
+worked = next(
+    (name for name in DATASETS if Path(name).name == Path(str(dataset)).name),
+    DATASETS[0],
+)
 
 
 def quote(**numbers):

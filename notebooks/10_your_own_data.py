@@ -19,19 +19,18 @@
 # **You will be able to**
 #
 # - turn a shop's own tables and folders into a data set in five lines;
-# - read what `mmtutorial check` says of it, and mend it;
+# - read what `mmtutorial check` says of it, and correct it;
 # - work with what you have: without pictures or without sounds, without times, with Chinese text, with
 #   many items;
 # - compute how large a difference your users can show, before you believe one.
 #
 # ## The idea in words
 #
-# Every chapter of this book takes a folder where it says `dataset`. So your catalogue needs no new code; it
+# Every chapter of this book takes a folder where it says `dataset`, so your catalogue needs no new code. It
 # needs three things that no library can guess. *Names*: which of your columns says who, what and when.
-# *Whose is which*: the product that a photograph belongs to. And *enough users*: two recommenders that
-# differ by little cannot be told apart by a few people, however good the code. The first two are five
-# lines. The third is arithmetic that is best done first: it may tell you to collect more before you
-# train anything.
+# *Media*: which product a photograph or a recording belongs to. *Enough users*: a few users cannot show which
+# of two similar recommenders is better, however good the code is. The first two take five lines. The third is
+# arithmetic. Do it first: it may tell you to collect more data before you train anything.
 
 # %% tags=["parameters"]
 profile = (
@@ -41,7 +40,7 @@ dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]
-import os
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -66,6 +65,7 @@ from mmtutorial.evaluation import (
     default_split,
     evaluate,
     paired_comparison,
+    with_parts,
 )
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.preprocessing.text import clean, tokenise
@@ -89,17 +89,23 @@ def quote(**numbers):
 # %% [markdown]
 # ## A shop that is not ours
 #
-# To have something foreign, we take a part of the data set that this chapter was given, and write it as
-# another shop would have it: other names of columns, numbers with leading zeros for ids, dates instead of
-# seconds, a price (made up), pictures named by whoever took them, two of some products. And since no
-# export is clean, we spoil it: a purchase of something unknown, one of nobody, one twice, one "yesterday",
-# and a picture that was cut off on its way.
+# This chapter needs data that are not ours. We take a part of the data set that the chapter was given, and
+# write it as another shop would export it: other names of columns, ids with leading zeros, dates instead of
+# seconds, an invented price, pictures named by whoever took them, and two pictures of some products. No export
+# is free of errors, so we add some: a purchase of an unknown product, a purchase without a user, a purchase
+# that occurs twice, the date "yesterday", and a picture that was cut off in transfer.
 
 # %% tags=["hide-input"]
 MOST = 320  # products: enough to learn from, few enough for a chapter
 given = datasets.load(dataset)
 draw = np.random.default_rng(seed)
-shop = Path(tempfile.mkdtemp()) / "export"
+undo = contextlib.ExitStack()  # at the end of the chapter
+shop = Path(
+    undo.enter_context(
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    ),
+    "export",
+)
 shop.mkdir()
 
 top = given.interactions["item"].value_counts(sort=True).index[:MOST]
@@ -150,7 +156,7 @@ spoilt.iloc[1, 1] = ""  # nobody's
 if "when" in sales:
     spoilt.iloc[3, sales.columns.get_loc("when")] = "yesterday"
 pd.concat([sales, spoilt]).to_csv(shop / "sales.csv", index=False)
-os.chdir(shop)
+undo.enter_context(contextlib.chdir(shop))
 for path in sorted(Path(".").iterdir()):
     files = sorted(path.iterdir()) if path.is_dir() else []
     such = f"{len(files)} files, such as {files[0].name!r}" if files else ""
@@ -196,15 +202,57 @@ print(*left_out, sep="\n")
 print(f"{mine.n_items} products, {mine.n_users} users")
 
 # %% [markdown]
-# Each line above is a row that was not taken, with its number as a spreadsheet shows it, or files that
-# were not. They are left out, not repaired: what "yesterday" was, only the shop knows. If most of
-# a table cannot be used, nothing is made, since that is a wrong column or a wrong format (`times=`), not a few
-# bad rows.
+# Each line above names a row that was left out, by its number in a spreadsheet, or says which files were left
+# out. Nothing is repaired: only the shop knows when "yesterday" was. If most of a table cannot be used, no
+# data set is made: then a column or a format (`times=`) is wrong, not a few rows.
+#
+# (where-your-files-come-from)=
+# ## If your files come from Excel, macOS, pandas, SoX, a phone
+#
+# Every program writes tables, names and media in its own way. What can be recognised safely is read, and what
+# was assumed is a *note* in `left_out`. What would be a guess is left to you.
+#
+# | from | what you may find | what is done for you | what you must say or do |
+# |---|---|---|---|
+# | Excel, WPS | UTF-8 with a byte order mark, "Unicode text" (UTF-16), or GB18030 saved as "CSV"; semicolons; a first line `sep=;` | UTF-8 and UTF-16 are recognised by their mark. GB18030 is taken, with a note, where the file is not UTF-8 and the text is then Chinese. Commas, semicolons, tabs and quotes are recognised, and the line `sep=;` is obeyed. | `encoding="cp1252"`, or whatever your file has, for any other encoding |
+# | Excel, WPS | dates as day numbers, such as `45352`; ids without their leading zeros | A column of day numbers, of years or of `202403` is refused, and the message says what it looks like. Single times before 1990 or after next year are kept and counted in a note. | `times="excel"` for day numbers. Format the column of ids as text *before* you type or import them: nobody can restore a zero. |
+# | LibreOffice | the encoding and the separator that were chosen when saving | as for Excel | Choose "Unicode (UTF-8)" when saving, and nothing is left to recognise. |
+# | macOS | `é` in file names as two characters, `e` and an accent (NFD); `.DS_Store`, `._photo.jpg` | Ids, file names and column names are compared in one form (NFC), so that `café` is found however it is written. These files are ignored. | nothing |
+# | Windows | paths such as `.\photos\1.jpg` or `C:\shop\photos\1.jpg` in the column `image`; `Thumbs.db`; pictures named `.jfif` | `./`, backslashes, the folder's own name and absolute paths are understood. `Thumbs.db` is ignored, and `.jfif` is read like `.jpg`. | Where two folders hold a `1.jpg`, write enough of the path to tell which one: a name that fits several files is given to none, and listed. |
+# | pandas | whole seconds as `1709251200.0`; milliseconds to nanoseconds; ids as `7.0` | Whole seconds with a decimal point are read. | `times="ms"`, `"us"` or `"ns"`. Read ids with `dtype=str` before you write them: `7.0` and `7` are two ids. |
+# | a database | a column `id` in both tables with two meanings; headers such as `Title` or ` text `; `9999-12-31` for "never" | Blanks, capitals and near misspellings in the names of optional columns are taken, with a note. A row with such a date is left out, and listed. | `event_columns=` and `product_columns=`, one mapping for each table; `times="%d.%m.%Y"` for dates of another form |
+# | SoX, arecord, ffmpeg | a WAV written into a pipe, whose header does not know its length; an MP3 whose header is missing or wrong; a stereo recording whose channels cancel each other | The WAV is taken to its end, with a note. An MP3 is decoded to its end. Of opposite channels one is taken. | nothing |
+# | a phone | photographs that are stored sideways (EXIF); `.heic`; `.m4a` | Photographs are turned upright. `.jpg`, `.avif` and `.webp` are read. `.heic` and `.m4a` are listed as not readable. | Save photographs as JPEG, and convert sounds: `ffmpeg -i a.m4a a.wav`. |
+# | an old archive | Chinese file names in GBK, unreadable after unpacking; file names with backslashes | Such files are listed one by one. | Unpack again with the right encoding, such as `unar -e GBK photos.zip`, or rename the files. |
+# | linked folders | symbolic links to folders on another drive | Each is entered once, so that a circle of links ends. | nothing |
+#
+# Two things are asked of you wherever files come from. Writing over an existing data set is refused, because
+# it replaces the tables and media there: say `replace=True`, or `--replace` on the command line. And a folder
+# that has the name of a data set of this book is written with a `./` before it, as in `./shop`.
+#
+# Here are two small files. The first is as Excel and pandas write it: a byte order mark, semicolons, and times
+# in milliseconds. In the second, tabs separate the columns, and a title contains a comma:
+
+# %%
+Path("visits.csv").write_text(
+    "user;item;timestamp\nann;007;1709251200000\nbob;008;1709254800000\n",
+    encoding="utf-8-sig",
+)
+Path("goods.csv").write_text(
+    "item\ttitle\n007\t咖啡, 250 g\n008\tCafé crème\n", encoding="utf-8"
+)
+small, not_taken = datasets.from_tables("visits.csv", "goods.csv", times="ms")
+print(*not_taken, sep="\n")
+display(plots.table(small.interactions))
+display(plots.table(small.items[["item", "title"]]))
+
+# %% [markdown]
+# The ids have kept their zeros, the titles have kept their letters and their comma, and the times are seconds.
 #
 # ## What is wrong with it
 #
-# `from_tables` looks at tables and names. Whether a picture can be decoded, a sound is silent or the
-# folder has been edited since is what the check tells:
+# `from_tables` reads the tables and the names of the files. `mmtutorial check` also decodes every picture and
+# every sound. It reports what is damaged or silent, and whether the folder was edited after it was written:
 
 
 # %%
@@ -219,9 +267,9 @@ def check(folder):
 print("exit status", check("my-shop"))
 
 # %% [markdown]
-# The exit status is 1 where something is wrong, so that a script notices, and 0 where there are only
-# *notes*: what is no fault and still limits what can be told. The remedy of a spoilt file is to fetch it
-# again, or to do without it. We do without, and make the folder anew:
+# The exit status is 1 if something is wrong, so that a script notices, and 0 if there are only *notes*. A note
+# is not a fault: it says what was assumed, or what limits a measurement. A damaged file is fetched again or
+# left out. We leave it out, and make the folder anew:
 
 # %%
 for fault in mine.validate():
@@ -244,20 +292,11 @@ print("exit status", status)
 #
 # ## Split, encode, fuse, evaluate
 #
-# If you have no times and no published parts, `default_split` refuses. What came first is then unknown, and
-# nothing can be learnt from the past alone. The way out is to draw the parts at random, and to say so:
-
+# If your data have neither times nor published parts, `default_split` refuses them: nobody knows what came
+# first, so nothing can be learnt from the past alone. `with_parts` then draws at random whether a pair of user
+# and item trains, validates or tests (8 to 1 to 1). Say so wherever you report the result:
 
 # %%
-def with_parts(data, seed):
-    """Draw for each user and item whether it trains, validates or tests: 8 to 1 to 1."""
-    first = data.interactions.drop_duplicates(["user", "item"])
-    parts = np.random.default_rng(seed).choice(
-        ["train", "validation", "test"], len(first), p=[0.8, 0.1, 0.1]
-    )
-    return replace(data, interactions=first.assign(part=parts))
-
-
 try:
     split = default_split(mine)
 except ValueError as refused:
@@ -271,8 +310,8 @@ print(
 print({name: array.shape for name, array in features.items()})
 
 # %% [markdown]
-# The towers of [chapter 7](07_recommend.ipynb), one for each modality that there is and one for all
-# together, beside what is popular and what is taken together:
+# We train the towers of [chapter 7](07_recommend.ipynb), one for each modality and one for all together. They
+# are compared with popularity and with item-kNN:
 
 # %%
 short = {} if profile == "full" else {"epochs": 40, "patience": 10}
@@ -305,22 +344,22 @@ plots.show(
 )
 
 # %% [markdown]
-# Look at the intervals before you look at the order.
+# Read the intervals first, and the order second.
 #
-# ## Is it enough to tell?
+# ## Are there enough users?
 #
-# Let $\delta_u = M_u^A - M_u^B$ be the difference of two recommenders for user $u$, as in {eq}`eq-paired`;
-# $\bar\delta$ its mean over $n$ users and $\sigma_\delta$ its standard deviation. By the central limit theorem
-# the mean is nearly normal with deviation $\sigma_\delta / \sqrt n$. So the interval of 95 % reaches, to
-# each side,
+# Let $\delta_u = M_u^A - M_u^B$ be the difference of two recommenders for user $u$, as in {eq}`eq-paired`,
+# $\bar\delta$ its mean over $n$ users, and $\sigma_\delta$ its standard deviation. By the central limit theorem
+# the mean is approximately normal with standard deviation $\sigma_\delta / \sqrt n$. So the 95 % interval
+# extends to each side by
 #
 # ```{math}
 # :label: eq-width
 # w(n) = z_{0.975}\, \frac{\sigma_\delta}{\sqrt n}, \qquad z_{0.975} \approx 1.96 .
 # ```
 #
-# Four times as many users make it half as wide. A true difference $\Delta$ is *seen* where the interval
-# around $\bar\delta$ excludes 0 on its side. How often that happens is the {term}`power` of the test
+# Four times as many users make it half as wide. A true difference $\Delta$ is *detected* if the interval around
+# $\bar\delta$ lies wholly on its side of 0. The probability of this is the {term}`power` of the test
 # {cite}`cohen1988`,
 #
 # ```{math}
@@ -328,8 +367,8 @@ plots.show(
 # \text{power}(n) \approx \Phi\!\left(\frac{\sqrt n\, \lvert\Delta\rvert}{\sigma_\delta} - z_{0.975}\right) ,
 # ```
 #
-# where $\Phi$ is the standard normal distribution function. Turned around: to see a relative gain $g$ over
-# $B$, whose mean is $\bar M^B$, in four cases of five, you need
+# where $\Phi$ is the standard normal distribution function. Solved for $n$: to detect a relative gain $g$ over
+# $B$, whose mean is $\bar M^B$, with a power of 0.8, you need
 #
 # ```{math}
 # :label: eq-needed
@@ -359,11 +398,12 @@ def users_needed(g, mean, sigma):
 
 
 # %% [markdown]
-# Both are approximations, and the differences here are far from normal: for most users both lists miss,
-# and $\delta_u$ is exactly 0. So we try it on the real differences. Take the users of this test as if they
-# were everybody, draw $n$ of them with replacement, as if a shop of $n$ users had been measured, and
-# compute its mean and its $t$ test {cite}`smucker2007`; two thousand such shops for each $n$. Two pairs: the
-# recommender that came first on validation, against popularity and against the best other one.
+# Both equations are approximations, and these differences are far from normal: for most users both lists
+# contain no hit, and $\delta_u$ is exactly 0. So we test the equations on the real differences by the
+# bootstrap. We treat the users of this test as the population, draw $n$ of them with replacement, as if a shop
+# of $n$ users had been measured, and compute the mean and its $t$ test {cite}`smucker2007`. This is repeated
+# two thousand times for each $n$. There are two pairs: the recommender that came first on validation is compared
+# with popularity, and with the best other one.
 
 # %%
 order = sorted(on_validation, key=on_validation.get, reverse=True)
@@ -431,7 +471,7 @@ axes[1].set(
     xscale="log",
     ylim=(0, 1.02),
     xlabel="users measured",
-    ylabel="share of shops that see the difference",
+    ylabel="share of shops that detect the difference",
 )
 axes[1].axhline(0.8, linestyle=":", color="grey")
 for axis in axes:
@@ -447,10 +487,10 @@ plots.show(
 )
 
 # %% [markdown]
-# Lines are {eq}`eq-width` and {eq}`eq-power`, dots are the samples. The width holds for few users already.
-# So does the power where it is large; where few users meet a small difference, the many zeros and the few
-# large differences show, the test sees less than the equation promises, and it is a guide only. What it says
-# of this shop:
+# Lines are {eq}`eq-width` and {eq}`eq-power`, dots are the samples. The width is right even for few users. The
+# power is right where it is large. Where few users meet a small difference, the test detects less than the
+# equation promises, because there are many zeros and a few large differences: there the equation is a guide
+# only. For this shop:
 
 # %% tags=["hide-input"]
 n_here = len(split.test_users)
@@ -480,7 +520,7 @@ for rival, pair in pairs.items():
             f"[{percent(comparison.relative_low, '+')}, "
             f"{percent(comparison.relative_high, '+')}]",
             "p": plots.p_value(comparison.p),
-            "smallest gain to be seen here": percent(smallest),
+            "smallest gain to be detected": percent(smallest),
             **{
                 f"users for {g:.0%}": f"{n:,.0f}" if np.isfinite(n) else "–"
                 for g, n in zip((0.05, 0.10, 0.20), needed, strict=True)
@@ -495,30 +535,28 @@ quote(
     zeros=f"{np.mean(close['delta'] == 0):.0%}",
     best=best,
     second=rivals[1],
-    smallest=table["smallest gain to be seen here"].iloc[1],
+    smallest=table["smallest gain to be detected"].iloc[1],
     needed_ten=table["users for 10%"].iloc[1],
     needed_five=table["users for 5%"].iloc[1],
 )
 
 # %% [markdown]
-# With {glue:text}`own-users` users, of whom {glue:text}`own-zeros` see no difference between
-# *{glue:text}`own-best`* and *{glue:text}`own-second`*, a gain below {glue:text}`own-smallest` is more
-# often missed than the promised one time in five. To see ten per cent it takes
-# {glue:text}`own-needed-ten` users; for five per cent, {glue:text}`own-needed-five`. The article's ten
-# per cent, on a data set that it does not name, has a number of users that it does not say. It is not alone:
-# in ten years of papers on search, some experiments had far too few topics for what they said, and others
-# far more than they needed {cite}`sakai2016`.
+# There are {glue:text}`own-users` users, and {glue:text}`own-zeros` of them have no difference between
+# *{glue:text}`own-best`* and *{glue:text}`own-second`*. A gain below {glue:text}`own-smallest` is missed more
+# often than one time in five. To detect a gain of ten per cent takes {glue:text}`own-needed-ten` users; a gain of
+# five per cent takes {glue:text}`own-needed-five`. The article claims ten per cent, and names neither its data
+# set nor its number of users. This is common: in ten years of papers on search, some experiments had far too few
+# topics for their claims, and others had far more than they needed {cite}`sakai2016`.
 #
-# If you have too few: measure a longer period (more relevant items a user, so a smaller
-# $\sigma_\delta$), compare things that differ more, or report the interval and leave it at that. What does not
-# help is to train with more seeds: seeds are another source of accident, not more people
-# ([chapter 8](08_evaluation.ipynb)).
+# If you have too few users, measure a longer period (more relevant items a user, so a smaller
+# $\sigma_\delta$), compare recommenders that differ more, or report the interval without a verdict. More seeds
+# do not help: they reduce the variance of training, not that of the users ([chapter 8](08_evaluation.ipynb)).
 #
 # ## A modality is missing
 #
-# Nothing has to be switched off. A column that is empty throughout is a modality that is not there;
-# `ready_features` returns the others, and what reads contents reads what it gets. Here each is taken away
-# in turn, and items are compared by what is left (content-kNN, which needs no training):
+# You need not switch anything off. A modality whose column is empty throughout is absent: `ready_features`
+# returns the others, and the recommenders read what it returns. Here each modality is removed in turn, and items
+# are compared by the rest (content-kNN, which needs no training):
 
 # %%
 rows = []
@@ -540,12 +578,12 @@ for gone in (None, *features):
 plots.table(pd.DataFrame(rows))
 
 # %% [markdown]
-# An item that lacks one is ordinary too: its row of zeros is masked ({doc}`06_fusion`). Only an item that
-# has nothing at all can be recommended by its id alone, which the check reports.
+# A single item without a modality needs nothing special either: its row of zeros is masked ({doc}`06_fusion`).
+# An item without any modality can be recommended by its id alone; the check reports such items.
 #
 # ## Times are missing
 #
-# The same shop, as if nobody had noted when:
+# The same shop without its times:
 
 # %%
 timeless = replace(
@@ -577,17 +615,19 @@ for name, parts in (
 plots.table(pd.DataFrame(rows))
 
 # %% [markdown]
-# The two lines of a recommender answer different questions. Where parts are drawn at random, what
-# everybody took *later* can be learnt, and new items are hardly ever new ({cite}`meng2020,ji2023`).
-# Write the column `part` into the folder, as `with_parts(…).save(…)` does, and the chapters from 6 on run; just
-# do not compare the numbers with those of a split by time. The article's network
-# ([chapter 5](05_article_network.ipynb)) reads what was taken last, and no column but the times can tell.
+# The two rows of a recommender answer different questions. Where parts are drawn at random, the recommender
+# learns from what other users took *later*, and almost no item in the test is new ({cite}`meng2020,ji2023`).
+# Chapters 6 to 8 draw such parts by themselves where a data set has no times. Write the column `part` into the
+# folder, as `with_parts(…).save(…)` does, and every chapter takes the same ones. Do not compare these numbers with
+# those of a split by time. The article's network ([chapter 5](05_article_network.ipynb)) reads what was taken
+# last, which only the times can say: a small shop stands in for your data there.
 #
 # ## Chinese text, many items
 #
-# Text is cleaned and cut into words by its script, without being told the language; where words are not
-# separated by blanks, by jieba's dictionary ([chapter 2](02_language_model.ipynb)). Files are UTF-8; if your
-# spreadsheet writes another encoding, the check names the first row that shows it.
+# Text is cleaned and divided into words by its script; you need not name the language. Where words are not
+# separated by blanks, jieba's dictionary divides them ([chapter 2](02_language_model.ipynb)). The folder that
+# `save` writes is UTF-8. Tables in other encodings are read as the [table above](#where-your-files-come-from)
+# says.
 
 # %%
 chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")
@@ -600,10 +640,9 @@ print(first[:40])
 print(tokenise(clean(first))[:16])
 
 # %% [markdown]
-# With many items and few purchases, most items have no buyer in training, and ids know nothing about
-# them. Content does: that is the case for the towers above ({term}`cold start`). Memory does not grow with
-# users × items, since `evaluate` scores users in blocks; what grows is the time to rank, with the number of
-# items. In this shop:
+# With many items and few purchases, most items have no buyer in training, and their ids carry no information.
+# Their content does, which is what the towers above read ({term}`cold start`). Memory does not grow with users ×
+# items, because `evaluate` scores users in blocks. The time to rank grows with the number of items. In this shop:
 
 # %%
 cold = cold_items(split)
@@ -626,24 +665,23 @@ plots.table(
 )
 
 # %% tags=["remove-cell"]
-os.chdir(shop.parent.parent)
-shutil.rmtree(shop.parent)
+undo.close()  # back to where the chapter began; its files are gone
 print(f"{time.perf_counter() - started:.0f} s")
 
 # %% [markdown]
 # ## Summary
 #
-# Five lines make a data set of your tables; the check says what is wrong with it and what only limits it;
-# every chapter and `mmtutorial reproduce` take the folder. Before you read an order out of a table of results,
-# put your users into {eq}`eq-needed`.
+# Five lines make a data set of your tables. The check says what is wrong with it, and what limits it. Every
+# chapter and `mmtutorial reproduce` take the folder. Before you read an order out of a table of results, compute
+# by {eq}`eq-needed` how many users you need.
 #
 # ## Exercises
 #
 # The numbers of the first two are invented for the exercise.
 #
-# **1.** Over users, the difference of two recommenders has the deviation $\sigma_\delta = 0.25$, and the
-# weaker has $\bar M^B = 0.10$. How many users does it take to see a gain of 10 % in four cases of five? And of
-# 5 %? With 400 users, which gain can be seen?
+# **1.** Over users, the difference of two recommenders has the standard deviation $\sigma_\delta = 0.25$, and the
+# weaker has $\bar M^B = 0.10$. How many users does it take to detect a gain of 10 % with a power of 0.8? And a
+# gain of 5 %? With 400 users, which gain can be detected?
 #
 # ```{dropdown} Solution
 # $z_{0.975} + z_{0.8} \approx 2.80$. For 10 %: $(2.80 \cdot 0.25 / 0.01)^2 = 70^2 = 4\,900$. For 5 % four
@@ -660,8 +698,9 @@ print(f"{time.perf_counter() - started:.0f} s")
 # reported as naming two.
 # ```
 #
-# **3.** Somebody measures *different* users for $A$ and for $B$. The two deviations are $\sigma_A$ and $\sigma_B$.
-# What takes the place of $\sigma_\delta$ in {eq}`eq-needed`, and how many times as many users does it take here?
+# **3.** Somebody measures *different* users for $A$ and for $B$. The standard deviations are $\sigma_A$ and
+# $\sigma_B$. What takes the place of $\sigma_\delta$ in {eq}`eq-needed`, and how many times as many users does it
+# take here?
 #
 # ```{dropdown} Solution
 # The variance of a difference of independent means is the sum of both: $\sqrt{\sigma_A^2 + \sigma_B^2}$ takes
@@ -680,8 +719,8 @@ for rival in rivals:
 # hit rate instead of NDCG?
 #
 # ```{dropdown} Solution
-# See the cell below: hits are all or nothing, so their deviation is larger, but so is their mean. What counts
-# is the ratio.
+# See the cell below. Hits are all or nothing, so their standard deviation is larger, but so is their mean. Their
+# ratio decides.
 # ```
 
 # %% tags=["hide-cell"]

@@ -1,10 +1,12 @@
 """A folder of somebody's own, in the documented layout and unlike ours in names and sizes.
 
-Real photographs, recordings and reviews, shoppers simulated; ids are words, titles partly Chinese,
-pictures JPEG, PNG and WebP, sounds WAV, FLAC and Ogg, columns in another order and more of them.
-Written cell by cell, so that nothing but the documented layout is relied on.
+Real photographs, recordings and reviews, or the shop's, which need no download; shoppers simulated;
+ids are words, titles partly Chinese, pictures JPEG, PNG and WebP, sounds WAV, FLAC and Ogg, columns
+in another order and more of them. Written cell by cell, so that nothing but the documented layout is
+relied on.
 
-    python -m tests.own_folder FOLDER [--items 120] [--users 200] [--without audio|timestamp ...]
+    python -m tests.own_folder FOLDER [--items 120] [--users 200] [--days 7] [--dates] [--shop]
+        [--without audio timestamp ...]
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import pandas as pd
 import soundfile
 from PIL import Image
 
+from mmtutorial.datasets import shop
 from mmtutorial.datasets.simulated.garments import (
     KINDS,
     PHOTOGRAPHS,
@@ -62,8 +65,25 @@ def raw_media(n_items: int, seed: int = 0) -> pd.DataFrame:
     return media
 
 
-def purchases(media: pd.DataFrame, ids: pd.Series, n_users: int, seed: int = 0) -> pd.DataFrame:
-    """Simulate who buys what."""
+def shop_media(n_items: int, seed: int = 0) -> pd.DataFrame:
+    """Take a picture, a sound and a review for each item from the shop, which is made here."""
+    made = shop(seed, n_items, 30, missing={"text": 0.0, "image": 0.0, "audio": 0.0})
+    return pd.DataFrame(
+        {
+            "photograph": [made.folder / name for name in made.items["image"]],
+            "recording": [made.folder / name for name in made.items["audio"]],
+            "kind": made.items["image_attribute"],
+            "digit": made.items["audio_attribute"],
+            "review": made.items["text"],
+            "stars": made.items["text_attribute"],
+        }
+    )
+
+
+def purchases(
+    media: pd.DataFrame, ids: pd.Series, n_users: int, seed: int = 0, days: int = 365
+) -> pd.DataFrame:
+    """Simulate who buys what, within so many days."""
     attributes = pd.DataFrame(
         {
             "item": ids,
@@ -72,7 +92,7 @@ def purchases(media: pd.DataFrame, ids: pd.Series, n_users: int, seed: int = 0) 
             "text_attribute": media["stars"],
         }
     )
-    return simulate(attributes, seed, n_users, mean_interactions=12.0)[0]
+    return simulate(attributes, seed, n_users, mean_interactions=12.0, days=days)[0]
 
 
 def write_own_folder(
@@ -81,16 +101,27 @@ def write_own_folder(
     n_users: int = 200,
     without: Collection[str] = (),
     seed: int = 3,
+    *,
+    days: int = 365,
+    dates: bool = False,
+    source: Callable[[int, int], pd.DataFrame] = raw_media,
 ) -> Path:
-    """Write the folder; ``without`` names columns to leave out: text, image, audio, timestamp."""
-    media = raw_media(n_items, seed)
+    """Write the folder.
+
+    ``without`` names columns to leave out: text, image, audio, timestamp. The times span ``days``;
+    with ``dates``, they are those of midnight. ``source`` makes the media: `raw_media` of the
+    collections, or `shop_media`.
+    """
+    media = source(n_items, seed)
     ids = pd.Series([f"Löw-{kind[:2].upper()}.{7 * row}" for row, kind in enumerate(media["kind"])])
     items = pd.DataFrame(
         {
             "price": [f"{15 + row % 40}.90" for row in range(n_items)],
             "audio": "",
             "title": [
-                CHINESE[kind] + f" {row}号" if row % 3 == 0 else f"{kind.title()} No. {row}"
+                CHINESE.get(kind, "商品") + f" {row}号"
+                if row % 3 == 0
+                else f"{kind.title()} No. {row}"
                 for row, kind in enumerate(media["kind"])
             ],
             "item": ids,
@@ -115,7 +146,9 @@ def write_own_folder(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(folder / name, *soundfile.read(recording))
             items.loc[row, "audio"] = name
-    bought = purchases(media, ids, n_users, seed)
+    bought = purchases(media, ids, n_users, seed, days)
+    if dates:
+        bought["timestamp"] -= bought["timestamp"] % 86_400
     bought["user"] = "顾客/" + bought["user"].str[1:]
     columns = ["rating", "item", "channel", "timestamp", "user"]
     bought = bought.assign(channel="web")[columns].sample(frac=1, random_state=seed)
@@ -142,5 +175,16 @@ if __name__ == "__main__":
     parser.add_argument("--items", type=int, default=120)
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--without", nargs="*", default=[])
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--dates", action="store_true", help="times are those of midnight")
+    parser.add_argument("--shop", action="store_true", help="media of the shop, no download")
     given = parser.parse_args()
-    write_own_folder(given.folder, given.items, given.users, given.without)
+    write_own_folder(
+        given.folder,
+        given.items,
+        given.users,
+        given.without,
+        days=given.days,
+        dates=given.dates,
+        source=shop_media if given.shop else raw_media,
+    )

@@ -24,6 +24,7 @@ from mmtutorial.evaluation.splits import (
     given_split,
     global_time_split,
     leave_last_out,
+    with_parts,
 )
 from mmtutorial.evaluation.tuning import tune
 from mmtutorial.metrics import (
@@ -72,4 +73,5 @@ __all__ = [
     "sampled_ranks",
     "tune",
     "user_coverage",
+    "with_parts",
 ]

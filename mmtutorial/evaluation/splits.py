@@ -287,6 +287,36 @@ def default_split(data: Dataset) -> Split:
     return global_time_split(interactions.where(firsts))
 
 
+def with_parts(data: Dataset, seed: int = 0) -> Dataset:
+    """Draw at random which interactions train, validate and test: of ten, eight, one and one.
+
+    The way out for data whose times are unknown or all the same, so that `default_split` refuses
+    them. What others took later is then learnt from: do not compare with a split by time.
+
+    Parameters
+    ----------
+    data : Dataset
+        Any; repeats of a user and an item are left out.
+    seed : int
+        The same seed draws the same parts.
+
+    Returns
+    -------
+    Dataset
+        The same, with the column ``part`` in ``interactions``, by which `default_split` cuts.
+
+    Examples
+    --------
+    >>> from mmtutorial import datasets
+    >>> data = with_parts(datasets.load("shop", n_items=40, n_users=30))
+    >>> default_split(data).name
+    'given'
+    """
+    first = data.interactions.drop_duplicates(["user", "item"])
+    parts = np.random.default_rng(seed).choice(PARTS, len(first), p=[0.8, 0.1, 0.1])
+    return replace(data, interactions=first.assign(part=parts))
+
+
 def cold_items(split: Split) -> np.ndarray:
     """Say which items have no training interaction: bool (n_items,).
 

@@ -34,6 +34,7 @@ VERSIONS = (
     "librosa",
 )
 TABLES = ("measures", "comparisons", "costs", "quoted")
+RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results chapter 9 reads
 _ORDER = (
     "dataset", "experiment", "recommender", "fusion", "modalities", "condition", "split",
     "reference", "metric", "k", "seed", "profile", "notebook", "name",
@@ -189,6 +190,40 @@ def is_table_of_results(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace") as file:
         columns = set(file.readline().strip().split(","))
     return columns == {""} or ("dataset" in columns and bool({"experiment", "notebook"} & columns))
+
+
+def find() -> Path:
+    """Find the results that chapter 9 shows, whatever folder it runs in.
+
+    The folder that the environment variable MMTUTORIAL_RESULTS names; or else ``results/full`` in
+    the working folder or one above it, or beside the library's own folder.
+
+    Returns
+    -------
+    Path
+        A folder for `Results.open`.
+
+    Raises
+    ------
+    ValueError
+        If there is none, saying what to do.
+
+    Examples
+    --------
+    >>> find().name
+    'full'
+    """
+    if named := os.environ.get(RESULTS):
+        return Path(named).expanduser()
+    here = Path.cwd()
+    for folder in (here, *here.parents, PACKAGE.parent):
+        if (folder / "results" / "full" / "measures.csv").exists():
+            return folder / "results" / "full"
+    raise ValueError(
+        f"there are no results: neither {here} nor a folder above it holds results/full. Work in a "
+        "clone of mmtutorial; or run `mmtutorial reproduce`, and name the folder results that it "
+        f"wrote in the environment variable {RESULTS}"
+    )
 
 
 def gather(

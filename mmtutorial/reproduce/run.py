@@ -20,6 +20,7 @@ from mmtutorial.reproduce.experiments import GRIDS, grid
 from mmtutorial.reproduce.ledger import judge_all
 from mmtutorial.reproduce.notebooks import Notebook, Run, in_order, quoted, run_notebooks
 from mmtutorial.reproduce.results import (
+    RESULTS,
     Results,
     bands,
     check_results,
@@ -33,7 +34,6 @@ from mmtutorial.reproduce.store import key, write
 from mmtutorial.storage.files import expanded
 from mmtutorial.terminal import plain, say
 
-RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results the report reads
 REPORT = "09_reproduction"
 FIRST = "fusions"  # the experiment that it begins with
 
