@@ -11,6 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from mmtutorial.datasets.cells import plain_times, read_ids
+from mmtutorial.datasets.columns import with_our_names
+from mmtutorial.datasets.faults import DatasetError
+from mmtutorial.datasets.tables import whole_seconds
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -34,15 +39,17 @@ class Interactions:
     @classmethod
     def of(
         cls,
-        interactions: pd.DataFrame | Iterable[tuple[str, str, int]],
-        users: Sequence[str] | pd.Series | None = None,
-        items: Sequence[str] | pd.Series | None = None,
+        interactions: pd.DataFrame | Iterable[tuple[str | int, str | int, int]],
+        users: Sequence[str | int] | np.ndarray | pd.Series | None = None,
+        items: Sequence[str | int] | np.ndarray | pd.Series | None = None,
     ) -> Self:
         """Build from a table (or tuples) of user id, item id and timestamp.
 
         ``users`` and ``items`` fix the ids and their order; without them, the ids that occur,
-        sorted. Where the column ``timestamp`` is missing or empty, no times are known. Raises
-        ValueError that names the first unknown id and its row, or the first lacking timestamp.
+        sorted. Ids are text, or whole numbers, which become text; timestamps are whole seconds, or
+        dates. Where the column ``timestamp`` is missing or empty, no times are known. Raises
+        `DatasetError`, a ValueError, as `Dataset` does: it names the first id that is missing,
+        unknown or none, the first lacking timestamp, or says that they are text.
 
         >>> taken = Interactions.of([("bob", "tea", 7), ("ann", "cup", 5)])
         >>> taken.users.tolist(), taken.items.tolist()
@@ -53,16 +60,21 @@ class Interactions:
         """
         if not isinstance(interactions, pd.DataFrame):
             interactions = pd.DataFrame(interactions, columns=["user", "item", "timestamp"])
+        interactions = with_our_names(interactions, ["user", "item"], ["timestamp"], "interactions")
         rows, ids = {}, {}
         for kind, given in (("user", users), ("item", items)):
-            known = interactions[kind].unique() if given is None else given
-            index = pd.Index(np.sort(np.asarray(known, dtype=object)) if given is None else known)
+            found = read_ids(interactions[kind], kind, "interaction {}")
+            if given is None:
+                index = pd.Index(np.sort(found.unique().astype(object)))
+            else:
+                known = pd.Series(list(given), dtype=None if len(given) else "str")
+                index = pd.Index(read_ids(known, kind, f"{kind}s[{{}}]"))
             if not index.is_unique:
-                raise ValueError(f"{kind}s names {index[index.duplicated()][0]!r} twice")
-            rows[kind] = index.get_indexer(pd.Index(interactions[kind]))
+                raise DatasetError(f"{kind}s names {index[index.duplicated()][0]!r} twice")
+            rows[kind] = index.get_indexer(pd.Index(found))
             if (rows[kind] < 0).any():
                 first = int(np.argmin(rows[kind]))
-                raise ValueError(
+                raise DatasetError(
                     f"interaction {first} has the unknown {kind} {interactions[kind].iloc[first]!r}"
                 )
             ids[kind] = index.to_numpy(dtype=str)
@@ -154,11 +166,11 @@ def _times(interactions: pd.DataFrame) -> np.ndarray:
     if "timestamp" not in interactions:
         return unknown
     lacking = interactions["timestamp"].isna().to_numpy()
-    if not lacking.any():
-        return interactions["timestamp"].to_numpy(np.int64)
-    if not lacking.all():
-        raise ValueError(
+    if lacking.any() and not lacking.all():
+        raise DatasetError(
             f"interaction {int(lacking.argmax())} has no timestamp and others have one: give it to "
             "all, or to none"
         )
-    return unknown
+    if interactions.empty or lacking.all():
+        return unknown if len(unknown) else np.empty(0, dtype=np.int64)
+    return whole_seconds(plain_times(interactions["timestamp"], "interaction {}")).to_numpy()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from mmtutorial.datasets.columns import our_names
 from mmtutorial.datasets.faults import DatasetError, Fault
 
 LONGEST = 10_000_000  # characters of one cell of a table
@@ -21,9 +23,16 @@ LATEST = 100_000_000_000  # seconds since 1970: the year 5138; larger numbers ar
 
 
 def read_table(
-    folder: Path, name: str, needed: list[str], faults: list[Fault], mark: str = ","
+    folder: Path,
+    name: str,
+    needed: list[str],
+    faults: list[Fault],
+    mark: str = ",",
+    optional: Sequence[str] = (),
 ) -> pd.DataFrame | None:
     """Read a table as text, every cell a str; None if its columns cannot be told.
+
+    Columns that are ``needed`` or ``optional`` get our names where theirs are nearly ours.
 
     Appends to ``faults`` what is wrong, and goes on as far as it can. Cells are separated by
     ``mark``: between commas or semicolons, a cell may stand in double quotes; between tabs, quotes
@@ -81,6 +90,8 @@ def read_table(
             Fault(name, 1, f"the columns {doubled} occur twice", "keep one of each, or rename it")
         )
         return None
+    taken = our_names(header, needed, optional, name, faults)
+    header = [taken.get(column, column) for column in header]
     lacking = [column for column in needed if column not in header]
     if lacking:
         other = next((other for other in ",;\t|" if other in header[0]), None)

@@ -92,7 +92,7 @@ def read_mmrec(
         modality: _read_features(folder, name, n_items, faults)
         for modality, name in _feature_files(folder, features).items()
     }
-    if faults or table is None or n_items is None:
+    if any(not fault.note for fault in faults) or table is None or n_items is None:
         raise DatasetError.of(folder, faults)
     return Dataset(
         name=name or folder.resolve().name,
