@@ -13,7 +13,7 @@ from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.schema import MODALITIES, normal_form
 
 ITEMS = ("title", *MODALITIES)  # columns of items that may be absent
-INTERACTIONS = ("rating", "review", "part")  # the same of interactions
+INTERACTIONS = ("timestamp", "rating", "review", "part")  # of interactions; times may be empty
 ALIKE = 0.85  # how much of a name its likely misspelling shares with it, as difflib counts
 MEANT = {  # what people call such a column; only to ask whether it is meant
     "title": ("title", "name"),
@@ -38,8 +38,8 @@ def our_names(
 ) -> dict[str, str]:
     """Say which columns of a table are ours under another spelling: its name to ours.
 
-    Blanks around a name, letter case and Unicode's form never count. For columns that may be
-    absent, hyphens, underscores, blanks within and a plural's "s" do not count either. A column
+    Blanks around a name, letter case and Unicode's form never count. For ``optional`` columns,
+    hyphens, underscores, blanks within and a plural's "s" do not count either. A column
     that has our very name is ours, whatever else is there.
 
     Parameters
@@ -47,7 +47,8 @@ def our_names(
     header : sequence
         The names of the columns as they are written.
     needed, optional : iterable of str
-        Our names: those that must be there, and those that may be absent.
+        Our names: those that must be there, and those that may have a near name; a name can be in
+        both.
     file : str
         What to call the table in messages.
     faults : list of Fault
@@ -64,11 +65,12 @@ def our_names(
     >>> print(notes[0])
     note: items.csv, row 1: the column ' Title' is taken for 'title'; rename it if that is wrong
     """
-    needed, optional = list(needed), list(dict.fromkeys(optional))
+    needed, optional = list(needed), list(optional)
+    wanted = dict.fromkeys([*needed, *optional])
     there = {*header, *given}
-    free = [name for name in header if isinstance(name, str) and name not in {*needed, *optional}]
+    free = [name for name in header if isinstance(name, str) and name not in wanted]
     taken: dict[str, str] = {}
-    for ours in (*needed, *optional):
+    for ours in wanted:
         alike = [
             name
             for name in free

@@ -165,6 +165,8 @@ class Dataset:
                 items[modality] = ""
         for column in ("title", *MODALITIES):  # a table read by pandas has NaN in empty cells
             items[column] = items[column].map(as_text)
+        for column in ("image", "audio"):  # a blank names no file
+            items[column] = items[column].where(items[column].map(str.strip) != "", "")
         first = ["item", "title", *MODALITIES]
         self.items = items[first + [column for column in items.columns if column not in first]]
         interactions = interactions.assign(

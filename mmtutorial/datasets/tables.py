@@ -90,7 +90,11 @@ def read_table(
             Fault(name, 1, f"the columns {doubled} occur twice", "keep one of each, or rename it")
         )
         return None
-    taken = our_names(header, needed, optional, name, faults)
+    found: list[Fault] = []
+    taken = our_names(header, needed, optional, name, found)
+    faults.extend(found)
+    if not all(fault.note for fault in found):
+        return None
     header = [taken.get(column, column) for column in header]
     lacking = [column for column in needed if column not in header]
     if lacking:

@@ -318,7 +318,7 @@ def tables() -> list[Hostile]:
         items("semicolons", ITEMS.replace(b",", b";"), "separated by ';'; separate them by commas"),
         items("tabs", ITEMS.replace(b",", b"\t"), r"separated by '\\t'; separate them by comm"),
         items("pipes", ITEMS.replace(b",", b"|"), "separated by '|'; separate them by commas"),
-        items("spaces-in-header", ITEMS.replace(b",", b", ").replace(b"item", b" item"), "lacks"),
+        items("spaces-in-header", ITEMS.replace(b",", b", ").replace(b"item", b" item")),
         items("doubled-header", ITEMS.replace(b"title", b"text"), "'text'] occur twice"),
         items("no-header", ITEMS.split(b"\n", 1)[1], "columns .* occur twice"),
         items("spaced-id", ITEMS.replace(b"\nb,", b"\n b,"), "row 3: .*has spaces around it; trim"),

@@ -110,7 +110,7 @@ def test_an_unbroken_stretch_of_chinese_loses_no_character_where_it_is_cut() -> 
 def test_tables(kitchen: Path, file: Hostile) -> None:
     name = Path(file.name).name
     (kitchen / name).write_bytes(file.content)
-    faults = [str(fault) for fault in validate_folder(kitchen)]
+    faults = [str(fault) for fault in validate_folder(kitchen) if not fault.note]
     if file.said:
         assert re.search(f"^{file.said}", faults[0], re.DOTALL), faults
         with pytest.raises(DatasetError, match=file.said):
