@@ -228,6 +228,7 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
     import numpy as np
 
     from mmtutorial import datasets
+    from mmtutorial.datasets.schema import normal_form
     from mmtutorial.interactions import Interactions
     from mmtutorial.preprocessing.behaviour import deduplicate
     from mmtutorial.recommenders.base import top_k
@@ -243,7 +244,8 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
     options = {"seed": seed} if dataset in datasets.MAKERS else {}
     data = datasets.load(dataset, **options)
     users = data.users.tolist()
-    if user != NEW and user not in users:
+    known = normal_form(user)
+    if user != NEW and known not in users:
         raise ValueError(
             f"{data.name} has no user {user!r}{_closest(user, users)}; its {len(users):,} "
             f"users are in interactions.csv, such as {users[0]!r}, and {NEW!r} stands for "
@@ -254,7 +256,7 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
     users += [] if NEW in users else [NEW]  # has no history
     taken = Interactions.of(deduplicate(data.interactions), users=users, items=data.items["item"])
     learnt, features = _learnt(data, taken, recommender, seed)
-    row = users.index(user)
+    row = users.index(known)
     mine = taken.log["user"].to_numpy() == row
     history = list(dict.fromkeys(taken.log["item"].to_numpy()[mine].tolist()))
     if isinstance(learnt, TwoTower):  # it reads histories, also what was taken since it learnt
@@ -327,8 +329,9 @@ def _told(
 
     titles = data.items["title"].tolist()
     if history:
-        last = ", ".join(titles[row] for row in history[:-6:-1])
-        lines = [f"{user} took {len(history)} items, the last ones: {last}"]
+        some = ", ".join(titles[row] for row in history[:-6:-1])
+        which = "the last ones" if data.interactions["timestamp"].notna().all() else "among them"
+        lines = [f"{user} took {_count(history, 'item')}, {which}: {some}"]
     else:
         lines = ["Nothing is known of this user: the list is what is best for everybody."]
     if isinstance(learnt, Popularity):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +11,11 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from scipy import sparse
+
+from mmtutorial.datasets.cells import read_ids
+from mmtutorial.datasets.columns import with_our_names
+from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
+from mmtutorial.datasets.times import whole_seconds
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,17 @@ class Interactions:
     @classmethod
     def of(
         cls,
-        interactions: pd.DataFrame | Iterable[tuple[str, str, int]],
-        users: Sequence[str] | pd.Series | None = None,
-        items: Sequence[str] | pd.Series | None = None,
+        interactions: pd.DataFrame | Iterable[tuple[str | int, str | int, int]],
+        users: Sequence[str | int] | np.ndarray | pd.Series | None = None,
+        items: Sequence[str | int] | np.ndarray | pd.Series | None = None,
     ) -> Self:
         """Build from a table (or tuples) of user id, item id and timestamp.
 
         ``users`` and ``items`` fix the ids and their order; without them, the ids that occur,
-        sorted. Where the column ``timestamp`` is missing or empty, no times are known. Raises
-        ValueError that names the first unknown id and its row, or the first lacking timestamp.
+        sorted. Ids are text, or whole numbers, which become text; timestamps are whole seconds, or
+        dates. Where the column ``timestamp`` is missing or empty, no times are known. Raises
+        `DatasetError`, a ValueError, as `Dataset` does: it names the first id that is missing,
+        unknown or none, the first lacking timestamp, or says that they are text.
 
         >>> taken = Interactions.of([("bob", "tea", 7), ("ann", "cup", 5)])
         >>> taken.users.tolist(), taken.items.tolist()
@@ -56,27 +64,34 @@ class Interactions:
         """
         if not isinstance(interactions, pd.DataFrame):
             interactions = pd.DataFrame(interactions, columns=["user", "item", "timestamp"])
+        interactions = with_our_names(interactions, ["user", "item"], ["timestamp"], "interactions")
+        interactions = interactions.reset_index(drop=True)
         rows, ids = {}, {}
         for kind, given in (("user", users), ("item", items)):
-            known = interactions[kind].unique() if given is None else given
-            index = pd.Index(np.sort(np.asarray(known, dtype=object)) if given is None else known)
+            found = read_ids(interactions[kind], kind, "interaction {}")
+            if given is None:
+                index = pd.Index(np.sort(found.unique().astype(object)))
+            else:
+                known = pd.Series(list(given), dtype=None if len(given) else "str")
+                index = pd.Index(read_ids(known, kind, f"{kind}s[{{}}]"))
             if not index.is_unique:
-                raise ValueError(f"{kind}s names {index[index.duplicated()][0]!r} twice")
-            rows[kind] = index.get_indexer(pd.Index(interactions[kind]))
+                raise DatasetError(f"{kind}s names {index[index.duplicated()][0]!r} twice")
+            rows[kind] = index.get_indexer(pd.Index(found))
             if (rows[kind] < 0).any():
                 first = int(np.argmin(rows[kind]))
-                raise ValueError(
+                raise DatasetError(
                     f"interaction {first} has the unknown {kind} {interactions[kind].iloc[first]!r}"
                 )
             ids[kind] = index.to_numpy(dtype=str)
-        log = pd.DataFrame(
-            {
-                "user": rows["user"].astype(np.int64),
-                "item": rows["item"].astype(np.int64),
-                "timestamp": _times(interactions),
-                "row": np.arange(len(interactions)),
-            }
-        ).sort_values(["timestamp", "user", "item"], ignore_index=True)
+        seconds = _times(interactions)
+        columns = {
+            "user": rows["user"].astype(np.int64),
+            "item": rows["item"].astype(np.int64),
+            "row": np.arange(len(interactions)),
+        }
+        log = pd.DataFrame(columns).loc[seconds.index]
+        log.insert(2, "timestamp", seconds)
+        log = log.sort_values(["timestamp", "user", "item"], ignore_index=True)
         return cls(log, ids["user"], ids["item"])
 
     def where(self, chosen: np.ndarray) -> Self:
@@ -151,17 +166,18 @@ class Interactions:
             )
 
 
-def _times(interactions: pd.DataFrame) -> np.ndarray:
-    """Return the timestamps: int64 (n,), or float64 NaN (n,) where none is known."""
-    unknown = np.full(len(interactions), np.nan)
+def _times(interactions: pd.DataFrame) -> pd.Series:
+    """Return the timestamps: int64, or float64 NaN where none is known; none for a date too far."""
     if "timestamp" not in interactions:
-        return unknown
+        return pd.Series(np.nan, index=interactions.index)
     lacking = interactions["timestamp"].isna().to_numpy()
-    if not lacking.any():
-        return interactions["timestamp"].to_numpy(np.int64)
-    if not lacking.all():
-        raise ValueError(
+    if lacking.any() and not lacking.all():
+        raise DatasetError(
             f"interaction {int(lacking.argmax())} has no timestamp and others have one: give it to "
             "all, or to none"
         )
-    return unknown
+    notes: list[Fault] = []
+    seconds = whole_seconds(interactions["timestamp"], notes, "interaction {}")
+    for note in notes:
+        warnings.warn(str(note), DatasetNote, stacklevel=4)
+    return seconds

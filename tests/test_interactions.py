@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmtutorial.datasets import Dataset, DatasetError, DatasetNote
 from mmtutorial.interactions import Interactions
 
 TRIPLES = st.lists(
@@ -100,3 +103,99 @@ def test_half_the_times_are_refused() -> None:
         Interactions.of(table)
     assert Interactions.of(table[:1]).has_times
     assert Interactions.of([], users=["a"], items=["x"]).has_times
+
+
+@pytest.mark.parametrize(
+    "ids", [["a", None], [1.0, np.nan], pd.array([1, pd.NA], "Int64"), ["a", ""], ["a", " "]]
+)
+@pytest.mark.parametrize("kind", ["user", "item"])
+def test_a_missing_id_is_refused_with_its_row(ids: object, kind: str) -> None:
+    table = pd.DataFrame({"user": ["a", "b"], "item": ["a", "b"], "timestamp": [1, 2]})
+    with pytest.raises(DatasetError, match=f"interaction 1 has no {kind}: give it an id"):
+        Interactions.of(table.assign(**{kind: ids}))
+    with pytest.raises(DatasetError, match=rf"{kind}s\[1\] has no {kind}"):
+        Interactions.of([], **{f"{kind}s": ids})
+
+
+def test_ids_are_text_whatever_they_were() -> None:
+    table = pd.DataFrame({"user": [1.0, 2.0], "item": [7, 8], "timestamp": [1, 2]})
+    taken = Interactions.of(table, items=[8.0, 7.0])
+    assert taken.users.tolist() == ["1", "2"]
+    assert taken.items.tolist() == ["8", "7"]
+    assert taken.log["item"].tolist() == [1, 0]
+    assert Interactions.of(table, items=["8", "7"]).log["item"].tolist() == [1, 0]
+    assert Interactions.of([(2, 8, 1), (10, 7, 2)]).users.tolist() == ["10", "2"]  # as text sorts
+    with pytest.raises(
+        DatasetError, match=r"interaction 1 has the user 1\.5, which is not a whole"
+    ):
+        Interactions.of(table.assign(user=[1.0, 1.5]))
+    with pytest.raises(
+        DatasetError, match="interaction 1 has the item 7, a number, and others are"
+    ):
+        Interactions.of([("a", "x", 1), ("a", 7, 2)])
+    with pytest.raises(DatasetError, match="users names '7' twice"):
+        Interactions.of(table, users=[7, 7.0])
+
+
+def test_ids_composed_or_decomposed_are_the_same() -> None:
+    composed, decomposed = "Zo\u00eb", "Zoe\u0308"
+    taken = Interactions.of([(composed, "x", 1), (decomposed, "y", 2)])
+    assert taken.users.tolist() == [composed]
+    for known in (composed, decomposed):
+        assert Interactions.of([(composed, "x", 1)], users=[known]).users.tolist() == [composed]
+    with pytest.raises(DatasetError, match="twice"):
+        Interactions.of([(composed, "x", 1)], users=[composed, decomposed])
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.to_datetime(["2024-03-01", "1969-12-31T23:59:59.5"], format="ISO8601").as_unit("us"),
+        pd.to_datetime(["2024-03-01", "1969-12-31T23:59:59.5"], format="ISO8601").as_unit("ns"),
+        pd.to_datetime(["2024-03-01T01:00+01:00", "1970-01-01T00:59:59.5+01:00"], format="ISO8601"),
+        [datetime.datetime(2024, 3, 1), datetime.datetime(1969, 12, 31, 23, 59, 59, 500_000)],
+        [1_709_251_200.0, -1.0],
+        pd.array([1_709_251_200, -1], "Int64"),
+    ],
+    ids=["microseconds", "nanoseconds", "zone", "Python", "floats", "Int64"],
+)
+def test_times_become_whole_seconds_here_and_in_a_data_set(times: object) -> None:
+    table = pd.DataFrame({"user": ["a", "b"], "item": ["x", "x"], "timestamp": times})
+    taken = Interactions.of(table)
+    assert taken.log["timestamp"].tolist() == [-1, 1_709_251_200]
+    assert taken.log["timestamp"].dtype == np.int64
+    data = Dataset("x", pd.DataFrame({"item": ["x"]}), table, ".")
+    assert data.interactions["timestamp"].tolist() == [-1, 1_709_251_200]
+
+
+def test_days_and_far_days_become_seconds() -> None:
+    taken = Interactions.of(
+        [("a", "x", datetime.date(1970, 1, 2)), ("a", "y", datetime.date(1, 1, 1))]
+    )
+    assert taken.log["timestamp"].tolist() == [-62_135_596_800, 86_400]
+    with pytest.raises(DatasetError, match="interaction 1 has the timestamp 253402214400, after"):
+        Interactions.of(
+            [("a", "x", datetime.date(1970, 1, 2)), ("a", "y", datetime.date(9999, 12, 31))]
+        )
+
+
+def test_times_that_are_none_are_refused_with_the_remedy() -> None:
+    with pytest.raises(
+        DatasetError, match=r"timestamps are text, such as '2024-03-01': .*to_datetime"
+    ):
+        Interactions.of([("a", "x", "2024-03-01")])
+    with pytest.raises(DatasetError, match="the timestamps are float64; give whole seconds"):
+        Interactions.of([("a", "x", 0.5)])
+    with pytest.raises(DatasetError, match="the timestamps are of several kinds"):
+        Interactions.of([("a", "x", "5"), ("a", "y", 5)])
+
+
+def test_columns_are_found_by_nearly_their_names_or_are_named() -> None:
+    table = pd.DataFrame({" User": ["a"], "ITEM": ["x"], "Timestamp": [5]})
+    with pytest.warns(DatasetNote) as caught:
+        taken = Interactions.of(table)
+    told = [str(each.message) for each in caught]
+    assert told[2] == "interactions: the column 'Timestamp' is taken for 'timestamp'"
+    assert (taken.users.tolist(), taken.log["timestamp"].tolist()) == (["a"], [5])
+    with pytest.raises(DatasetError, match=r"lacks the columns \['item'\]; .* and has user, sku"):
+        Interactions.of(pd.DataFrame({"user": ["a"], "sku": ["x"]}))

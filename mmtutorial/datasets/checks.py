@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -45,8 +47,9 @@ def marked(wrong: npt.ArrayLike) -> list[int]:
 
 def _id_faults(ids: pd.Series, file: str, kind: str) -> list[Fault]:
     """Ids that are empty or padded with spaces."""
-    empty = ids.str.strip() == ""
-    padded = ~empty & (ids != ids.str.strip())
+    trimmed = ids.map(str.strip)
+    empty = trimmed == ""
+    padded = ~empty & (ids != trimmed)
     return [
         Fault(file, place + 2, f"the {kind} has no id", "give it one, or remove the row")
         for place in marked(empty)
@@ -82,6 +85,23 @@ def outside(name: str) -> bool:
         or "\\" in name
         or bool(re.match("[A-Za-z]:", name))
     )
+
+
+def locate(folder: Path, name: str) -> Path:
+    """Return where a file lies that a table names, also where the disk writes accents another way.
+
+    >>> locate(Path("shop"), "images/tea.png").as_posix()
+    'shop/images/tea.png'
+    """
+    place = folder / name
+    if name.isascii() or os.path.lexists(place):
+        return place
+    found = folder
+    for part in PurePosixPath(name).parts:
+        forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
+        there = [form for form in forms if os.path.lexists(found / form)]
+        found /= there[0] if there else part
+    return found
 
 
 def interaction_faults(interactions: pd.DataFrame, items: pd.DataFrame) -> list[Fault]:
@@ -185,7 +205,7 @@ def _watched(named: list[Any]) -> Iterable[Any]:
 
 def _medium_fault(folder: Path, kind: str, row: int, name: str) -> Fault | None:
     """Decode one file, and say what is wrong with it."""
-    path = folder / name
+    path = locate(folder, name)
 
     def fault(message: str, remedy: str) -> Fault:
         return Fault(name, None, f"{message} (items.csv, row {row + 2})", remedy)

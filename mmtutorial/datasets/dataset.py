@@ -25,17 +25,20 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from mmtutorial.datasets.cells import normal_forms, read_ids
 from mmtutorial.datasets.checks import (
     array_faults,
     content_faults,
     interaction_faults,
     item_faults,
+    locate,
     marked,
     outside,
     repeat_faults,
     table_faults,
 )
 from mmtutorial.datasets.choice import choice_chance
+from mmtutorial.datasets.columns import INTERACTIONS, ITEMS, with_our_names
 from mmtutorial.datasets.contents import ABOUT, FEATURES, TRUTH, carry_over, check_place, shown
 from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.media import is_file
@@ -47,7 +50,7 @@ from mmtutorial.datasets.tables import (
     write_table,
     write_text,
 )
-from mmtutorial.datasets.times import read_times, time_faults, whole_seconds
+from mmtutorial.datasets.times import LATEST, read_times, time_faults, whole_seconds
 from mmtutorial.storage.files import beside, expanded, put, recover
 
 
@@ -148,22 +151,15 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Fill in what may be left out, and bring the interactions into order."""
-        for table, columns, name in (
-            (self.items, ["item"], "items"),
-            (self.interactions, ["user", "item", "timestamp"], "interactions"),
-        ):
-            doubled = table.columns[table.columns.duplicated()].tolist()
-            if doubled:
-                raise DatasetError(f"{name} has the columns {doubled} twice: keep one of each")
-            lacking = [column for column in columns if column not in table.columns]
-            if lacking:
-                raise DatasetError(f"{name} lacks the columns {lacking}; it needs {columns}")
+        items = with_our_names(self.items, ["item"], ITEMS, "items")
+        needed = ["user", "item", "timestamp"]
+        interactions = with_our_names(self.interactions, needed, INTERACTIONS, "interactions")
         unknown = [name for name in self.features if name not in MODALITIES]
         if unknown:
             raise DatasetError(f"features names {unknown}; the modalities are {list(MODALITIES)}")
         self.folder = expanded(self.folder)
-        items = self.items.reset_index(drop=True)
-        items["item"] = items["item"].map(as_text)
+        items = items.reset_index(drop=True)
+        items["item"] = read_ids(items["item"], "item", "row {} of items")
         if "title" not in items:
             items["title"] = items["item"]
         for modality in MODALITIES:
@@ -171,19 +167,22 @@ class Dataset:
                 items[modality] = ""
         for column in ("title", *MODALITIES):  # a table read by pandas has NaN in empty cells
             items[column] = items[column].map(as_text)
+        for column in ("image", "audio"):  # a blank names no file
+            items[column] = items[column].where(items[column].map(str.strip) != "", "")
         first = ["item", "title", *MODALITIES]
         self.items = items[first + [column for column in items.columns if column not in first]]
-        interactions = self.interactions.assign(
-            rating=self.interactions.get("rating", np.nan),
-            review=self.interactions.get("review", ""),
+        interactions = interactions.assign(
+            rating=interactions.get("rating", np.nan), review=interactions.get("review", "")
         )
         first = ["user", "item", "timestamp", "rating", "review"]
         further = [column for column in interactions.columns if column not in first]
         interactions = interactions[first + further].reset_index(drop=True)
-        for column in ("user", "item", "review", *(["part"] if "part" in further else [])):
+        for column in ("user", "item"):
+            interactions[column] = read_ids(interactions[column], column, "interaction {}")
+        for column in ("review", *(["part"] if "part" in further else [])):
             interactions[column] = interactions[column].map(as_text)
         notes: list[Fault] = []
-        seconds = whole_seconds(interactions["timestamp"], notes)
+        seconds = whole_seconds(interactions["timestamp"], notes, "interaction {}")
         for note in notes:
             warnings.warn(str(note), DatasetNote, stacklevel=3)
         interactions = interactions.loc[seconds.index].assign(timestamp=seconds)
@@ -209,7 +208,7 @@ class Dataset:
     def path(self, row: int, modality: str) -> Path | None:
         """Return where the image or audio of the item in this row lies; None if it has none."""
         name = str(self.items[modality].iloc[row])
-        return self.folder / name if name else None
+        return locate(self.folder, name) if name else None
 
     def present(self) -> np.ndarray:
         """Say which item has which modality: bool (n_items, 3), in the order of MODALITIES.
@@ -347,11 +346,11 @@ class Dataset:
         """Copy the images and recordings that exist."""
         names = [name for kind in ("image", "audio") for name in self.items[kind] if name]
         for name in track(names, description="Copying pictures and sounds", transient=True):
-            if outside(name) or not is_file(self.folder / name):
+            if outside(name) or not is_file(source := locate(self.folder, name)):
                 continue  # validate() reports it
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.folder / name, target)
+            shutil.copyfile(source, target)
 
     def _write_tables(self, folder: Path) -> None:
         """Write everything but the media."""
@@ -409,17 +408,21 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
         faults.append(Fault(str(folder), None, what, "check the path"))
         return None
     about = _read_about(folder / "dataset.json", faults)
-    items = read_table(folder, "items.csv", ["item"], faults)
-    interactions = read_table(folder, "interactions.csv", ["user", "item", "timestamp"], faults)
+    numbers = _number_columns(about, "number_columns", ("item", *ITEMS), faults)
+    reserved = ("user", "item", "timestamp", "review", "part")
+    counts = _number_columns(about, "number_columns_of_interactions", reserved, faults)
+    items = read_table(folder, "items.csv", ["item"], faults, optional=[*ITEMS, *numbers])
+    needed, optional = ["user", "item", "timestamp"], [*INTERACTIONS, *counts]
+    interactions = read_table(folder, "interactions.csv", needed, faults, optional=optional)
     if about is None or items is None or interactions is None:
         return None
-    for column in _number_columns(about, "number_columns", ("item", "title", *MODALITIES), faults):
+    for table, column in ((items, "item"), (interactions, "item"), (interactions, "user")):
+        table[column] = normal_forms(table[column])
+    for column in numbers:
         if column in items:
             items[column] = read_numbers(items[column], "items.csv", column, faults)
     interactions["timestamp"] = read_times(interactions["timestamp"], "interactions.csv", faults)
-    own = ("user", "item", "timestamp", "review", "part")
-    further = _number_columns(about, "number_columns_of_interactions", own, faults)
-    for column in ("rating", *further):
+    for column in ("rating", *counts):
         if column in interactions:
             interactions[column] = read_numbers(
                 interactions[column], "interactions.csv", column, faults
@@ -429,6 +432,9 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
     # In file order, so that faults name the file's rows; __post_init__ sorts a copy.
     faults.extend(item_faults(items) + interaction_faults(interactions, items))
     repeats.extend(repeat_faults(interactions))
+    for table, column in ((items, "item"), (interactions, "item"), (interactions, "user")):
+        table[column] = _named_by_row(table[column])
+    interactions["timestamp"] = interactions["timestamp"].clip(-LATEST, LATEST)  # a fault already
     data = Dataset(
         name=about["name"],
         items=items,
@@ -443,6 +449,13 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
     )
     faults.extend(array_faults(data))
     return data
+
+
+def _named_by_row(ids: pd.Series) -> pd.Series:
+    """Trim ids, and call those that are missing by their rows: faults already, told once."""
+    trimmed = ids.map(str.strip)
+    rows = pd.Series([f"(row {place + 2})" for place in range(len(ids))], dtype="str")
+    return trimmed.where(trimmed != "", rows)
 
 
 def _read_about(path: Path, faults: list[Fault]) -> dict[str, Any] | None:
@@ -470,13 +483,15 @@ def _read_about(path: Path, faults: list[Fault]) -> dict[str, Any] | None:
 
 
 def _number_columns(
-    about: dict[str, Any], key: str, own: tuple[str, ...], faults: list[Fault]
+    about: dict[str, Any] | None, key: str, reserved: tuple[str, ...], faults: list[Fault]
 ) -> list[str]:
     """Return which further columns hold numbers; none (and a fault) where that cannot be told."""
-    told = about.get(key, [])
-    if isinstance(told, list) and all(isinstance(each, str) and each not in own for each in told):
-        return told
-    remedy = f'list names of further columns, such as ["price"], and none of {", ".join(own)}'
+    names = (about or {}).get(key, [])
+    if isinstance(names, list) and all(
+        isinstance(name, str) and name not in reserved for name in names
+    ):
+        return names
+    remedy = f'list names of further columns, such as ["price"], and none of {", ".join(reserved)}'
     faults.append(Fault("dataset.json", None, f"its {key} cannot be used", remedy))
     return []
 
@@ -520,7 +535,7 @@ def _read_truth(folder: Path, faults: list[Fault]) -> Truth | None:
     tables = []
     for kind in ("item", "user"):
         name = f"truth/{kind}s.csv"
-        table = read_table(folder, name, [kind], faults)
+        table = read_table(folder, name, [kind], faults, optional=["shelf"])
         if table is None:
             return None
         factors = table.drop(columns=kind)
@@ -529,7 +544,7 @@ def _read_truth(folder: Path, faults: list[Fault]) -> Truth | None:
             pd.DataFrame(
                 np.column_stack(numbers) if numbers else np.empty((len(table), 0)),
                 columns=factors.columns,
-                index=pd.Index(table[kind], name=kind),
+                index=pd.Index(normal_forms(table[kind]), name=kind),
             )
         )
     items, users = tables

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from mmtutorial.datasets.cells import normal_forms
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.import_columns import EVENTS, MOST, PRODUCTS, Names, check_products
 from mmtutorial.datasets.media_files import SUFFIXES, folder_above, match_files
-from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.datasets.tables import read_numbers, read_table
 from mmtutorial.datasets.times import parse_times
 from mmtutorial.storage.files import expanded
 
-EVENTS = ("user", "item", "timestamp", "rating", "review", "part")
-PRODUCTS = ("item", "title", *MODALITIES)
-MOST = 0.5  # of a table may be left out; more of it is a wrong column or format, not a few bad rows
+NEEDED = ("user", "item")
 Bad = dict[int, tuple[str, str]]  # place in a table: what is wrong there, what to do about it
 
 
@@ -29,7 +27,8 @@ def from_tables(
     *,
     images: str | Path | None = None,
     sounds: str | Path | None = None,
-    columns: Mapping[str, str] | None = None,
+    event_columns: Mapping[str, str] | None = None,
+    product_columns: Mapping[str, str] | None = None,
     times: str = "",
     encoding: str | None = None,
     numbers: Sequence[str] = (),
@@ -51,10 +50,10 @@ def from_tables(
         path names, between signs that are neither letters nor digits: ``shoes/A-12_front.jpg`` and
         ``A-12/1.jpg`` to A-12, and neither to A-1. Of a product's files the first by name is taken.
         Where a column image or audio names the files, that counts instead.
-    columns : mapping of str to str
-        Your name of a column to ours: user, item, timestamp, rating, review, part of events; item,
-        title, text, image, audio of products. Columns of our names need not be given; others are
-        kept. Without timestamp, no times are known.
+    event_columns, product_columns : mapping of str to str
+        Your name of a column to ours, for each table: user, item, timestamp, rating, review, part
+        of events; item, title, text, image, audio of products. Columns of our names, or nearly so,
+        need not be given; others are kept. Without timestamp, no times are known.
     times : str
         How times are written: "s", "ms", "us" or "ns" since 1970, "excel" for its day numbers, or a
         format such as "%d.%m.%Y %H:%M". Without it, seconds, or dates of ISO 8601 such as
@@ -73,36 +72,43 @@ def from_tables(
         ``data.save(folder)`` makes it a folder that can be given wherever a data set is named.
     left_out : list of Fault
         What was not taken, row by row, and files of which it is not clear whose they are. Notes
-        among them say what was assumed: of an encoding, or of times before 1990 or after next year.
+        among them say what was assumed: of a column's name or an
+        encoding, of times before 1990 or after next year.
 
     Raises
     ------
     DatasetError
-        If a table cannot be read, a column is not there, nearly all times look like something else
-        (such as day numbers of Excel), more than half of a table would be left out, a folder is not
-        there, or no file in it names a product.
+        If a table cannot be read, a column is not there, the two tables share hardly a product,
+        nearly all times look like something else (such as day numbers of Excel), more than half of
+        a table would be left out, a folder is not there, or no file in it names a product.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
-    ...     sales, goods = Path(place, "sales.csv"), Path(place, "goods.csv")
-    ...     _ = sales.write_text("who,sku,day\\nann,007,2024-03-01\\nann,8,2024-03-02\\n")
-    ...     _ = goods.write_text("sku,name\\n007,Tea\\n9,Cup\\n")
-    ...     data, left_out = from_tables(sales, goods, columns={
-    ...         "who": "user", "sku": "item", "day": "timestamp", "name": "title"})
-    >>> data.interactions[["user", "item", "timestamp"]].to_dict("records")
-    [{'user': 'ann', 'item': '007', 'timestamp': 1709251200}]
+    ...     orders, goods = Path(place, "orders.csv"), Path(place, "goods.csv")
+    ...     _ = orders.write_text("id,who,goods_id\\n1,ann,007\\n2,bob,007\\n3,ann,8\\n")
+    ...     _ = goods.write_text("id,name\\n007,Tea\\n9,Cup\\n")
+    ...     data, left_out = from_tables(
+    ...         orders, goods, event_columns={"who": "user", "goods_id": "item"},
+    ...         product_columns={"id": "item", "name": "title"})
+    >>> data.interactions[["user", "item", "id"]].to_dict("records")
+    [{'user': 'ann', 'item': '007', 'id': '1'}, {'user': 'bob', 'item': '007', 'id': '2'}]
     >>> print(left_out[0])
-    sales.csv, row 3: the product '8' is not in goods.csv; add it there, or leave it out
+    orders.csv, row 4: the product '8' is not in goods.csv; add it there, or leave it out
     """
     events, products = expanded(events), expanded(products)
-    columns = columns or {}
     left_out: list[Fault] = []
-    bought, goods = (_read(path, encoding, left_out) for path in (events, products))
-    _check_columns(columns, bought, goods, events, products)
-    bought = _renamed(bought, events, ("user", "item"), EVENTS, columns)
-    goods = _renamed(goods, products, ("item",), PRODUCTS, columns)
+    folders = {
+        kind: expanded(folder) for kind, folder in (("image", images), ("audio", sounds)) if folder
+    }
+    tables = [_read(path, encoding, left_out) for path in (events, products)]
+    bought, goods = _named(
+        Names(tables[0], events.name, "event_columns", event_columns or {}, EVENTS, NEEDED),
+        Names(tables[1], products.name, "product_columns", product_columns or {}, PRODUCTS),
+        [*folders, *numbers],
+        left_out,
+    )
     goods = _without_bad_rows(goods, _bad_products(goods), products, left_out)
     bad = _bad_events(bought, set(goods["item"]), products.name)
     seconds, unread = _seconds(bought.get("timestamp"), len(bought), times, events, left_out)
@@ -119,9 +125,6 @@ def from_tables(
                 table[column] = _numbers(table[column], column, path, left_out)
             elif column in numbers:
                 raise DatasetError(f"{path.name} has no column {column!r}, named in numbers")
-    folders = {
-        kind: expanded(folder) for kind, folder in (("image", images), ("audio", sounds)) if folder
-    }
     above = folder_above([products, *folders.values()] if not folders else list(folders.values()))
     for kind, folder in folders.items():
         goods[kind] = match_files(folder, kind, goods, above, products.name, left_out)
@@ -152,64 +155,20 @@ def _read(path: Path, encoding: str | None, left_out: list[Fault]) -> pd.DataFra
     return table
 
 
-def _renamed(
-    table: pd.DataFrame,
-    path: Path,
-    needed: tuple[str, ...],
-    ours: tuple[str, ...],
-    columns: Mapping[str, str],
-) -> pd.DataFrame:
-    """Give the columns our names."""
-    renamed = {theirs: own for theirs, own in columns.items() if own in ours and theirs in table}
-    for theirs, own in renamed.items():
-        if own in table and theirs != own and own not in renamed:
-            raise DatasetError(
-                f"{path.name} has a column {own!r} beside {theirs!r}, which shall be {own}: "
-                f"rename the first in the file, or leave the second out of columns"
-            )
-    doubled = [own for own in set(renamed.values()) if list(renamed.values()).count(own) > 1]
-    if doubled:
-        both = sorted(theirs for theirs, own in renamed.items() if own == doubled[0])
-        raise DatasetError(f"{path.name}: {both} shall all be {doubled[0]}: choose one of them")
-    table = table.rename(columns=renamed)
-    for own in needed:
-        if own not in table:
-            raise DatasetError(
-                f"{path.name} has no column {own!r}; it has {', '.join(table.columns)}: say which "
-                f'one it is, as in columns={{"{table.columns[0]}": "{own}"}}'
-            )
-    return table
-
-
-def _check_columns(
-    columns: Mapping[str, str],
-    bought: pd.DataFrame,
-    goods: pd.DataFrame,
-    events: Path,
-    products: Path,
-) -> None:
-    """Refuse names of columns that are not there, ours or theirs."""
-    known = list(dict.fromkeys((*EVENTS, *PRODUCTS)))
-    for theirs, own in columns.items():
-        if own not in known:
-            raise DatasetError(
-                f"columns says that {theirs!r} is {own!r}{_closest(own, known)}; there are "
-                f"{', '.join(known)}, and other columns are kept under their own names"
-            )
-        tables = [(bought, events)] * (own in EVENTS) + [(goods, products)] * (own in PRODUCTS)
-        if not any(theirs in table for table, _ in tables):
-            there = "; ".join(f"{path.name} has {', '.join(each.columns)}" for each, path in tables)
-            near = _closest(theirs, [name for each, _ in tables for name in each.columns])
-            raise DatasetError(f"no table has the column {theirs!r}{near}: {there}")
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def _named(
+    events: Names, products: Names, optional: list[str], left_out: list[Fault]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give both tables our names, and their ids one form; see that they are of one shop."""
+    events.apply(products, [*EVENTS], left_out)
+    products.apply(events, ["title", "text", *optional], left_out)
+    for names, columns in ((events, ["user", "item"]), (products, ["item"])):
+        for column in columns:
+            names.table[column] = normal_forms(names.table[column].str.strip())
+    check_products(events, products, left_out)
+    return events.table, products.table
 
 
 def _bad_products(goods: pd.DataFrame) -> Bad:
-    goods["item"] = goods["item"].str.strip()
     bad = {
         row: (f"the product {goods['item'][row]!r} stands further up already", "keep one of them")
         for row in goods.index[goods["item"].duplicated()]
@@ -220,8 +179,6 @@ def _bad_products(goods: pd.DataFrame) -> Bad:
 
 def _bad_events(bought: pd.DataFrame, known: set[str], products: str) -> Bad:
     bad: Bad = {}
-    for column in ("user", "item"):
-        bought[column] = bought[column].str.strip()
     for row in bought.index[~bought["item"].isin(known)]:
         item = bought["item"][row]
         bad[row] = (f"the product {item!r} is not in {products}", "add it there, or leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 
@@ -36,3 +37,14 @@ def is_system_file(name: str | PurePath) -> bool:
         for part in PurePath(name).parts
         for pattern in SYSTEM_FILES
     )
+
+
+def normal_form(text: str) -> str:
+    """Return text in Unicode's composed form NFC, in which ids and names are compared.
+
+    macOS writes the names of files decomposed, an "e" and then an accent; most else composes them.
+
+    >>> "cafe\\u0301" == "café", normal_form("cafe\\u0301") == normal_form("café")
+    (False, True)
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -9,13 +9,14 @@ import difflib
 import encodings.aliases
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from mmtutorial.datasets.columns import our_names
 from mmtutorial.datasets.faults import DatasetError, Fault
 
 LONGEST = 10_000_000  # characters of one cell of a table
@@ -47,11 +48,14 @@ def read_table(
     needed: list[str],
     faults: list[Fault],
     mark: str | None = None,
+    optional: Sequence[str] = (),
     *,
     quotes: bool = True,
     encoding: str | None = None,
 ) -> pd.DataFrame | None:
     r"""Read a table as text, every cell a str; None if its columns cannot be told.
+
+    Columns that are ``needed`` or ``optional`` get our names where theirs are nearly ours.
 
     Appends to ``faults`` what is wrong and, as notes, what was assumed; goes on as far as it can.
 
@@ -99,7 +103,8 @@ def read_table(
     rows = _rows(text, name, mark, quotes, faults)
     if rows is None:
         return None
-    wrong = _header_fault(rows[0], name, mark, needed) or _ragged_faults(rows, name, mark)
+    wrong = _rename(rows[0], name, needed, optional, faults)
+    wrong = wrong or _header_fault(rows[0], name, mark, needed) or _ragged_faults(rows, name, mark)
     if wrong:
         faults.extend(wrong)
         return None
@@ -261,6 +266,19 @@ def _parse(text: str, newline: str, mark: str, quotes: bool) -> tuple[list[list[
     while not rows[-1]:
         rows.pop()
     return rows, ""
+
+
+def _rename(
+    header: list[str], name: str, needed: Sequence[str], optional: Sequence[str], notes: list[Fault]
+) -> list[Fault]:
+    """Give columns our names in place, with notes; return what is wrong with them."""
+    if len(set(header)) < len(header):
+        return []  # `_header_fault` says so
+    found: list[Fault] = []
+    taken = our_names(header, needed, optional, name, found)
+    notes.extend(fault for fault in found if fault.note)
+    header[:] = [taken.get(column, column) for column in header]
+    return [fault for fault in found if not fault.note]
 
 
 def _header_fault(header: list[str], name: str, mark: str, needed: list[str]) -> list[Fault]:

@@ -202,17 +202,19 @@ def read_times(values: pd.Series, file: str, faults: list[Fault], unit: str = "s
     return pd.Series(seconds, index=values.index)
 
 
-def whole_seconds(times: pd.Series, faults: list[Fault]) -> pd.Series:
+def whole_seconds(times: pd.Series, faults: list[Fault], place: str = "row {}") -> pd.Series:
     """Turn a column in memory into int64 seconds, or float64 NaN where none is known.
 
     Takes whole numbers, fractions (what lies behind the point is left off, with a note), and dates
     of pandas or Python, UTC unless they say else. A date outside the years 1678 to 2261 costs its
-    row: ``faults`` names it, and the index of what is returned lacks it.
+    row: ``faults`` names it, and the index of what is returned lacks it. ``place`` says what a row
+    is called in messages, with "{}" in place of its number from 0.
 
     Raises
     ------
     DatasetError
-        If some times are missing and others are not, or they are neither numbers nor dates.
+        If some times are missing and others are not, they are neither numbers nor dates, or they
+        are milliseconds.
 
     Examples
     --------
@@ -222,7 +224,7 @@ def whole_seconds(times: pd.Series, faults: list[Fault]) -> pd.Series:
     1    1709251200
     dtype: int64
     >>> print(*faults)
-    interactions: the time 9999-12-31 of row 0 (counted from 0) lies outside the years 1678 to
+    interactions: the time 9999-12-31 of row 0 lies outside the years 1678 to
     2261; the row is left out: correct it
     """
     if len(times) and times.isna().all():
@@ -232,25 +234,41 @@ def whole_seconds(times: pd.Series, faults: list[Fault]) -> pd.Series:
             f"the timestamps of {int(times.isna().sum())} interactions are missing: give all, or "
             "leave the whole column empty"
         )
-    if pd.api.types.is_integer_dtype(times):
-        return times.astype(np.int64)
-    if pd.api.types.is_float_dtype(times) and (times.abs() < _MOST).all():
-        numbers = times.astype(np.float64)
-        faults.extend(_part_notes(numbers[numbers % 1 != 0], "interactions"))
-        return (numbers // 1).astype(np.int64)
+    kind = pd.api.types.infer_dtype(times)
+    if kind in ("integer", "floating", "mixed-integer-float", "empty"):
+        return _whole_numbers(pd.to_numeric(times), faults, place)
     if pd.api.types.is_datetime64_any_dtype(times):
         seconds = times.dt.as_unit("s").astype("int64")
     elif pd.api.types.is_object_dtype(times) and all(isinstance(each, date) for each in times):
         seconds = times.map(_second).astype(np.int64)
+    elif kind == "string":
+        raise DatasetError(
+            f"the timestamps are text, such as {times.iloc[0]!r}: read them first, as in "
+            'pd.to_datetime(table["timestamp"], utc=True)'
+        )
     else:
         raise DatasetError(
-            f"the timestamps are {times.dtype}; give whole seconds since 1970 as int64, or dates"
+            "the timestamps are of several kinds, or of none that is known: give whole seconds "
+            "since 1970 as int64, or dates"
         )
     far = (seconds.abs() > LATEST).to_numpy()
-    for place in np.flatnonzero(far):
-        message = f"the time {times.iloc[place]} of row {place} (counted from 0) {_OUTSIDE}"
+    for row in np.flatnonzero(far):
+        message = f"the time {times.iloc[row]} of {place.format(row)} {_OUTSIDE}"
         faults.append(Fault("interactions", None, message, "the row is left out: correct it"))
     return seconds[~far]
+
+
+def _whole_numbers(numbers: pd.Series, faults: list[Fault], place: str) -> pd.Series:
+    """Return int64 seconds of numbers; note fractions, refuse what is too large for seconds."""
+    late = (numbers.abs() > LATEST).to_numpy()
+    if late.any():
+        row = int(late.argmax())
+        raise DatasetError(
+            f"{place.format(row)} has the timestamp {numbers.iloc[row]}, after the year 2261: give "
+            "seconds since 1970, not milliseconds"
+        )
+    faults.extend(_part_notes(numbers[numbers % 1 != 0], "interactions"))
+    return (numbers // 1).astype(np.int64)
 
 
 def _second(moment: date) -> int:

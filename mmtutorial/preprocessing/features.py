@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,10 +18,15 @@ from mmtutorial.preprocessing.reduce import reduce, standardise, summarise, tf_i
 from mmtutorial.preprocessing.text import Vocabulary, clean, sequences, tokenise
 
 WORDS = 64  # of a text, for encoders that read it word by word
+TEXTS = ("auto", "words", "tags")  # how texts may be read
+SHARED = 0.75  # of the tags are on another item too, or the texts are read as words
 
 
 def raw_features(
-    data: Dataset, known: np.ndarray, modalities: Sequence[str] = MODALITIES
+    data: Dataset,
+    known: np.ndarray,
+    modalities: Sequence[str] = MODALITIES,
+    text: str = "auto",
 ) -> tuple[dict[str, np.ndarray], list[Fault]]:
     """Return words, pixels and frames of sound, for encoders that learn to read them.
 
@@ -33,6 +39,9 @@ def raw_features(
         those with a training interaction.
     modalities : sequence of str
         Which to encode; those that no item has as raw media are left out.
+    text : {"auto", "words", "tags"}
+        Whether texts are read word by word, or as lists of tags with commas between, each of which
+        is a word then. "auto" reads words, and notes where the texts look like tags.
 
     Returns
     -------
@@ -40,7 +49,13 @@ def raw_features(
         "text": int32 (n_items, 64); "image": float32 (n_items, 32, 32, 3) in 0…1; "audio": float32
         (n_items, 32, 20), standardised MFCCs. A row of zeros: the item lacks it.
     faults : list of Fault
-        One a file that cannot be used; it counts as absent.
+        One a file that cannot be used; it counts as absent. A note where the reading of texts is a
+        guess.
+
+    Raises
+    ------
+    ValueError
+        For another ``text``.
 
     Examples
     --------
@@ -49,10 +64,14 @@ def raw_features(
     >>> {name: array.shape for name, array in features.items()}
     {'text': (40, 64), 'image': (40, 32, 32, 3), 'audio': (40, 32, 20)}
     """
-    features, faults = {}, []
+    _check_reading(text)
+    features: dict[str, np.ndarray] = {}
+    faults: list[Fault] = []
     there = [name for name in modalities if data.items[name].ne("").any()]
     if "text" in there:
-        tokens = _tokens(data)
+        tokens = _tags(data) if text == "tags" else _tokens(data)
+        if text == "auto" and _look_like_tags(data):
+            faults.append(_note("word by word, though they look like lists of tags", "tags"))
         vocabulary = Vocabulary.of([tokens[row] for row in np.flatnonzero(known)])
         features["text"] = sequences(tokens, vocabulary, WORDS)
     if "image" in there:
@@ -72,14 +91,14 @@ def ready_features(
     modalities: Sequence[str] = MODALITIES,
     n_components: int = 64,
     seed: int = 0,
+    text: str = "auto",
 ) -> tuple[dict[str, np.ndarray], list[Fault]]:
     """Return one short vector an item and modality, for towers that train in seconds.
 
     The data set's own ready-made features where it has them. Where not: principal components of
     the pictures' pixels, mean and deviation of the sounds' MFCCs over time, and latent semantic
-    analysis of the words (see `mmtutorial.preprocessing.reduce`); where most texts are lists with
-    commas and without sentences, such as users' tags, a word is a tag. Where a data set has both
-    text and ready-made features of it, the words come too, as "words".
+    analysis of the words (see `mmtutorial.preprocessing.reduce`). Where a data set has both text
+    and ready-made features of it, the words come too, as "words".
 
     Parameters
     ----------
@@ -90,6 +109,12 @@ def ready_features(
         Length of the vectors of words and pictures, less where the catalogue is small.
     seed : int
         Of the randomised solver.
+    text : {"auto", "words", "tags"}
+        Whether texts are read word by word, or as lists of tags with commas between, such as users'
+        tags, where a tag of several words counts as one. "auto" takes for tags what has commas and
+        no sentences in most texts, if more than three of four tags are on another item too. Of a
+        description such as "Cotton hoodie, navy, large" the first part is on no other item: to read
+        it as tags would lose it, while tags that are read as words lose only their order.
 
     Returns
     -------
@@ -98,7 +123,13 @@ def ready_features(
         have the modality. A row of zeros: the item lacks it.
     faults : list of Fault
         One a file that cannot be used; it counts as absent. One more for a modality that is left
-        out, since fewer than two items have anything of it that can be used.
+        out, since fewer than two items have anything of it that can be used. A note where the
+        reading of texts is a guess.
+
+    Raises
+    ------
+    ValueError
+        For another ``text``.
 
     Examples
     --------
@@ -107,6 +138,7 @@ def ready_features(
     >>> sorted(features), len(features["audio"])
     (['audio', 'image', 'text'], 40)
     """
+    _check_reading(text)
     features: dict[str, np.ndarray] = {}
     given = {name: data.features[name] for name in modalities if name in data.features}
     media = [name for name in ("image", "audio") if name in modalities and name not in given]
@@ -123,14 +155,14 @@ def ready_features(
         if name in given:
             keep(name, given[name].astype(np.float32))
         elif name == "text" and data.items["text"].ne("").any():
-            keep("text", _words(data, n_components, seed))
+            keep("text", _words(data, n_components, seed, text, faults))
         elif name == "image" and "image" in raw:
             pixels = raw["image"].reshape(len(known), -1)
             keep("image", _reduced(pixels, n_components, seed))
         elif name == "audio" and "audio" in raw:
             keep("audio", summarise(raw["audio"]))
     if "text" in given and data.items["text"].ne("").any():
-        keep("words", _words(data, 4 * n_components, seed))
+        keep("words", _words(data, 4 * n_components, seed, text, faults))
     return features, faults
 
 
@@ -147,8 +179,34 @@ def tag_weights(data: Dataset, min_count: int = 2) -> sparse.csr_array:
     array([[1.],
            [1.]], dtype=float32)
     """
-    tags = [[tag.strip() for tag in text.split(",") if tag.strip()] for text in data.items["text"]]
-    return tf_idf(tags, min_count)
+    return tf_idf(_tags(data), min_count)
+
+
+def _check_reading(text: str) -> None:
+    if text not in TEXTS:
+        raise ValueError(f"text is {text!r}; it is one of {', '.join(TEXTS)}")
+
+
+def _note(how: str, other: str) -> Fault:
+    """Say how texts are read, and how to have them read another way."""
+    remedy = f'give text="{other}" if that is wrong'
+    return Fault("items.csv", None, f"the texts are read {how}", remedy, note=True)
+
+
+def _tags(data: Dataset) -> list[list[str]]:
+    return [[tag.strip() for tag in text.split(",") if tag.strip()] for text in data.items["text"]]
+
+
+def _look_like_tags(data: Dataset) -> bool:
+    """Say whether most texts have commas and are no sentences."""
+    texts = data.items["text"]
+    return bool(texts.str.contains(",").mean() > 0.5 > texts.str.contains("[.!?。！？]").mean())
+
+
+def _shared(tags: list[list[str]]) -> float:
+    """Return which share of the tags, counted once an item, is on another item too."""
+    counts = np.array(list(Counter(tag for each in tags for tag in set(each)).values()))
+    return float(counts[counts > 1].sum() / counts.sum()) if len(counts) else 0.0
 
 
 def _tokens(data: Dataset) -> list[list[str]]:
@@ -159,12 +217,21 @@ def _paths(data: Dataset, modality: str) -> list[Path | None]:
     return [data.path(row, modality) for row in range(data.n_items)]
 
 
-def _words(data: Dataset, n_components: int, seed: int) -> np.ndarray | None:
-    commas, sentences = (
-        data.items["text"].str.contains(mark).mean() for mark in (",", "[.!?。！？]")
-    )
+def _words(
+    data: Dataset, n_components: int, seed: int, text: str, faults: list[Fault]
+) -> np.ndarray | None:
+    """Return what texts say, as principal components; None where no two share a word."""
+    tags = _tags(data) if text == "tags" or (text == "auto" and _look_like_tags(data)) else None
+    if tags is not None and text == "auto":
+        shared = _shared(tags)
+        of_tags = f"{shared:.0%} of what stands between commas is on another item too"
+        if shared > SHARED:
+            faults.append(_note(f"as lists of tags, since {of_tags}", "words"))
+        else:
+            faults.append(_note(f"word by word, not as lists of tags, since {of_tags}", "tags"))
+            tags = None
     try:
-        weights = tag_weights(data) if commas > 0.5 > sentences else tf_idf(_tokens(data))
+        weights = tf_idf(_tokens(data) if tags is None else tags)
     except ValueError:  # no word is in two texts
         return None
     return _reduced(weights, n_components, seed)

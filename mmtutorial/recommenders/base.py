@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -21,13 +21,12 @@ from scipy import sparse
 from mmtutorial import __version__
 from mmtutorial.datasets.schema import is_system_file
 from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders.inputs import Features, checked_features
 from mmtutorial.storage.arrays import read_arrays, under
 from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.files import beside, expanded, put, recover
 
-Features = Mapping[str, np.ndarray | sparse.csr_array]  # modality name → one row an item
-
-REVIEWS = "review"  # the features that describe what users wrote, one row an interaction
+Rows = np.ndarray | Sequence[int]
 
 MOVED = {  # where the classes of the first edition are now, for what was saved by it
     "mmtutorial.baselines.item_to_item": "mmtutorial.recommenders.item_to_item",
@@ -79,8 +78,8 @@ class Recommender(ABC):
         train : Interactions
             What users took, over the whole catalogue; nothing of the test period.
         features : mapping, optional
-            Modality name to array (or sparse array), one row an item, in the order of
-            ``train.items``. A row of zeros says that the item lacks the modality. "review" is
+            Modality name to array (or sparse array, or nested lists), one row an item, in the order
+            of ``train.items``. A row of zeros says that the item lacks the modality. "review" is
             special: one row an interaction of the table that ``train`` was made of.
         validation : Interactions, optional
             Later interactions over the same users and items, to choose by.
@@ -95,8 +94,8 @@ class Recommender(ABC):
         Raises
         ------
         ValueError
-            If a modality has another number of rows than the catalogue, or holds NaN, or ``resume``
-            is a file.
+            If a modality has another number of rows than the catalogue, is no array of numbers, or
+            holds NaN, or ``resume`` is a file.
 
         Warns
         -----
@@ -123,29 +122,8 @@ class Recommender(ABC):
         resume: str | Path | None,
     ) -> Unfinished:
         """Do what `fit` does, and return what is no longer unfinished, to be removed."""
-        for modality, array in (features or {}).items():
-            if modality == REVIEWS:
-                needed = int(train.log["row"].max()) + 1 if len(train) else 0
-                if array.shape[0] < needed:
-                    raise ValueError(
-                        f"features[{REVIEWS!r}] has {array.shape[0]} rows, and the training part "
-                        f"refers to {needed}: one row an interaction of the table it was made of"
-                    )
-            elif array.shape[0] != train.n_items:
-                raise ValueError(
-                    f"features[{modality!r}] has {array.shape[0]} rows for {train.n_items} items: "
-                    "one row an item, in the order of train.items"
-                )
-            rows: Any = np.arange(train.n_items)
-            values: Any = array
-            if sparse.issparse(array):
-                stored = array.tocoo()
-                rows, values = stored.coords[0], stored.data
-            if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-                row = rows[np.argwhere(~np.isfinite(values))[:, 0]].min()
-                raise ValueError(f"features[{modality!r}] holds NaN or infinity in item row {row}")
+        features = checked_features(features, train)
         self._train = None  # until it has learnt, also where learning fails
-        features = features or {}
         self._unfinished = unfinished = Unfinished(
             resume,
             lambda: (
@@ -176,18 +154,19 @@ class Recommender(ABC):
     def _score(self, users: np.ndarray) -> np.ndarray:
         """Return scores (len(users), n_items) for checked user rows."""
 
-    def score(self, users: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+    def score(self, users: Rows, items: Rows | None = None) -> np.ndarray:
         """Score items for users: float32 (n_users, n_items), larger is better.
 
-        ``users`` and ``items`` are int rows of ``train.users`` and ``train.items``; all items
-        without ``items``. Raises ValueError for an unknown row, RuntimeError before ``fit``.
+        ``users`` and ``items`` are int rows of ``train.users`` and ``train.items``, as arrays or
+        lists; all items without ``items``. Raises ValueError for an unknown row, RuntimeError
+        before ``fit``.
         """
         train = self._fitted()
         users = check_rows(users, train.n_users, "user")
         scores = np.asarray(self._score(users), dtype=np.float32)
         return scores if items is None else scores[:, check_rows(items, train.n_items, "item")]
 
-    def recommend(self, users: np.ndarray, k: int = 10, exclude_seen: bool = True) -> np.ndarray:
+    def recommend(self, users: Rows, k: int = 10, exclude_seen: bool = True) -> np.ndarray:
         """Return the k best items of each user: int (n_users, k) item rows, best first.
 
         Items taken in training are left out with ``exclude_seen``; where fewer than k remain the
@@ -491,12 +470,12 @@ def _best_of_all(scores: np.ndarray, k: int) -> np.ndarray:
     return np.nonzero(chosen)[1].reshape(n_rows, k)
 
 
-def check_rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:
+def check_rows(rows: Rows, count: int, kind: str) -> np.ndarray:
     """Check row numbers of users or items, and return them as an int array.
 
     Parameters
     ----------
-    rows : ndarray
+    rows : ndarray or sequence of int
         int (n,).
     count : int
         How many users or items there are.
@@ -521,14 +500,20 @@ def check_rows(rows: np.ndarray, count: int, kind: str) -> np.ndarray:
     Traceback (most recent call last):
     ValueError: unknown item row 3: rows go from 0 to 2
     """
-    rows = np.asarray(rows)
-    if rows.ndim != 1 or not (rows.size == 0 or np.issubdtype(rows.dtype, np.integer)):
-        raise ValueError(f"{kind}s must be a one-dimensional array of int rows, not {rows!r}")
-    rows = rows.astype(np.int64)
-    wrong = rows[(rows < 0) | (rows >= count)]
+    try:
+        given = np.asarray(rows)
+    except ValueError:  # lists of different lengths
+        given = np.empty((0, 0))
+    if given.ndim != 1 or not (given.size == 0 or np.issubdtype(given.dtype, np.integer)):
+        raise ValueError(
+            f"{kind}s must be a one-dimensional array of int rows, not {rows!r}: the rows of ids "
+            f"are their places in train.{kind}s"
+        )
+    checked = given.astype(np.int64)
+    wrong = checked[(checked < 0) | (checked >= count)]
     if wrong.size:
         raise ValueError(f"unknown {kind} row {wrong[0]}: rows go from 0 to {count - 1}")
-    return rows
+    return checked
 
 
 def _numbers(data: Interactions | np.ndarray | sparse.csr_array | None) -> Any:

@@ -24,8 +24,9 @@ from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_f
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import ndcg
 from mmtutorial.preprocessing.text import UNKNOWN
-from mmtutorial.recommenders.base import REVIEWS, Features, Recommender, check_rows, top_k
+from mmtutorial.recommenders.base import Features, Recommender, Rows, check_rows, top_k
 from mmtutorial.recommenders.content import as_dense
+from mmtutorial.recommenders.inputs import REVIEWS, as_array
 from mmtutorial.storage.arrays import under
 from mmtutorial.storage.epochs import Epochs
 from mmtutorial.storage.networks import load_network
@@ -632,7 +633,7 @@ class TwoTower(Recommender):
         lacking = [name for name in self._names if name not in features]
         if lacking:
             raise ValueError(f"new items need the features {lacking} too (zeros where absent)")
-        content = {name: as_dense(features[name]) for name in self._names}
+        content = {name: as_dense(as_array(name, features[name])) for name in self._names}
         for name, array in content.items():
             sizes = self.tower.input[name].shape[1:]
             n_new = len(content[self._names[0]])
@@ -651,7 +652,7 @@ class TwoTower(Recommender):
         inputs = {**content, "present": _present(content)}
         return self.tower(inputs, training=False)[0].numpy()
 
-    def score_new_items(self, users: np.ndarray, features: Features) -> np.ndarray:
+    def score_new_items(self, users: Rows, features: Features) -> np.ndarray:
         """Score items that were not in the catalogue: float32 (n_users, n_new_items).
 
         Comparable with `score`: what it would have given, had the item been there untaken. Raises

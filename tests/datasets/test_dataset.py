@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import unicodedata
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import soundfile
 from PIL import Image
 
 from mmtutorial.datasets.dataset import Dataset, Truth, validate_folder
-from mmtutorial.datasets.faults import DatasetError
+from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.tables import LONGEST
 
 ITEMS = """item,title,text,image,audio,liking
@@ -680,3 +682,164 @@ def test_validate_looks_at_the_object_not_only_at_the_disk(folder: Path) -> None
     data = Dataset.open(folder)
     data.interactions.loc[0, "item"] = "pan"
     assert [fault.message for fault in data.validate()] == ["the item 'pan' is not in items.csv"]
+
+
+def notes(folder: Path) -> list[Fault]:
+    found = validate_folder(folder)
+    assert all(fault.note for fault in found), found
+    return found
+
+
+def test_headers_nearly_ours_are_taken_with_a_note_of_both_spellings(folder: Path) -> None:
+    good = Dataset.open(folder)
+    edit(
+        "items.csv", "item,title,text,image,audio,liking", "Item, title,Text,images,audio ,Liking"
+    )(folder)
+    edit(
+        "interactions.csv",
+        "user,item,timestamp,rating,review",
+        " USER,item ,time stamp,ratings,Review",
+    )(folder)
+    edit("truth/items.csv", "item,", " Item,")(folder)
+    with pytest.warns(DatasetNote) as caught:
+        data = Dataset.open(folder)
+    pd.testing.assert_frame_equal(data.items, good.items)
+    pd.testing.assert_frame_equal(data.interactions, good.interactions)
+    told = [str(note) for note in notes(folder)]
+    assert [str(each.message) for each in caught] == told
+    assert (
+        "note: items.csv, row 1: the column 'images' is taken for 'image'; rename it if that"
+        in told[3]
+    )
+    assert len(told) == 6 + 5 + 1
+
+
+def test_an_exact_name_wins_and_two_near_ones_are_a_fault(folder: Path) -> None:
+    edit("items.csv", "liking", "Title")(folder)
+    (note,) = notes(folder)
+    assert str(note).startswith(
+        "note: items.csv, row 1: the column 'Title' is kept as a further column beside 'title'"
+    )
+    with pytest.warns(DatasetNote):
+        data = Dataset.open(folder)
+    assert data.items["title"].tolist() == ["Tea, green", "Cup", "Pot"]
+    assert data.items["Title"].tolist() == ["0.1", "-1.5", "0.30000000000000004"]
+    edit("items.csv", "item,title", "item, title")(folder)
+    (fault,) = [fault for fault in validate_folder(folder) if not fault.note]
+    assert fault.message == "the columns [' title', 'Title'] would all be 'title'"
+    assert fault.remedy == "name one of them title, and rename the rest"
+
+
+def test_a_likely_misspelling_is_asked_about(folder: Path) -> None:
+    edit("items.csv", "item,title,text", "item,tittle,descripton")(folder)
+    assert [(note.message, note.remedy) for note in notes(folder)] == [
+        (
+            "the column 'tittle' is kept as a further column",
+            "if it is the title, rename it to title",
+        ),
+        (
+            "the column 'descripton' is kept as a further column",
+            "if it is the text, rename it to text",
+        ),
+    ]
+
+
+def test_tables_in_memory_are_read_by_the_same_names() -> None:
+    items = pd.DataFrame({" item": ["tea"], "Title": ["Tea"], "texts": ["Warm."]})
+    taken = pd.DataFrame({"User": ["ann"], "item ": ["tea"], "timestamp": [5]})
+    with pytest.warns(DatasetNote) as caught:
+        data = Dataset("x", items, taken, Path("."))
+    assert "items: the column 'Title' is taken for 'title'" in {
+        str(each.message) for each in caught
+    }
+    assert len(caught) == 5
+    assert {each.filename for each in caught} == {__file__}
+    assert data.items.loc[0, ["item", "title", "text"]].tolist() == ["tea", "Tea", "Warm."]
+    assert data.interactions.loc[0, ["user", "item"]].tolist() == ["ann", "tea"]
+    with warnings.catch_warnings(action="error"):
+        Dataset("x", data.items, data.interactions, Path("."))
+    with pytest.raises(DatasetError, match=r"items: the columns \['Title', 'TITLE'\] would all be"):
+        Dataset("x", items.assign(TITLE=""), taken, Path("."))
+
+
+def test_ids_composed_or_decomposed_are_the_same(folder: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    edit("items.csv", "\ntea,", f"\n{decomposed},")(folder)
+    edit("interactions.csv", "ann,tea", f"ann,{composed}")(folder)
+    edit("truth/items.csv", "tea,", f"{composed},")(folder)
+    for old in ("bob,cup", "bob,pot"):
+        edit(
+            "interactions.csv", old, old.replace("bob", "Zoe\u0308" if "cup" in old else "Zo\u00eb")
+        )(folder)
+    edit("truth/users.csv", "bob", "Zoe\u0308")(folder)
+    assert validate_folder(folder) == []
+    data = Dataset.open(folder)
+    assert data.items["item"][0] == composed
+    assert data.users.tolist() == ["Zo\u00eb", "ann"]
+    edit("items.csv", "\npot,", f"\n{composed},")(folder)
+    assert f"the item id '{composed}' is taken by row 2" in str(validate_folder(folder)[0])
+
+
+def test_files_whose_names_the_disk_decomposes_are_found(folder: Path, tmp_path: Path) -> None:
+    name = "d\u00e9j\u00e0/th\u00e9.png"
+    there = folder / "images" / unicodedata.normalize("NFD", name)
+    there.parent.mkdir()
+    (folder / "images" / "tea.png").rename(there)
+    edit("items.csv", "images/tea.png", f"images/{name}")(folder)
+    assert validate_folder(folder) == []
+    data = Dataset.open(folder)
+    found = data.path(0, "image")
+    assert found is not None and found.is_file()
+    saved = data.save(tmp_path / "saved")
+    assert saved.validate() == []
+    assert saved.items["image"][0] == f"images/{name}"
+
+
+IDS = {
+    "missing": (["a", None], "has no {}"),
+    "not a number": ([1.0, np.nan], "has no {}"),
+    "pandas": (pd.array([1, pd.NA], "Int64"), "has no {}"),
+    "empty": (["a", ""], "has no {}"),
+    "blank": (["a", " "], "has no {}"),
+    "padded": (["a", "b "], "the {} id 'b ' has spaces around it"),
+    "fraction": ([1.0, 1.5], "has the {} 1.5, which is not a whole number"),
+    "large": ([1.0, 1e17], r"has the {} 1e\+17, a float too large to be exact: read it as text"),
+    "mixed": (["a", 1], "has the {} 1, a number, and others are text: read all as text"),
+    "date": ([pd.Timestamp(0), pd.Timestamp(1)], "which is a Timestamp: ids are text or whole"),
+    "truth": ([True, False], "which is a bool: ids are text or whole"),
+    "list": ([["a"], ["b"]], "ids hold lists or other things that are no ids"),
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_ids_in_memory_that_are_none_are_refused_with_their_place(kind: str) -> None:
+    ids, words = IDS[kind]
+    items = pd.DataFrame({"item": ["a", "b"]})
+    taken = pd.DataFrame({"user": ["a", "b"], "item": ["a", "b"], "timestamp": [1, 2]})
+    with pytest.raises(DatasetError, match=words.format("item")) as error:
+        Dataset("x", items.assign(item=ids), taken, Path("."))
+    if kind not in ("list", "date", "truth"):
+        assert "row 1 of items" in str(error.value)
+    for column in ("user", "item"):
+        with pytest.raises(DatasetError, match=words.format(column)) as error:
+            Dataset("x", items, taken.assign(**{column: ids}), Path("."))
+        if kind not in ("list", "date", "truth"):
+            assert "interaction 1" in str(error.value)
+
+
+def test_whole_floats_and_dates_in_memory_become_text_and_seconds() -> None:
+    items = pd.DataFrame({"item": [1.0, 2.0]})
+    taken = pd.DataFrame(
+        {"user": pd.Categorical(["a", "b"]), "item": [1, 2], "timestamp": [5.0, 6.0]}
+    )
+    data = Dataset("x", items, taken, Path("."))
+    assert data.items["item"].tolist() == ["1", "2"]
+    assert data.interactions["item"].tolist() == ["1", "2"]
+    assert data.interactions["timestamp"].tolist() == [5, 6]
+    for times, words in (
+        (["2024-03-01", "2024-03-02"], "the timestamps are text, such as '2024-03-01': read them"),
+        ([5, pd.Timestamp(0)], "the timestamps are of several kinds"),
+        ([5, 1_709_251_200_000], "interaction 1 has the timestamp 1709251200000, .* not millisec"),
+    ):
+        with pytest.raises(DatasetError, match=words):
+            Dataset("x", items, taken.assign(timestamp=times), Path("."))

@@ -12,14 +12,8 @@ from PIL import Image
 from mmtutorial import datasets
 from mmtutorial.datasets import Dataset, DatasetError, from_tables
 
-COLUMNS = {
-    "customer": "user",
-    "sku": "item",
-    "when": "timestamp",
-    "stars": "rating",
-    "name": "title",
-    "about": "text",
-}
+EVENTS = {"customer": "user", "sku": "item", "when": "timestamp", "stars": "rating"}
+PRODUCTS = {"sku": "item", "name": "title", "about": "text"}
 GOODS = """sku;name;about;price;colour
 007;Tea;Warm, and "good".;2.50;green
 A-1;Cup;;;white
@@ -30,7 +24,8 @@ ann;007;2024-03-01 12:00;5
 ann;A-1;2024-03-02T00:00:00+01:00;4
 bob;A-12;2024-03-03;
 """
-GOOD = {"columns": COLUMNS, "numbers": ["price"]}
+GOOD = {"event_columns": EVENTS, "product_columns": PRODUCTS, "numbers": ["price"]}
+WITHOUT_STARS = {key: value for key, value in EVENTS.items() if key != "stars"}
 
 
 def picture(path: Path) -> None:
@@ -141,8 +136,13 @@ def test_times(shop: Path, times: str, cells: list[str], seconds: list[int]) -> 
     (shop / "sales.csv").write_text(
         "customer,sku,when\n" + "".join(f"ann,{item},{when}\n" for item, when in rows)
     )
-    columns = {key: value for key, value in COLUMNS.items() if key != "stars"}
-    data, left_out = from_tables("sales.csv", "goods.csv", columns=columns, times=times)
+    data, left_out = from_tables(
+        "sales.csv",
+        "goods.csv",
+        event_columns=WITHOUT_STARS,
+        product_columns=PRODUCTS,
+        times=times,
+    )
     assert left_out == []
     by_item = data.interactions.set_index("item")["timestamp"]
     assert by_item[["007", "A-1", "A-12"]].tolist() == seconds
@@ -151,16 +151,13 @@ def test_times(shop: Path, times: str, cells: list[str], seconds: list[int]) -> 
 @pytest.mark.parametrize("cell", ["03/01/2024", "99999-01-01", "24:61", "1.709.251.200"])
 def test_times_that_can_be_misread_are_refused(shop: Path, cell: str) -> None:
     (shop / "sales.csv").write_text(f"customer,sku,when\nann,007,{cell}\nbob,007,{cell}\n")
-    columns = {key: value for key, value in COLUMNS.items() if key != "stars"}
     with pytest.raises(DatasetError, match=rf"row 2: the time '{cell}' cannot be read; .* times="):
-        from_tables("sales.csv", "goods.csv", columns=columns)
+        from_tables("sales.csv", "goods.csv", event_columns=WITHOUT_STARS, product_columns=PRODUCTS)
 
 
 def test_without_times_all_is_kept_and_repeats_count_once(shop: Path) -> None:
     (shop / "sales.csv").write_text("user\titem\nann\t007\nann\t007\nbob\tA-1\n")
-    data, left_out = from_tables(
-        "sales.csv", "goods.csv", columns={"sku": "item", "name": "title", "about": "text"}
-    )
+    data, left_out = from_tables("sales.csv", "goods.csv", product_columns=PRODUCTS)
     assert data.interactions["timestamp"].isna().all()
     assert len(data.interactions) == 2
     assert [fault.row for fault in left_out] == [3]
@@ -172,8 +169,7 @@ def test_a_column_may_name_the_files_by_path_name_or_address(shop: Path) -> None
     (shop / "goods.csv").write_text(
         "item,image\n007,x/one.jpg\nA-1,https://shop.example/pictures/two.jpg\nA-12,gone.jpg\n"
     )
-    columns = {key: value for key, value in COLUMNS.items() if key not in ("name", "about")}
-    data, left_out = from_tables("sales.csv", "goods.csv", images="photos", columns=columns)
+    data, left_out = from_tables("sales.csv", "goods.csv", images="photos", event_columns=EVENTS)
     assert data.items["image"].tolist() == ["photos/x/one.jpg", "photos/y/two.jpg", ""]
     assert told(left_out) == (
         "goods.csv, row 4: the picture 'gone.jpg' is not in photos; add it, or leave that empty"
@@ -201,18 +197,21 @@ def test_ids_that_look_alike_in_names_of_files_get_none(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"columns": {}}, r"sales.csv has no column 'user'; it has customer, sku, .* say which"),
-        ({"columns": {**COLUMNS, "sko": "item"}}, r"no table has the column 'sko' \(did you mean 'sku'"),
-        ({"columns": {**COLUMNS, "colour": "txt"}}, r"'colour' is 'txt' \(did you mean 'text'"),
-        ({"columns": {**COLUMNS, "colour": "title"}}, r"\['colour', 'name'\] shall all be title"),
+        ({"event_columns": {}}, r"sales.csv has no column 'user'; it has customer, sku, .* say which .* as in event_columns=\{"),
+        ({"product_columns": {}}, r"goods.csv has no column 'item'; it has sku, .* as in product_columns=\{"),
+        ({"event_columns": {**EVENTS, "sko": "item"}}, r"sales.csv has no column 'sko' \(did you mean 'sku'\?\), named in event_columns"),
+        ({"event_columns": {**EVENTS, "colour": "rating"}}, "no column 'colour', .* goods.csv has it: say it in product_columns"),
+        ({"event_columns": {**EVENTS, "when": "title"}}, "that 'when' is 'title', a column of goods.csv: say it in product_columns"),
+        ({"product_columns": {**PRODUCTS, "colour": "txt"}}, r"product_columns says that 'colour' is 'txt' \(did you mean 'text'"),
+        ({"product_columns": {**PRODUCTS, "colour": "title"}}, r"\['colour', 'name'\] shall all be title"),
         ({"numbers": ["prize"]}, "goods.csv has no column 'prize', named in numbers"),
         ({"images": "fotos"}, "there is no folder fotos: check the path of the pictures"),
         ({"sounds": "photos"}, r"photos holds no sound \(we look for .wav, .*\): check the path"),
         ({"images": "others"}, r"others holds 1 pictures, .* such as 'x.png' beside the id '007'"),
-        ({"columns": {**COLUMNS, "colour": "image"}}, "names files in the column image, and nobody"),
+        ({"product_columns": {**PRODUCTS, "colour": "image"}}, "names files in the column image, and nobody"),
         ({"events": "none.csv"}, "the file is missing"),
     ],
-    ids=["no names", "theirs", "ours", "twice", "numbers", "folder", "no files", "names", "where", "file"],
+    ids=["no names", "no item", "theirs", "other table", "other names", "ours", "twice", "numbers", "folder", "no files", "names", "where", "file"],
 )  # fmt: skip
 def test_mistakes_are_answered_with_what_to_do(
     shop: Path, change: dict[str, object], words: str
@@ -244,3 +243,151 @@ def test_a_saved_shop_can_be_saved_again_in_its_place(shop: Path) -> None:
         saved = data.save("mine", replace=True)
     assert isinstance(saved, Dataset)
     assert saved.n_items == 3
+
+
+ORDERS = {"product_id": "item", "customer": "user", "created_at": "timestamp"}
+CATALOGUE = {"id": "item", "name": "title"}
+
+
+def orders(folder: Path, product: list[str], ids: list[str]) -> None:
+    """Write orders and products as shops have them: each table has an id of its own."""
+    goods = "".join(f"{name},Thing {name}\n" for name in ids)
+    (folder / "products.csv").write_text(f"id,name\n{goods}", encoding="utf-8")
+    bought = "".join(
+        f"{number},{each},c{number % 3},2024-03-{1 + number % 28:02}\n"
+        for number, each in enumerate(product, start=1)
+    )
+    (folder / "orders.csv").write_text(
+        f"id,product_id,customer,created_at\n{bought}", encoding="utf-8"
+    )
+
+
+def test_both_tables_may_have_an_id_of_their_own(shop: Path) -> None:
+    orders(shop, ["100", "101", "100", "102"], ["100", "101", "102"])
+    data, left_out = from_tables(
+        "orders.csv", "products.csv", event_columns=ORDERS, product_columns=CATALOGUE
+    )
+    assert left_out == []
+    assert data.items["item"].tolist() == ["100", "101", "102"]
+    log = data.interactions
+    assert log["item"].tolist() == ["100", "101", "100", "102"]
+    assert log["id"].tolist() == ["1", "2", "3", "4"]  # the order's number is kept
+    assert data.save("mine").interactions["id"].tolist() == ["1", "2", "3", "4"]
+
+
+def test_numbers_of_orders_are_not_taken_for_products(shop: Path) -> None:
+    orders(shop, ["100", "101", "100", "102"], ["100", "101", "102"])
+    wrong = {**ORDERS, "id": "item"}
+    del wrong["product_id"]
+    with pytest.raises(DatasetError, match="0% of the events name one") as error:
+        from_tables("orders.csv", "products.csv", event_columns=wrong, product_columns=CATALOGUE)
+    for words in (
+        "the column 'id' of orders.csv ('1', '2', '3')",
+        "the column 'id' of products.csv ('100', '101', '102')",
+        "the column 'product_id' of orders.csv holds ids of products.csv",
+        "say event_columns={'product_id': 'item'}",
+    ):
+        assert words in str(error.value), words
+
+
+def test_numbers_of_orders_that_are_ids_of_products_too_are_noted(shop: Path) -> None:
+    ids = [str(number) for number in range(1, 21)]
+    orders(shop, [ids[number * 7 % 10] for number in range(20)], ids)
+    wrong = {**ORDERS, "id": "item"}
+    del wrong["product_id"]
+    _, left_out = from_tables(
+        "orders.csv", "products.csv", event_columns=wrong, product_columns=CATALOGUE
+    )
+    (note,) = left_out
+    assert note.note and "no item occurs twice, as the number of an order" in note.message
+    assert "the column 'product_id' holds ids of products.csv too" in note.message
+    assert note.remedy == "if that is the item, say event_columns={'product_id': 'item'}"
+    _, left_out = from_tables(
+        "orders.csv", "products.csv", event_columns=ORDERS, product_columns=CATALOGUE
+    )
+    assert left_out == []
+
+
+def test_the_products_other_column_is_named_where_that_holds_the_ids(shop: Path) -> None:
+    (shop / "products.csv").write_text("id,sku,name\n1,A,Tea\n2,B,Cup\n")
+    (shop / "orders.csv").write_text("id,sku,customer\n8,A,ann\n9,B,bob\n")
+    with pytest.raises(DatasetError, match=r"say product_columns=\{'sku': 'item'\}"):
+        from_tables(
+            "orders.csv",
+            "products.csv",
+            event_columns={"sku": "item", "customer": "user"},
+            product_columns=CATALOGUE,
+        )
+    with pytest.raises(
+        DatasetError, match=r"event_columns=\{'sku': 'item'\} and product_columns=\{'sku': 'item'\}"
+    ):
+        from_tables(
+            "orders.csv",
+            "products.csv",
+            event_columns={"id": "item", "customer": "user"},
+            product_columns=CATALOGUE,
+        )
+    (shop / "orders.csv").write_text("id,sku,customer\n8,x,ann\n9,y,bob\n")
+    with pytest.raises(DatasetError, match="see that both tables write them alike"):
+        from_tables(
+            "orders.csv",
+            "products.csv",
+            event_columns={"sku": "item", "customer": "user"},
+            product_columns=CATALOGUE,
+        )
+
+
+def test_headers_nearly_ours_are_taken_with_a_note(shop: Path) -> None:
+    (shop / "goods.csv").write_text("Item, Title,texts,PRICE,tittle\n007,Tea,Warm.,2.5,x\n")
+    (shop / "sales.csv").write_text("user , item,time_stamp,Ratings\nann,007,5,4\n")
+    data, left_out = from_tables("sales.csv", "goods.csv", numbers=["price"])
+    assert data.items.loc[0, ["item", "title", "text", "price"]].tolist() == [
+        "007",
+        "Tea",
+        "Warm.",
+        2.5,
+    ]
+    assert data.interactions.loc[0, ["user", "timestamp", "rating"]].tolist() == ["ann", 5, 4.0]
+    assert all(fault.note for fault in left_out)
+    for words in (
+        "goods.csv, row 1: the column ' Title' is taken for 'title'",
+        "the column 'texts' is taken for 'text'",
+        "the column 'PRICE' is taken for 'price'",
+        "sales.csv, row 1: the column 'time_stamp' is taken for 'timestamp'",
+        "the column 'Ratings' is taken for 'rating'",
+    ):
+        assert words in told(left_out), words
+    assert len(left_out) == 8
+    (shop / "goods.csv").write_text("item,Title,titles\n007,Tea,Tea\n")
+    with pytest.raises(
+        DatasetError, match=r"the columns \['Title', 'titles'\] would all be 'title'"
+    ):
+        from_tables("sales.csv", "goods.csv")
+    data, left_out = from_tables("sales.csv", "goods.csv", product_columns={"titles": "title"})
+    assert "the column 'Title' is kept as a further column beside 'title'" in told(left_out)
+    (shop / "goods.csv").write_text("item,tittle,descripton\n007,Tea,Warm\n")
+    _, left_out = from_tables("sales.csv", "goods.csv")
+    assert "the column 'tittle' is kept as a further column; if it is the title" in told(left_out)
+    assert "'descripton' is kept as a further column; if it is the text, rename" in told(left_out)
+
+
+def test_ids_and_names_composed_or_decomposed_are_the_same(shop: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    (shop / "goods.csv").write_text(
+        f"item,title,{decomposed}\n{decomposed},{decomposed},7\n", "utf-8"
+    )
+    (shop / "sales.csv").write_text(
+        f"h\u00e9,item\n{composed},{composed}\n{decomposed},{decomposed}\n", "utf-8"
+    )
+    data, left_out = from_tables(
+        "sales.csv", "goods.csv", event_columns={"he\u0301": "user"}, numbers=[composed]
+    )
+    assert data.items["item"].tolist() == [composed]
+    assert data.items["title"].tolist() == [decomposed]  # shown as it was written
+    assert data.items[composed].tolist() == [7.0]
+    assert data.interactions[["user", "item"]].to_numpy().tolist() == [[composed, composed]]
+    assert "sales.csv, row 3: it repeats an earlier row" in told(left_out)
+    with (shop / "goods.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{composed},again,8\nx,y,9\n")
+    _, left_out = from_tables("sales.csv", "goods.csv", event_columns={"he\u0301": "user"})
+    assert f"row 3: the product '{composed}' stands further up already" in told(left_out)

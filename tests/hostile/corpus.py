@@ -326,7 +326,7 @@ def tables() -> list[Hostile]:
         items("tabs", ITEMS.replace(b",", b"\t")),
         items("stated-mark", b"sep=|\n" + ITEMS.replace(b",", b"|")),
         items("pipes", ITEMS.replace(b",", b"|"), "separated by '|'; separate them by commas"),
-        items("spaces-in-header", ITEMS.replace(b",", b", ").replace(b"item", b" item"), "lacks"),
+        items("spaces-in-header", ITEMS.replace(b",", b", ").replace(b"item", b" item")),
         items("doubled-header", ITEMS.replace(b"title", b"text"), "'text'] occur twice"),
         items("no-header", ITEMS.split(b"\n", 1)[1], "columns .* occur twice"),
         items("spaced-id", ITEMS.replace(b"\nb,", b"\n b,"), "row 3: .*has spaces around it; trim"),

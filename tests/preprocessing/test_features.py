@@ -61,3 +61,57 @@ def test_features_that_a_data_set_brings_are_taken_and_its_tags_come_beside_them
 def test_no_medium_at_all_gives_no_features(data: Dataset) -> None:
     bare = replace(data, items=data.items.assign(text="", image="", audio=""))
     assert ready_features(bare, np.ones(60, bool)) == ({}, [])
+
+
+def described(data: Dataset, texts: list[str]) -> Dataset:
+    """Give the first items these texts, and the others none."""
+    texts = texts + [""] * (data.n_items - len(texts))
+    return replace(data, items=data.items.assign(text=texts, image="", audio=""))
+
+
+@pytest.mark.parametrize("colours", ["shared", "each its own"])
+def test_descriptions_with_commas_are_read_as_words(data: Dataset, colours: str) -> None:
+    fabrics, garments = ["cotton", "wool", "linen", "silk"], ["hoodie", "shirt", "skirt", "coat"]
+    texts = [
+        f"Premium {fabrics[row % 4]} {garments[row // 10]} {row}, "
+        + ("navy, large" if colours == "shared" else f"navy {row}, size {row}")
+        for row in range(40)
+    ]
+    features, faults = ready_features(described(data, texts), np.ones(60, bool))
+    assert features["text"][:40].any(axis=1).all()
+    assert not features["text"][40:].any()
+    (note,) = faults
+    share = "67%" if colours == "shared" else "0%"
+    assert note.note and str(note) == (
+        "note: items.csv: the texts are read word by word, not as lists of tags, since "
+        f'{share} of what stands between commas is on another item too; give text="tags" if that is '
+        "wrong"
+    )
+    same, faults = ready_features(described(data, texts), np.ones(60, bool), text="words")
+    assert not faults
+    np.testing.assert_array_equal(same["text"], features["text"])
+    if colours == "each its own":
+        left, faults = ready_features(described(data, texts), np.ones(60, bool), text="tags")
+        assert not left and "too little text" in faults[0].message
+
+
+def test_lists_of_tags_are_read_as_tags_and_that_is_noted(data: Dataset) -> None:
+    tagged = described(data, ["gothic rock, live"] * 30 + ["live, slow"] * 30)
+    features, (note,) = ready_features(tagged, np.ones(60, bool))
+    assert note.note and "as lists of tags, since 100% of" in note.message
+    assert note.remedy == 'give text="words" if that is wrong'
+    asked, faults = ready_features(tagged, np.ones(60, bool), text="tags")
+    assert not faults
+    np.testing.assert_array_equal(asked["text"], features["text"])
+    raw, (note,) = raw_features(tagged, np.ones(60, bool))
+    assert note.note and "word by word, though they look like lists of tags" in note.message
+    assert (raw["text"][0] > 0).sum() == 3  # gothic, rock, live
+    raw, faults = raw_features(tagged, np.ones(60, bool), text="tags")
+    assert not faults
+    assert (raw["text"][0] > 0).sum() == 2  # gothic rock, live
+
+
+@pytest.mark.parametrize("encode", [raw_features, ready_features])
+def test_another_reading_of_texts_is_refused(data: Dataset, encode) -> None:
+    with pytest.raises(ValueError, match="text is 'letters'; it is one of auto, words, tags"):
+        encode(data, np.ones(60, bool), text="letters")

@@ -155,6 +155,52 @@ def test_features_must_match_the_catalogue() -> None:
         Rows().fit(TRAIN, {"image": broken})
 
 
+class Reads(Rows):
+    """Keeps the features that it was given."""
+
+    def _learn(self, train, features, validation) -> None:
+        super()._learn(train, features, validation)
+        self.features = features
+
+
+def test_nested_lists_of_features_become_arrays() -> None:
+    reads = Reads().fit(TRAIN, {"text": [[1.0, 2.0], [0, 0], [3, 4]]}).features["text"]
+    assert isinstance(reads, np.ndarray) and reads.tolist() == [[1, 2], [0, 0], [3, 4]]
+    frame = pd.DataFrame({"warm": [1.0, 0.0, 2.0]})
+    assert Reads().fit(TRAIN, {"text": frame}).features["text"].shape == (3, 1)
+    assert Reads().fit(TRAIN).features == {}
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        ({"text": [[1.0], [2.0]]}, r"features\['text'\] has 2 rows for 3 items"),
+        ({"text": [[1.0], [2.0, 3.0], [4.0]]}, r"features\['text'\] is ragged: give every row as"),
+        ({"text": [1.0, 2.0, 3.0]}, r"has the shape \(3,\): give one row an item"),
+        ({"text": [["warm"], ["cold"], ["dry"]]}, "holds <U4, not numbers: make numbers of texts"),
+        ({"text": None}, r"has the shape \(\): give one row"),
+        ({"text": [[1.0], [float("nan")], [2.0]]}, "holds NaN or infinity in item row 1"),
+        ([[1.0], [2.0], [3.0]], "features is a list; give a mapping of modality names to arrays"),
+    ],
+)
+def test_features_that_are_no_arrays_of_numbers_are_refused(features: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Reads().fit(TRAIN, features)  # type: ignore[arg-type]
+
+
+def test_rows_may_be_lists_and_ids_are_refused() -> None:
+    recommender = Rows().fit(TRAIN)
+    assert recommender.score([1], [2, 0]).tolist() == [[-2.0, 0.0]]
+    assert recommender.recommend((1,), k=1).tolist() == [[0]]
+    for rows in (["ann"], [[0], [1]], [[0], [0, 1]], 0, None):
+        with pytest.raises(ValueError, match=r"users must be .* their places in train\.users"):
+            recommender.score(rows)
+        with pytest.raises(ValueError, match=r"users must be .* their places in train\.users"):
+            recommender.recommend(rows)
+    with pytest.raises(ValueError, match=r"items must be .* their places in train\.items"):
+        recommender.score([0], ["tea"])
+
+
 def test_sparse_features_are_checked_alike() -> None:
     words = sparse.csr_array(np.array([[1.0, 0.0], [0.0, 0.0], [2.0, np.inf]]))
     with pytest.raises(ValueError, match=r"features\['text'\] holds NaN or infinity in item row 2"):

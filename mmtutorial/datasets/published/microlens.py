@@ -113,7 +113,7 @@ def microlens(
     faults: list[Fault] = []
     interactions = _pairs(folder, pairs, faults)
     told = _titles(folder, titles, edition == "50k", faults)
-    if faults or interactions is None:
+    if any(not fault.note for fault in faults) or interactions is None:
         raise DatasetError.of(folder, faults)
     videos = sorted({*interactions["item"], *told}, key=int)
     place = cache_folder() / f"microlens-{edition}"
@@ -148,7 +148,7 @@ def _pairs(folder: Path, name: str, faults: list[Fault]) -> pd.DataFrame | None:
         for place in np.flatnonzero(~good):
             message = f"the {column} {table[column].iloc[place]!r} is not a whole number from 0 on"
             faults.append(Fault(name, int(place) + 2, message, "correct it, or remove the row"))
-    if faults:
+    if any(not fault.note for fault in faults):
         return None
     table["timestamp"] = table["timestamp"].astype(np.int64) // 1000
     return table[columns]

@@ -146,7 +146,7 @@ def _named(data: Dataset) -> Dataset:
     ):
         message = "does not give each itemID a code of its own"
         faults.append(Fault(name, None, message, "fetch it again, or remove it"))
-    if table is None or faults:
+    if table is None or any(not fault.note for fault in faults):
         raise DatasetError.of(data.folder, faults)
     code = dict(zip(table["itemID"], table["asin"], strict=True))
     return replace(
