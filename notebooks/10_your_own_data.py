@@ -90,9 +90,9 @@ def quote(**numbers):
 # ## A shop that is not ours
 #
 # To have something foreign, we take a part of the data set that this chapter was given, and write it as
-# another shop would have it: other names of columns, numbers with leading zeros for ids, dates instead of
-# seconds, a price (made up), pictures named by whoever took them, two of some products. And since no
-# export is clean, we spoil it: a purchase of something unknown, one of nobody, one twice, one "yesterday",
+# another shop would have it: other names of columns, an `id` in both tables (of the order, and of the
+# product), numbers with leading zeros for ids, dates instead of seconds, a price (made up), pictures named
+# by whoever took them, two of some products. And since no export is clean, we spoil it: a purchase of something unknown, one of nobody, one twice, one "yesterday",
 # and a picture that was cut off on its way.
 
 # %% tags=["hide-input"]
@@ -104,16 +104,16 @@ shop.mkdir()
 
 top = given.interactions["item"].value_counts(sort=True).index[:MOST]
 kept = given.items[given.items["item"].isin(top)].reset_index(drop=True)
-sku = pd.Series([f"{17 * row:05d}" for row in range(len(kept))])
-articles = pd.DataFrame(
+ids = pd.Series([f"{17 * row:05d}" for row in range(len(kept))])
+products = pd.DataFrame(
     {
-        "sku": sku,
+        "id": ids,
         "name": kept["title"],
         "description": kept["text"],
         "price": (5 + 95 * draw.random(len(kept))).round(2),
     }
 )
-articles.to_csv(shop / "articles.csv", index=False)
+products.to_csv(shop / "products.csv", index=False)
 
 FOLDERS = {"image": "photos", "audio": "clips"}
 copied = dict.fromkeys(FOLDERS, 0)
@@ -125,7 +125,7 @@ for kind, folder in FOLDERS.items():
         (shop / folder).mkdir(exist_ok=True)
         views = ("front", "side") if row % 10 == 3 else ("front",)
         for view in views if kind == "image" else ("demo",):
-            name = f"IMG {sku[row]} {view}{source.suffix}"
+            name = f"IMG {ids[row]} {view}{source.suffix}"
             shutil.copyfile(source, shop / folder / name)
             copied[kind] += 1
 photos, clips = (
@@ -136,20 +136,26 @@ if photos:
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
 
 log = given.interactions.merge(
-    pd.DataFrame({"item": kept["item"], "sku": sku}), on="item"
+    pd.DataFrame({"item": kept["item"], "product_id": ids}), on="item"
 )
-sales = pd.DataFrame({"sku": log["sku"], "customer": "c " + log["user"]})
+orders = pd.DataFrame(
+    {"product_id": log["product_id"], "customer": "c " + log["user"]}
+)
 if log["timestamp"].notna().any():
-    sales["when"] = pd.to_datetime(log["timestamp"], unit="s").astype(str)
+    orders["created_at"] = pd.to_datetime(log["timestamp"], unit="s").astype(
+        str
+    )
 if log["rating"].notna().any():
-    sales["stars"] = log["rating"]
-n_sound = len(sales)
-spoilt = sales.iloc[[0, 1, 2, 3]].copy()
+    orders["stars"] = log["rating"]
+n_sound = len(orders)
+spoilt = orders.iloc[[0, 1, 2, 3]].copy()
 spoilt.iloc[0, 0] = "99999"  # no such product
 spoilt.iloc[1, 1] = ""  # nobody's
-if "when" in sales:
-    spoilt.iloc[3, sales.columns.get_loc("when")] = "yesterday"
-pd.concat([sales, spoilt]).to_csv(shop / "sales.csv", index=False)
+if "created_at" in orders:
+    spoilt.iloc[3, orders.columns.get_loc("created_at")] = "yesterday"
+orders = pd.concat([orders, spoilt])
+orders.insert(0, "id", range(1, len(orders) + 1))
+orders.to_csv(shop / "orders.csv", index=False)
 os.chdir(shop)
 for path in sorted(Path(".").iterdir()):
     files = sorted(path.iterdir()) if path.is_dir() else []
@@ -157,38 +163,42 @@ for path in sorted(Path(".").iterdir()):
     print(f"{path.name:14}{such}")
 
 # %%
-print(*Path("sales.csv").read_text("utf-8").splitlines()[:3], sep="\n")
+print(*Path("orders.csv").read_text("utf-8").splitlines()[:3], sep="\n")
 
 # %% [markdown]
 # ## Five lines
 #
 #     from mmtutorial import datasets
-#     columns = {"customer": "user", "sku": "item", "when": "timestamp", "name": "title", "description": "text"}
-#     mine, left_out = datasets.from_tables("sales.csv", "articles.csv", images="photos", sounds="clips", columns=columns)
+#     event_columns = {"product_id": "item", "customer": "user", "created_at": "timestamp"}
+#     product_columns = {"id": "item", "name": "title", "description": "text"}
+#     mine, left_out = datasets.from_tables("orders.csv", "products.csv", images="photos", sounds="clips",
+#                                           event_columns=event_columns, product_columns=product_columns)
 #     mine = mine.save("my-shop")
 #     print(*left_out, sep="\n")
 #
-# `columns` says what *your* names mean; columns that you do not name stay what they are. A picture
+# `event_columns` and `product_columns` say what *your* names mean, in each table; columns that you do not
+# name stay what they are. So the `id` of a product is its item, and the `id` of an order is kept. A picture
 # belongs to the product whose id stands in its name (or in the name of its folder), and a table may name
 # the files instead, in a column `image` or `audio`. Nothing is decoded or copied before `save`. Here are
 # the same lines, with what this run has:
 
 # %%
-columns = {
+event_columns = {
+    "product_id": "item",
     "customer": "user",
-    "sku": "item",
-    "when": "timestamp",
+    "created_at": "timestamp",
     "stars": "rating",
-    "name": "title",
-    "description": "text",
 }
-there = {*sales.columns, *articles.columns}
-columns = {name: ours for name, ours in columns.items() if name in there}
-tables = {"events": "sales.csv", "products": "articles.csv"}
+event_columns = {
+    name: ours for name, ours in event_columns.items() if name in orders
+}
+product_columns = {"id": "item", "name": "title", "description": "text"}
+tables = {"events": "orders.csv", "products": "products.csv"}
+columns = {"event_columns": event_columns, "product_columns": product_columns}
 folders = {"images": photos, "sounds": clips}
 
 mine, left_out = datasets.from_tables(
-    **tables, **folders, columns=columns, numbers=["price"]
+    **tables, **folders, **columns, numbers=["price"]
 )
 mine = mine.save("my-shop")
 print(*left_out, sep="\n")
@@ -196,8 +206,8 @@ print(f"{mine.n_items} products, {mine.n_users} users")
 
 # %% [markdown]
 # Each line above is a row that was not taken, with its number as a spreadsheet shows it, or files that
-# were not. They are left out, not repaired: what "yesterday" was, only the shop knows. If most of
-# a table cannot be used, nothing is made, since that is a wrong column or a wrong format (`times=`), not a few
+# were not. They are left out, not repaired: what "yesterday" was, only the shop knows. A line that begins
+# with "note" says what was assumed. If most of a table cannot be used, nothing is made, since that is a wrong column or a wrong format (`times=`), not a few
 # bad rows.
 #
 # ## What is wrong with it
@@ -227,7 +237,7 @@ for fault in mine.validate():
     if Path(fault.file).parts[0] in (photos, clips):
         Path(fault.file).unlink()
 mine, left_out = datasets.from_tables(
-    **tables, **folders, columns=columns, numbers=["price"]
+    **tables, **folders, **columns, numbers=["price"]
 )
 mine = mine.save("my-shop")
 status = check("my-shop")
