@@ -90,8 +90,8 @@ def quote(**numbers):
 # ## A shop that is not ours
 #
 # This chapter needs data that are not ours. We take a part of the data set that the chapter was given, and
-# write it as another shop would export it: other names of columns, ids with leading zeros, dates instead of
-# seconds, an invented price, pictures named by whoever took them, and two pictures of some products. No export
+# write it as another shop would export it: other names of columns, an `id` in both tables (of the order, and of
+# the product), ids with leading zeros, dates instead of seconds, an invented price, pictures named by whoever took them, and two pictures of some products. No export
 # is free of errors, so we add some: a purchase of an unknown product, a purchase without a user, a purchase
 # that occurs twice, the date "yesterday", and a picture that was cut off in transfer.
 
@@ -110,16 +110,16 @@ shop.mkdir()
 
 top = given.interactions["item"].value_counts(sort=True).index[:MOST]
 kept = given.items[given.items["item"].isin(top)].reset_index(drop=True)
-sku = pd.Series([f"{17 * row:05d}" for row in range(len(kept))])
-articles = pd.DataFrame(
+ids = pd.Series([f"{17 * row:05d}" for row in range(len(kept))])
+products = pd.DataFrame(
     {
-        "sku": sku,
+        "id": ids,
         "name": kept["title"],
         "description": kept["text"],
         "price": (5 + 95 * draw.random(len(kept))).round(2),
     }
 )
-articles.to_csv(shop / "articles.csv", index=False)
+products.to_csv(shop / "products.csv", index=False)
 
 FOLDERS = {"image": "photos", "audio": "clips"}
 copied = dict.fromkeys(FOLDERS, 0)
@@ -131,7 +131,7 @@ for kind, folder in FOLDERS.items():
         (shop / folder).mkdir(exist_ok=True)
         views = ("front", "side") if row % 10 == 3 else ("front",)
         for view in views if kind == "image" else ("demo",):
-            name = f"IMG {sku[row]} {view}{source.suffix}"
+            name = f"IMG {ids[row]} {view}{source.suffix}"
             shutil.copyfile(source, shop / folder / name)
             copied[kind] += 1
 photos, clips = (
@@ -142,20 +142,26 @@ if photos:
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
 
 log = given.interactions.merge(
-    pd.DataFrame({"item": kept["item"], "sku": sku}), on="item"
+    pd.DataFrame({"item": kept["item"], "product_id": ids}), on="item"
 )
-sales = pd.DataFrame({"sku": log["sku"], "customer": "c " + log["user"]})
+orders = pd.DataFrame(
+    {"product_id": log["product_id"], "customer": "c " + log["user"]}
+)
 if log["timestamp"].notna().any():
-    sales["when"] = pd.to_datetime(log["timestamp"], unit="s").astype(str)
+    orders["created_at"] = pd.to_datetime(log["timestamp"], unit="s").astype(
+        str
+    )
 if log["rating"].notna().any():
-    sales["stars"] = log["rating"]
-n_sound = len(sales)
-spoilt = sales.iloc[[0, 1, 2, 3]].copy()
+    orders["stars"] = log["rating"]
+n_sound = len(orders)
+spoilt = orders.iloc[[0, 1, 2, 3]].copy()
 spoilt.iloc[0, 0] = "99999"  # no such product
 spoilt.iloc[1, 1] = ""  # nobody's
-if "when" in sales:
-    spoilt.iloc[3, sales.columns.get_loc("when")] = "yesterday"
-pd.concat([sales, spoilt]).to_csv(shop / "sales.csv", index=False)
+if "created_at" in orders:
+    spoilt.iloc[3, orders.columns.get_loc("created_at")] = "yesterday"
+orders = pd.concat([orders, spoilt])
+orders.insert(0, "id", range(1, len(orders) + 1))
+orders.to_csv(shop / "orders.csv", index=False)
 undo.enter_context(contextlib.chdir(shop))
 for path in sorted(Path(".").iterdir()):
     files = sorted(path.iterdir()) if path.is_dir() else []
@@ -163,39 +169,43 @@ for path in sorted(Path(".").iterdir()):
     print(f"{path.name:14}{such}")
 
 # %%
-print(*Path("sales.csv").read_text("utf-8").splitlines()[:3], sep="\n")
+print(*Path("orders.csv").read_text("utf-8").splitlines()[:3], sep="\n")
 
 # %% [markdown]
 # ## Five lines
 #
 #     from mmtutorial import datasets
-#     columns = {"customer": "user", "sku": "item", "when": "timestamp", "name": "title", "description": "text"}
-#     mine, left_out = datasets.from_tables("sales.csv", "articles.csv", images="photos", sounds="clips", columns=columns)
+#     event_columns = {"product_id": "item", "customer": "user", "created_at": "timestamp"}
+#     product_columns = {"id": "item", "name": "title", "description": "text"}
+#     mine, left_out = datasets.from_tables("orders.csv", "products.csv", images="photos", sounds="clips",
+#                                           event_columns=event_columns, product_columns=product_columns)
 #     mine = mine.save("my-shop")
 #     print(*left_out, sep="\n")
 #
-# `columns` says what *your* names mean; columns that you do not name stay what they are. A picture
+# `event_columns` and `product_columns` say what *your* names mean, in each table; columns that you do not
+# name stay what they are. So the `id` of a product is its item, and the `id` of an order is kept. A picture
 # belongs to the product whose id stands in its name (or in the name of its folder), and a table may name
 # the files instead, in a column `image` or `audio`. Nothing is decoded or copied before `save`. A folder
 # that holds a data set already is refused: `save("my-shop", replace=True)` replaces it, and files in it
 # that no row names are never lost. Here are the same lines, with what this run has:
 
 # %%
-columns = {
+event_columns = {
+    "product_id": "item",
     "customer": "user",
-    "sku": "item",
-    "when": "timestamp",
+    "created_at": "timestamp",
     "stars": "rating",
-    "name": "title",
-    "description": "text",
 }
-there = {*sales.columns, *articles.columns}
-columns = {name: ours for name, ours in columns.items() if name in there}
-tables = {"events": "sales.csv", "products": "articles.csv"}
+event_columns = {
+    name: ours for name, ours in event_columns.items() if name in orders
+}
+product_columns = {"id": "item", "name": "title", "description": "text"}
+tables = {"events": "orders.csv", "products": "products.csv"}
+columns = {"event_columns": event_columns, "product_columns": product_columns}
 folders = {"images": photos, "sounds": clips}
 
 mine, left_out = datasets.from_tables(
-    **tables, **folders, columns=columns, numbers=["price"]
+    **tables, **folders, **columns, numbers=["price"]
 )
 mine = mine.save("my-shop")
 print(*left_out, sep="\n")
@@ -203,7 +213,8 @@ print(f"{mine.n_items} products, {mine.n_users} users")
 
 # %% [markdown]
 # Each line above names a row that was left out, by its number in a spreadsheet, or says which files were left
-# out. Nothing is repaired: only the shop knows when "yesterday" was. If most of a table cannot be used, no
+# out. Nothing is repaired: only the shop knows when "yesterday" was. A line that begins with "note"
+# says what was assumed. If most of a table cannot be used, no
 # data set is made: then a column or a format (`times=`) is wrong, not a few rows.
 #
 # (where-your-files-come-from)=
@@ -220,7 +231,7 @@ print(f"{mine.n_items} products, {mine.n_users} users")
 # | macOS | `é` in file names as two characters, `e` and an accent (NFD); `.DS_Store`, `._photo.jpg` | Ids, file names and column names are compared in one form (NFC), so that `café` is found however it is written. These files are ignored. | nothing |
 # | Windows | paths such as `.\photos\1.jpg` or `C:\shop\photos\1.jpg` in the column `image`; `Thumbs.db`; pictures named `.jfif` | `./`, backslashes, the folder's own name and absolute paths are understood. `Thumbs.db` is ignored, and `.jfif` is read like `.jpg`. | Where two folders hold a `1.jpg`, write enough of the path to tell which one: a name that fits several files is given to none, and listed. |
 # | pandas | whole seconds as `1709251200.0`; milliseconds to nanoseconds; ids as `7.0` | Whole seconds with a decimal point are read. | `times="ms"`, `"us"` or `"ns"`. Read ids with `dtype=str` before you write them: `7.0` and `7` are two ids. |
-# | a database | a column `id` in both tables with two meanings; headers such as `Title` or ` text `; `9999-12-31` for "never" | Blanks, capitals and near misspellings in the names of optional columns are taken, with a note. A row with such a date is left out, and listed. | `event_columns=` and `product_columns=`, one mapping for each table; `times="%d.%m.%Y"` for dates of another form |
+# | a database | a column `id` in both tables with two meanings; headers such as `Title` or ` text `; `9999-12-31` for "never" | Blanks, capitals and plurals in the names of columns are taken, with a note; of a misspelling such as `tittle` a note asks what it is. A row with such a date is left out, and listed. | `event_columns=` and `product_columns=`, one mapping for each table; `times="%d.%m.%Y"` for dates of another form |
 # | SoX, arecord, ffmpeg | a WAV written into a pipe, whose header does not know its length; an MP3 whose header is missing or wrong; a stereo recording whose channels cancel each other | The WAV is taken to its end, with a note. An MP3 is decoded to its end. Of opposite channels one is taken. | nothing |
 # | a phone | photographs that are stored sideways (EXIF); `.heic`; `.m4a` | Photographs are turned upright. `.jpg`, `.avif` and `.webp` are read. `.heic` and `.m4a` are listed as not readable. | Save photographs as JPEG, and convert sounds: `ffmpeg -i a.m4a a.wav`. |
 # | an old archive | Chinese file names in GBK, unreadable after unpacking; file names with backslashes | Such files are listed one by one. | Unpack again with the right encoding, such as `unar -e GBK photos.zip`, or rename the files. |
@@ -276,7 +287,7 @@ for fault in mine.validate():
     if Path(fault.file).parts[0] in (photos, clips):
         Path(fault.file).unlink()
 mine, left_out = datasets.from_tables(
-    **tables, **folders, columns=columns, numbers=["price"]
+    **tables, **folders, **columns, numbers=["price"]
 )
 mine = mine.save("my-shop", replace=True)
 status = check("my-shop")

@@ -339,7 +339,7 @@ def test_the_products_other_column_is_named_where_that_holds_the_ids(shop: Path)
 
 def test_headers_nearly_ours_are_taken_with_a_note(shop: Path) -> None:
     (shop / "goods.csv").write_text("Item, Title,texts,PRICE,tittle\n007,Tea,Warm.,2.5,x\n")
-    (shop / "sales.csv").write_text("user , item,time_stamp,Ratings\nann,007,5,4\n")
+    (shop / "sales.csv").write_text("user , item,time_stamp,Ratings\nann,007,1709251200,4\n")
     data, left_out = from_tables("sales.csv", "goods.csv", numbers=["price"])
     assert data.items.loc[0, ["item", "title", "text", "price"]].tolist() == [
         "007",
@@ -347,7 +347,11 @@ def test_headers_nearly_ours_are_taken_with_a_note(shop: Path) -> None:
         "Warm.",
         2.5,
     ]
-    assert data.interactions.loc[0, ["user", "timestamp", "rating"]].tolist() == ["ann", 5, 4.0]
+    assert data.interactions.loc[0, ["user", "timestamp", "rating"]].tolist() == [
+        "ann",
+        1709251200,
+        4.0,
+    ]
     assert all(fault.note for fault in left_out)
     for words in (
         "goods.csv, row 1: the column ' Title' is taken for 'title'",

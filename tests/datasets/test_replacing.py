@@ -32,7 +32,9 @@ def mine(tmp_path: Path) -> Dataset:
     items = pd.DataFrame(
         {"item": ["p1", "p2"], "text": "so soft", "image": ["images/p1.png", "images/p2.png"]}
     )
-    taken = pd.DataFrame({"user": ["ann", "bob"], "item": ["p1", "p2"], "timestamp": [1, 2]})
+    taken = pd.DataFrame(
+        {"user": ["ann", "bob"], "item": ["p1", "p2"], "timestamp": [1_709_251_200, 1_709_251_201]}
+    )
     features = {"text": np.eye(2, dtype=np.float32)}
     made = Dataset("mine", items, taken, source, features=features).save(tmp_path / "mine")
     shutil.rmtree(source)
@@ -61,7 +63,7 @@ def other(folder: Path) -> Dataset:
     (folder / "images").mkdir(parents=True)
     Image.new("RGB", (4, 4), "blue").save(folder / "images" / "p1.png")
     items = pd.DataFrame({"item": ["x"], "text": "hard", "image": "images/p1.png"})
-    taken = pd.DataFrame({"user": ["cy"], "item": ["x"], "timestamp": [3]})
+    taken = pd.DataFrame({"user": ["cy"], "item": ["x"], "timestamp": [1_709_251_203]})
     return Dataset("other", items, taken, folder)
 
 

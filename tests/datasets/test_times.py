@@ -181,9 +181,8 @@ def test_dates_in_memory_out_of_range_cost_their_rows(column: pd.Series) -> None
         data = Dataset("x", items, taken.set_index(pd.Index([7, 7, 9])), Path("."))
     assert data.interactions[["user", "timestamp"]].values.tolist() == [["u", 1709251200]]
     assert len(told) == 2
-    assert (
-        "of row 1 (counted from 0) lies outside the years 1678 to 2261; the row is left out"
-        in str(told[0].message)
+    assert "of interaction 1 lies outside the years 1678 to 2261; the row is left out" in str(
+        told[0].message
     )
 
 
@@ -222,7 +221,7 @@ def test_seconds_written_as_fractions_are_read(tables: tuple[Path, Path], tmp_pa
     "column", [[np.inf, 1.0], [1e300, 1.0], ["2024-03-01", "x"], [True, False]]
 )
 def test_what_is_no_time_is_refused_in_memory(column: list[object]) -> None:
-    with pytest.raises(DatasetError, match="give whole seconds since 1970 as int64, or dates"):
+    with pytest.raises(DatasetError, match=r"seconds since 1970|read them first"):
         whole_seconds(pd.Series(column), [])
 
 
