@@ -85,7 +85,7 @@ def others(folder: Path) -> list[str]:
     above = {str(parent) for name in parts for parent in PurePosixPath(name).parents}
     return [
         name
-        for name in _files(folder)
+        for name in files_in(folder)
         if name not in parts
         and not (name in above and (folder / name).is_dir())  # a link that leads to its media
         and not is_system_file(name)
@@ -94,7 +94,7 @@ def others(folder: Path) -> list[str]:
 
 def carry_over(folder: Path, fresh: Path) -> None:
     """Let every file of a folder that a new one lacks lie there too, by a link or as a copy."""
-    for name in _files(folder):
+    for name in files_in(folder):
         place = fresh / name
         if os.path.lexists(place) or place.is_dir():
             continue
@@ -137,14 +137,16 @@ def _parts(folder: Path) -> set[str]:
     return parts
 
 
-def _files(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     """Return all files in a folder, relative to it, sorted; links to folders are not entered.
 
-    Raises OSError where a folder cannot be listed, since nobody knows what is in it.
+    None where there is no folder. Raises OSError where one cannot be listed, since nobody knows
+    what is in it.
     """
 
     def refuse(error: OSError) -> None:
-        raise error
+        if not isinstance(error, FileNotFoundError):
+            raise error
 
     found = []
     for above, folders, files in os.walk(folder, onerror=refuse):

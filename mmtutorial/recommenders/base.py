@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from mmtutorial import __version__
+from mmtutorial.datasets.contents import files_in
 from mmtutorial.datasets.schema import is_system_file
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders.inputs import Features, checked_features
@@ -270,7 +271,7 @@ class Recommender(ABC):
                 "class": _class_name(type(self)),
                 "version": __version__,
                 "options": options,
-                "files": _files(fresh),
+                "files": files_in(fresh),
             }
             written = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
             (fresh / _ABOUT).write_text(written, encoding="utf-8", newline="\n")
@@ -580,25 +581,15 @@ def _check_replaceable(folder: Path) -> None:
         raise ValueError(f"{folder} is the folder you are in: name another one to write into")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder to save the recommender into")
-    inside = _files(folder)
+    inside = files_in(folder)
     known = {_ABOUT, *_read_about(folder)["files"]} - {"."} if _ABOUT in inside else set()
-    foreign = [
-        name
-        for name in inside
-        if not is_system_file(name)
-        and known.isdisjoint({name, *map(str, PurePosixPath(name).parents)})
-    ]
+    ours = (known.intersection({name, *map(str, PurePosixPath(name).parents)}) for name in inside)
+    foreign = [n for n, by in zip(inside, ours, strict=True) if not by and not is_system_file(n)]
     if foreign:
         raise ValueError(
             f"{folder} holds {foreign[0]!r}, which is no part of a saved recommender; nothing "
             "was written: name a new folder, or move what you want to keep away from this one"
         )
-
-
-def _files(folder: Path) -> list[str]:
-    """Return the paths of all files in a folder, relative to it, sorted; links are files."""
-    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
