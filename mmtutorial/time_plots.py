@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import (
+    HOURLY,
+    MINUTELY,
+    MONTHLY,
+    SECONDLY,
+    AutoDateLocator,
+    ConciseDateFormatter,
+)
 
 if TYPE_CHECKING:
     from mmtutorial.evaluation import Split
@@ -22,14 +29,16 @@ PERIODS = {  # seconds, the longest first
 def time_axis(axis: Axes, label: str = "time") -> None:
     """Write times below an axis in what their span needs: hours, days, months or years.
 
-    >>> figure, axis = plt.subplots()
+    >>> from matplotlib.figure import Figure
+    >>> axis = Figure().subplots()
     >>> line = axis.plot(pd.to_datetime(["2024-03-01 08:00", "2024-03-01 20:00"]), [0, 1])
     >>> time_axis(axis)
     >>> [tick.get_text() for tick in axis.get_xticklabels()]
-    ['09:00', '12:00', '15:00', '18:00']
-    >>> plt.close(figure)
+    ['08:00', '12:00', '16:00', '20:00']
     """
-    locator = AutoDateLocator(minticks=3, maxticks=7)
+    locator = AutoDateLocator(minticks=3, maxticks=5)
+    for unit, whole in ((MONTHLY, 12), (HOURLY, 24), (MINUTELY, 60), (SECONDLY, 60)):
+        locator.intervald[unit] = [*locator.intervald[unit], whole]  # else five would not suffice
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axis.set_xlabel(label)
@@ -81,10 +90,10 @@ def interactions_over_time(timestamps: pd.Series, axis: Axes) -> str:
 
     Examples
     --------
-    >>> figure, axis = plt.subplots()
+    >>> from matplotlib.figure import Figure
+    >>> axis = Figure().subplots()
     >>> interactions_over_time(pd.Series([1709251200, 1709254800, 1709258400]), axis)
     'hour'
-    >>> plt.close(figure)
     """
     times = timestamps.dropna().to_numpy(dtype=np.int64)
     if not len(times):
@@ -133,11 +142,11 @@ def parts_of(
     >>> from mmtutorial.evaluation import global_time_split
     >>> from mmtutorial.interactions import Interactions
     >>> taken = Interactions.of([("ann", item, time) for time, item in enumerate("vwxyz")])
-    >>> figure, axis = plt.subplots()
+    >>> from matplotlib.figure import Figure
+    >>> axis = Figure().subplots()
     >>> parts_of(global_time_split(taken, validation=0.2, test=0.2), axis, "global time")
     >>> [len(line.get_xdata()) for line in axis.lines]
     [3, 1, 1]
-    >>> plt.close(figure)
     """
     generator = np.random.default_rng(seed)
     logs = {part: getattr(split, part).log for part in ("train", "validation", "test")}

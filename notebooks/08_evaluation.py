@@ -662,7 +662,8 @@ quote(
 #   users with three different items or more. Other users' future leaks into training.
 # - The cold-item split holds whole items back, at random, and ignores time.
 # - A *given* split comes with the data: whoever published them has said of each row whether it trains,
-#   validates or tests. It makes results comparable; how it was drawn, one has to ask.
+#   validates or tests. It makes results comparable; how it was drawn, one has to ask. Where a data set has
+#   neither parts nor usable times, chapters 6 to 8 draw such parts at random (`with_parts`), and say so.
 
 # %% tags=["hide-input"]
 try:

@@ -217,7 +217,6 @@ print(f"{mine.n_items} products, {mine.n_users} users")
 # says what was assumed. If most of a table cannot be used, no
 # data set is made: then a column or a format (`times=`) is wrong, not a few rows.
 #
-# (where-your-files-come-from)=
 # ## If your files come from Excel, macOS, pandas, SoX, a phone
 #
 # Every program writes tables, names and media in its own way. What can be recognised safely is read, and what
@@ -637,8 +636,7 @@ plots.table(pd.DataFrame(rows))
 #
 # Text is cleaned and divided into words by its script; you need not name the language. Where words are not
 # separated by blanks, jieba's dictionary divides them ([chapter 2](02_language_model.ipynb)). The folder that
-# `save` writes is UTF-8. Tables in other encodings are read as the [table above](#where-your-files-come-from)
-# says.
+# `save` writes is UTF-8. Tables in other encodings are read as the table near the top of this chapter says.
 
 # %%
 chinese = datasets.load("shop", n_items=40, n_users=30, language="zh")

@@ -124,4 +124,4 @@ def test_chapter_10_takes_a_folder_named_by_digits_and_leaves_nothing_behind(
     executed = run("10", week.parent, "-r", "dataset", week.name, TMPDIR=str(temporary))
     assert "exit status 0" in shown(executed)
     assert [path.name for path in week.parent.iterdir()] == [week.name]
-    assert not list(temporary.rglob("sales.csv"))
+    assert not list(temporary.rglob("*.csv"))
