@@ -4,9 +4,10 @@ Data flows one way, and the modules are named after the stations:
 datasets → preprocessing → encoders → fusion → recommender → evaluation → report.
 """
 
-import os
 from importlib.metadata import version
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes on this machine's hardware
+from mmtutorial.quiet import quiet_tensorflow
+
+quiet_tensorflow()
 
 __version__ = version("mmtutorial")

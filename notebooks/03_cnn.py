@@ -1132,7 +1132,7 @@ plots.table(
 # averaged over pictures, beside the formula's square:
 
 # %% tags=["hide-input"]
-last = keras.Model(encoder.inputs, encoder.get_layer("pooling_3").output)
+last = keras.Model(encoder.input, encoder.get_layer("pooling_3").output)
 middle = last.output.shape[1] // 2
 reached = np.zeros((PIXELS, PIXELS))
 for channel in range(4):
