@@ -42,6 +42,8 @@ seed = 0
 import time
 from itertools import pairwise
 
+from mmtutorial import datasets, plots  # first: it quiets TensorFlow
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -57,7 +59,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from mmtutorial import datasets, plots
 from mmtutorial.encoders.image import image_encoder
 from mmtutorial.equations.activations import ACTIVATIONS, softmax
 from mmtutorial.equations.convolution import (

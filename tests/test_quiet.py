@@ -17,6 +17,8 @@ from mmtutorial import datasets
 from mmtutorial.datasets.media import MediaError, read_sound
 from mmtutorial.quiet import LEVEL, without_lines
 
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted([*ROOT.glob("notebooks/[0-9]*.py"), *ROOT.glob("benchmarks/*.py")])
 FORGED = """
 import os
 LINES = '''\
@@ -54,6 +56,16 @@ def test_tensorflow_is_loaded_without_its_lines(tmp_path: Path, level: str, show
     run = python(program, PYTHONPATH=path, **({LEVEL: level} if level else {}))
     assert run.returncode == 0, run.stderr
     assert "".join(line[0] for line in run.stderr.splitlines()) == shown
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_scripts_import_the_library_before_tensorflow(script: Path) -> None:
+    modules = re.findall(
+        r"^(?:import|from) (\w+)", script.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    if "mmtutorial" in modules:
+        before = modules[: modules.index("mmtutorial")]
+        assert not {"keras", "keras_rs", "tensorflow"}.intersection(before)
 
 
 def test_recommend_says_nothing_of_tensorflow(tmp_path: Path) -> None:
