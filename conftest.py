@@ -36,6 +36,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["MMTUTORIAL_CACHE"] = str(shared / "cache")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _terminal() -> None:
+    """Run as in a terminal that can move its cursor; in a dumb one rich shows no progress."""
+    os.environ["TERM"] = "xterm"
+
+
 @pytest.fixture
 def eager() -> Iterator[None]:
     """Run TensorFlow's functions without compilation, which takes longer than a few small steps."""

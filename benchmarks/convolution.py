@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 from typing import NamedTuple
 
+# First, since it quiets TensorFlow
+from mmtutorial.equations.convolution import conv2d, conv2d_backward  # isort: skip
+
 import keras
 import numpy as np
 import tensorflow as tf
 from side_by_side import Row, alternate, limits, machine, tell
-
-from mmtutorial.equations.convolution import conv2d, conv2d_backward
 
 TOLERANCE = 1e-4  # of float32 sums over a batch, relative to their largest entry
 

@@ -43,9 +43,13 @@ def keep(executed: Path, cache_folder: Path) -> None:
             cell.metadata.pop("tags", None)  # papermill's empty ones make another notebook of it
     original = ROOT / "notebooks" / executed.name
     cache_folder.mkdir(parents=True, exist_ok=True)
-    get_cache(cache_folder).cache_notebook_bundle(
-        CacheBundleIn(notebook, str(original)), overwrite=True, check_validity=False
-    )
+    cache = get_cache(cache_folder)
+    try:
+        cache.cache_notebook_bundle(
+            CacheBundleIn(notebook, str(original)), overwrite=True, check_validity=False
+        )
+    finally:
+        cache.db.dispose()  # closes its file
 
 
 def measured() -> str:

@@ -12,7 +12,6 @@ datasets → preprocessing → encoders → fusion → recommenders → evaluati
 """
 
 import importlib
-import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
         TwoTower,
     )
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes on this machine's hardware
+from mmtutorial.quiet import quiet_tensorflow
+
+quiet_tensorflow()
 
 __version__ = version("mmtutorial")
 

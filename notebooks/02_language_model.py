@@ -45,6 +45,8 @@ seed = 0
 # %% tags=["hide-input"]
 import time
 
+from mmtutorial import datasets, plots  # first: it quiets TensorFlow
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,7 +60,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 
-from mmtutorial import datasets, plots
 from mmtutorial.datasets.simulated.garments import REVIEWS, read_reviews
 from mmtutorial.encoders.text import (
     READER,

@@ -42,6 +42,8 @@ seed = 0
 import time
 from itertools import pairwise
 
+from mmtutorial import datasets, plots  # first: it quiets TensorFlow
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -57,7 +59,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from mmtutorial import datasets, plots
 from mmtutorial.encoders.image import image_encoder
 from mmtutorial.equations.activations import ACTIVATIONS, softmax
 from mmtutorial.equations.convolution import (
@@ -1132,7 +1133,7 @@ plots.table(
 # averaged over pictures, beside the formula's square:
 
 # %% tags=["hide-input"]
-last = keras.Model(encoder.inputs, encoder.get_layer("pooling_3").output)
+last = keras.Model(encoder.input, encoder.get_layer("pooling_3").output)
 middle = last.output.shape[1] // 2
 reached = np.zeros((PIXELS, PIXELS))
 for channel in range(4):

@@ -45,6 +45,8 @@ import inspect
 import re
 import time
 
+from mmtutorial import datasets, plots  # first: it quiets TensorFlow
+
 import keras
 import librosa
 import matplotlib.pyplot as plt
@@ -62,7 +64,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mmtutorial import datasets, plots
 from mmtutorial.encoders.audio import audio_encoder, recurrent_layer
 from mmtutorial.equations.activations import ACTIVATIONS, softmax
 from mmtutorial.equations.recurrence import (

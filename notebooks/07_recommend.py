@@ -47,6 +47,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from mmtutorial import datasets, plots  # first: it quiets TensorFlow
+
 import keras
 import keras_rs
 import matplotlib.pyplot as plt
@@ -58,7 +60,6 @@ from IPython.display import Markdown, display
 from myst_nb import glue
 from scipy import special
 
-from mmtutorial import datasets, metrics, plots
 from mmtutorial.article import ArticleNetwork
 from mmtutorial.recommenders import (
     BPR,

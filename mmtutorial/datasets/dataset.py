@@ -516,10 +516,10 @@ def read_array(path: Path, name: str, faults: list[Fault], mapped: bool = False)
     """Load an array of NumPy, ``mapped`` into memory or whole; None (and a fault) if it is none."""
     message = "not a plain NumPy array (pickled objects are never loaded)"
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-        if isinstance(array, np.ndarray):
-            return array
-        array.close()  # several arrays in a zip archive
+        if mapped:
+            return np.lib.format.open_memmap(path, mode="r")
+        with open(path, "rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
     except MemoryError:
         message = "its header asks for more memory than there is"
     except Exception:  # a header is parsed as Python's literals, and can fail as these do

@@ -17,6 +17,8 @@ import numpy as np
 import soundfile
 from PIL import Image, ImageOps
 
+from mmtutorial.quiet import MPG123, without_lines
+
 MAX_PIXELS = 80_000_000  # of a picture: 240 MB decoded
 MAX_SECONDS = 600  # of a recording
 MAX_SAMPLES = 120_000_000  # of all channels together: ten minutes of stereo at 96 kHz, 480 MB
@@ -132,7 +134,7 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
     if plain := _plain_wav(path):
         return _checked(path, *plain)
     try:
-        with soundfile.SoundFile(path) as file:
+        with without_lines(MPG123), soundfile.SoundFile(path) as file:
             rate, promised = file.samplerate, file.frames
             if promised > MAX_SECONDS * rate:
                 raise MediaError(

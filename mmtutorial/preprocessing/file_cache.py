@@ -295,7 +295,7 @@ def _write(
 def _read(shard: Path, shape: tuple[int, ...], dtype: np.dtype) -> list[tuple[bytes, Result]]:
     """Read the results of one file of the cache; none, and the file is gone, if it is damaged."""
     try:
-        with np.load(shard, allow_pickle=False) as kept:
+        with open(shard, "rb") as file, np.load(file, allow_pickle=False) as kept:
             digests, rows = kept["digests"], kept["rows"]
             if rows.dtype != dtype or rows.shape[1:] != shape:
                 raise ValueError("another shape")

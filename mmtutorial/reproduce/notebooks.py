@@ -270,6 +270,7 @@ def _run(
         if tell:
             tell(Run(notebook, "running", 0.0, 0.0, place, cell, cells=said["of"]))
     process.wait()
+    process.communicate()  # closes its pipes; not before its end, which it would hasten
     running.discard(process)
     seconds, peak_memory, error = end["seconds"], end["peak_memory"], end["error"]
     if stop.is_set() and error:

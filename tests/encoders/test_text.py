@@ -161,14 +161,14 @@ class TestTransfer:
     def test_the_encoder_is_the_state_after_the_last_word(self) -> None:
         model = model_of()
         encoder = transfer(model, text_encoder(SIZE, 6, 5))
-        states = keras.Model(model.inputs, model.get_layer(text.READER).output)
+        states = keras.Model(model.input, model.get_layer(text.READER).output)
         words = np.array([[START, 4, 5, 6]], dtype="int32")
         np.testing.assert_allclose(encoder(words), states(words)[:, -1], atol=1e-6)
 
     def test_the_mean_encoder_is_the_mean_of_the_states(self) -> None:
         model = model_of()
         encoder = transfer(model, text_encoder(SIZE, 6, 5, "mean"))
-        states = keras.Model(model.inputs, model.get_layer(text.READER).output)
+        states = keras.Model(model.input, model.get_layer(text.READER).output)
         words = np.array([[START, 4, 5, 6]], dtype="int32")
         filled = np.array([[0, 0, START, 4, 5, 6]], dtype="int32")
         np.testing.assert_allclose(encoder(filled), states(words).numpy().mean(axis=1), atol=1e-6)

@@ -47,6 +47,7 @@ def test_the_book_finds_the_outputs_of_the_same_code(book: ModuleType, tmp_path:
     committed.cells[1].source = "print(6 * 8)"
     with pytest.raises(KeyError):
         cache.merge_match_into_notebook(committed)
+    cache.db.dispose()
 
 
 @pytest.mark.parametrize(("executed", "tags"), [(False, []), (True, ["injected-parameters"])])
