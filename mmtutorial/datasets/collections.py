@@ -37,7 +37,14 @@ from urllib3.util import Retry
 
 from mmtutorial.datasets.faults import DatasetError
 from mmtutorial.datasets.media import check_picture, to_rgb
-from mmtutorial.storage.files import cache_folder, sweep, write_whole
+from mmtutorial.storage.files import (
+    cache_folder,
+    explained,
+    go_on_without,
+    sweep,
+    unusable,
+    write_whole,
+)
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
@@ -121,6 +128,8 @@ class Collection:
         DatasetError
             If a reader's copy is not the published one, or the collection cannot be had. It says
             what to do.
+        CacheError
+            If it is to be downloaded, and the cache cannot be read or written.
         """
         own = os.environ.get(DATA)
         if own and not Path(own).expanduser().is_dir():
@@ -132,8 +141,13 @@ class Collection:
             self._check_own(folder)
             return folder
         folder = cache_folder() / "downloads" / self.name
-        if self.missing(folder):
-            self._download(folder)
+        try:
+            if self.missing(folder):
+                self._download(folder)
+        except OSError as error:
+            if not unusable(error):
+                raise
+            raise explained(error, folder, f"to download {self.name} into") from error
         self._record(folder)
         return folder
 
@@ -199,7 +213,10 @@ class Collection:
             if not self.manifest[name][0]
         }
         lines = [f"{digest} {size} {name}\n" for name, (digest, size) in seen.items()]
-        write_whole(self.first_seen, "".join(lines).encode())
+        try:
+            write_whole(self.first_seen, "".join(lines).encode())
+        except OSError as error:
+            go_on_without(error, self.first_seen)
 
     def _download(self, folder: Path) -> None:
         """Bring all files into the folder, or say why that cannot be done."""

@@ -293,8 +293,7 @@ class Dataset:
                 f"{folder} holds {foreign[0]!r}, which is no part of a data set; nothing was "
                 "written: name a new folder, or move what you want to keep away from this one"
             )
-        fresh = beside(folder)
-        try:
+        with beside(folder) as fresh:
             (write_media or self._copy_media)(fresh)
             try:
                 self._write_tables(fresh)
@@ -305,8 +304,6 @@ class Dataset:
             if put(fresh, folder, unless=None if replace else "dataset.json"):
                 written.folder = folder
                 return written
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
         return Dataset.open(folder)
 
     def _copy_media(self, folder: Path) -> None:
@@ -485,6 +482,9 @@ def read_array(path: Path, name: str, faults: list[Fault], mapped: bool = False)
         array.close()  # several arrays in a zip archive
     except MemoryError:
         message = "its header asks for more memory than there is"
+    except PermissionError:
+        faults.append(Fault(name, None, "this account may not read it", "change its permissions"))
+        return None
     except Exception:  # a header is parsed as Python's literals, and can fail as these do
         pass
     remedy = "write it with numpy.save from a float32 array (n_items, d)"
