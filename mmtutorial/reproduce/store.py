@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtutorial.datasets import MAKERS
+from mmtutorial.storage.digests import folder_digest
 from mmtutorial.storage.files import write_whole
 
 ONE_THREAD = dict.fromkeys(  # for a process beside others: the order of sums, and so the last
@@ -67,13 +68,7 @@ def data_digest(dataset: str) -> str:
             f"{dataset!r} is neither a data set ({', '.join(MAKERS)}) nor a folder: check the "
             "spelling, or give the path of a folder that holds a dataset.json"
         )
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
-    return digest.hexdigest()[:16]
+    return folder_digest(folder)
 
 
 def write(path: str | Path, content: bytes | str) -> Path:
