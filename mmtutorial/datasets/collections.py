@@ -144,11 +144,11 @@ class Collection:
         try:
             if self.missing(folder):
                 self._download(folder)
+            self._record(folder)
         except OSError as error:
             if not unusable(error):
                 raise
             raise explained(error, folder, f"to download {self.name} into") from error
-        self._record(folder)
         return folder
 
     def missing(self, folder: Path) -> list[str]:

@@ -204,10 +204,7 @@ class Recommender(ABC):
         features: Features | None = None,
         validation: Interactions | None = None,
     ) -> tuple[Any, ...]:
-        """Return all that `fit` would learn from, for a digest: contents, never names or dates.
-
-        The class, its options, and every number and id of what `fit` would be given.
-        """
+        """Return all that `fit` would learn from, number by number, for a digest."""
         return (
             _class_name(type(self)),
             sorted(self.options().items()),
@@ -290,9 +287,8 @@ class Recommender(ABC):
         FileNotFoundError
             If there is no such folder.
         ValueError
-            If the folder holds no recommender, a damaged one, or one of another or unknown class.
-        OSError
-            If the system does not let a file be read, which is no damage.
+            If the folder holds no recommender, a damaged one, or one of another or unknown class;
+            OSError if the system does not let a file be read, which is no damage.
         """
         folder = Path(folder).expanduser()
         recover(folder)
@@ -588,10 +584,9 @@ def _check_replaceable(folder: Path) -> None:
 def _read_about(folder: Path) -> dict[str, Any]:
     """Read recommender.json."""
     path = folder / _ABOUT
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as fault:
-        raise ValueError(f"{folder} holds no saved recommender: {_ABOUT} is missing") from fault
+    if not os.path.lexists(path):
+        raise ValueError(f"{folder} holds no saved recommender: {_ABOUT} is missing")
+    content = path.read_bytes()
     kinds = {"class": str, "version": str, "options": dict, "files": list}
     try:
         about = json.loads(content.decode("utf-8"))
