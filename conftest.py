@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
+import errno
+import functools
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +48,28 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _terminal() -> None:
     """Run as in a terminal that can move its cursor; in a dumb one rich shows no progress."""
     os.environ["TERM"] = "xterm"
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], AbstractContextManager[None]]:
+    """Make a file one that this account may not open, for a while; root is played, as it may."""
+
+    def refused(act: Any, closed: Path, file: Any, *rest: Any, **options: Any) -> Any:
+        if isinstance(file, str | Path) and Path(file) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return act(file, *rest, **options)
+
+    @contextlib.contextmanager
+    def closed(path: Path) -> Iterator[None]:
+        mode = path.stat().st_mode
+        path.chmod(0)
+        with monkeypatch.context() as patch:
+            for module, name in ((io, "open"), (builtins, "open"), (os, "open")):
+                patch.setattr(module, name, functools.partial(refused, getattr(module, name), path))
+            yield
+        path.chmod(mode)
+
+    return closed
 
 
 @pytest.fixture

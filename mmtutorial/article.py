@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
 from mmtutorial.interactions import Interactions
+from mmtutorial.keras_settings import keras, keras_defaults, layers
 from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.storage.arrays import under
 from mmtutorial.storage.epochs import KeepEpochs
@@ -29,6 +28,7 @@ FILTERS, KERNEL, POOL, DENSE = 32, 3, 2, 128  # the numbers that the listing doe
 EPOCHS, BATCH = 10, 32
 
 
+@keras_defaults()
 def build_network(
     *,
     vocab_size: int,
@@ -194,6 +194,7 @@ class ArticleNetwork(Recommender):
             "num_classes": n_items,
         }
 
+    @keras_defaults()
     def _learn(
         self,
         train: Interactions,
@@ -208,8 +209,11 @@ class ArticleNetwork(Recommender):
         tf.config.experimental.enable_op_determinism()
         self.model = build_network(**sizes, words=features["text"].shape[1])
         self._content = [
-            tf.constant(np.concatenate([features[name], np.zeros_like(features[name][:1])]))
-            for name in MODALITIES
+            tf.constant(np.concatenate([array, np.zeros_like(array[:1])]))
+            for array in (
+                np.asarray(features[name], np.int32 if name == "text" else np.float32)
+                for name in MODALITIES
+            )
         ]
         examples = self._examples(pairs, shuffle=True)
         keep = KeepEpochs(self.model, self._unfinished)
@@ -246,6 +250,7 @@ class ArticleNetwork(Recommender):
 
         return examples.batch(self.batch_size).map(gather).prefetch(2)
 
+    @keras_defaults()
     def _score(self, users: np.ndarray) -> np.ndarray:
         last = self._fitted().last_items()[users]
         distinct, back = np.unique(last, return_inverse=True)

@@ -281,37 +281,26 @@ def _learnt(
     The two towers stop by a validation part and learn from what was taken before it, the baselines
     from everything.
     """
-    from mmtutorial import __version__, recommenders
+    from mmtutorial import recommenders
     from mmtutorial.evaluation import cold_items, default_split
     from mmtutorial.preprocessing.features import ready_features
-    from mmtutorial.recommenders.base import Recommender
+    from mmtutorial.recommenders.kept import fit_once
     from mmtutorial.recommenders.two_tower import TwoTower
-    from mmtutorial.storage.files import cached_place
 
     kind, options = RECOMMENDERS[name]
     split = default_split(data)
     features, faults = ready_features(data, ~cold_items(split))
     for fault in faults:
         _print(str(fault), style="yellow")
-    files = sorted(
-        (str(path.relative_to(data.folder)), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in data.folder.rglob("*")
-        if path.is_file()
-    )
-    key = {"data": (data.name, files), "recommender": (name, options), "seed": seed}
-    key["version"] = __version__
-    place = cached_place("recommenders", key, Path(__file__).parent.rglob("*.py"))
-    if place.is_dir():
-        with contextlib.suppress(ValueError):  # damaged: learn it again
-            return Recommender.load(place), features
-    _print(f"Learning {name} from {data.name}, once; kept in {place}")
+
+    def announce(place: Path) -> None:
+        _print(f"Learning {name} from {data.name}, once; kept in {place}")
+
     make = getattr(recommenders, kind)
     if issubclass(make, TwoTower):
-        learnt = make(seed=seed, **options).fit(split.train, features, split.validation)
-    else:
-        learnt = make(**options).fit(taken, features)
-    learnt.save(place)
-    return learnt, features
+        tower = make(seed=seed, **options)
+        return fit_once(tower, split.train, features, split.validation, announce), features
+    return fit_once(make(**options), taken, features, announce=announce), features
 
 
 def _told(

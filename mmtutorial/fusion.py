@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
-from keras import layers, ops
+from mmtutorial.keras_settings import keras, keras_defaults, layers, ops
 
 _PACKAGE = "mmtutorial"
 
@@ -324,6 +323,7 @@ FUSIONS: dict[str, Callable[..., Fusion]] = {
 }
 
 
+@keras_defaults()
 def make_fusion(name: str, units: int) -> Fusion:
     """Return the fusion of this name.
 
@@ -362,12 +362,15 @@ def drop_modalities(present: Any, rate: float, seed: Any) -> Any:
     (np.float32(1.0), np.True_)
     """
     present = ops.cast(present, "float32")
-    draw = ops.where(present > 0, keras.random.uniform(ops.shape(present), seed=seed), -1.0)
+    draw = ops.where(
+        present > 0, keras.random.uniform(ops.shape(present), dtype="float32", seed=seed), -1.0
+    )
     kept = ops.cast(draw >= rate, "float32")
     last = ops.one_hot(ops.argmax(draw, axis=1), present.shape[1]) * present
     return ops.where(ops.any(kept > 0, axis=1, keepdims=True), kept, last)
 
 
+@keras_defaults()
 def contrastive_loss(left: Any, right: Any, both: Any, temperature: float = 0.1) -> Any:
     r"""Return how badly the vectors of two modalities find each other (Radford et al. 2021).
 

@@ -47,7 +47,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from mmtutorial import datasets, plots  # first: it quiets TensorFlow
+from mmtutorial import datasets, metrics, plots  # first: it quiets TensorFlow
 
 import keras
 import keras_rs

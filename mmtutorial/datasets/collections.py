@@ -38,7 +38,14 @@ from urllib3.util import Retry
 
 from mmtutorial.datasets.faults import DatasetError
 from mmtutorial.datasets.media import check_picture, to_rgb
-from mmtutorial.storage.files import cache_folder, sweep, write_whole
+from mmtutorial.storage.files import (
+    cache_folder,
+    explained,
+    go_on_without,
+    sweep,
+    unusable,
+    write_whole,
+)
 from mmtutorial.terminal import say
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
@@ -123,6 +130,8 @@ class Collection:
         DatasetError
             If a reader's copy is not the published one, or the collection cannot be had. It says
             what to do.
+        CacheError
+            If it is to be downloaded, and the cache cannot be read or written.
         """
         own = os.environ.get(DATA)
         if own and not Path(own).expanduser().is_dir():
@@ -134,9 +143,14 @@ class Collection:
             self._check_own(folder)
             return folder
         folder = cache_folder() / "downloads" / self.name
-        if self.missing(folder):
-            self._download(folder)
-        self._record(folder)
+        try:
+            if self.missing(folder):
+                self._download(folder)
+            self._record(folder)
+        except OSError as error:
+            if not unusable(error):
+                raise
+            raise explained(error, folder, f"to download {self.name} into") from error
         return folder
 
     def missing(self, folder: Path) -> list[str]:
@@ -201,7 +215,10 @@ class Collection:
             if not self.manifest[name][0]
         }
         lines = [f"{digest} {size} {name}\n" for name, (digest, size) in seen.items()]
-        write_whole(self.first_seen, "".join(lines).encode())
+        try:
+            write_whole(self.first_seen, "".join(lines).encode())
+        except OSError as error:
+            go_on_without(error, self.first_seen)
 
     def _download(self, folder: Path) -> None:
         """Bring all files into the folder, or say why that cannot be done."""

@@ -299,8 +299,7 @@ class Dataset:
         check_place(folder, replace=replace, keeps=keeps)
         if keeps:
             self._check_arrays(folder)
-        fresh = beside(folder)
-        try:
+        with beside(folder) as fresh:
             (write_media or self._copy_media)(fresh)
             check_place(folder, replace=replace, keeps=keeps)  # again: that may have taken long
             try:
@@ -313,8 +312,6 @@ class Dataset:
                 raise DatasetError(f"nothing was written into {folder}: {told}") from fault
             if not put(fresh, folder, unless=None if replace else ABOUT):
                 raise DatasetError(f"another process has written a data set into {folder}")
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
         written.folder = folder
         return written
 
@@ -522,6 +519,9 @@ def read_array(path: Path, name: str, faults: list[Fault], mapped: bool = False)
             return np.lib.format.read_array(file, allow_pickle=False)
     except MemoryError:
         message = "its header asks for more memory than there is"
+    except PermissionError:
+        faults.append(Fault(name, None, "this account may not read it", "change its permissions"))
+        return None
     except Exception:  # a header is parsed as Python's literals, and can fail as these do
         pass
     remedy = "write it with numpy.save from a float32 array (n_items, d)"

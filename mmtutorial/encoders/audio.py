@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-import keras
-from keras import layers
+from mmtutorial.keras_settings import keras, keras_defaults, layers
 
 CELLS: Mapping[str, Callable[..., layers.RNN]] = MappingProxyType(
     {
@@ -24,6 +23,7 @@ CELLS: Mapping[str, Callable[..., layers.RNN]] = MappingProxyType(
 )
 
 
+@keras_defaults()
 def recurrent_layer(cell: str = "LSTM", units: int = 64, **options: object) -> layers.RNN:
     """Make one of the recurrent layers that chapter 4 compares.
 
@@ -53,6 +53,7 @@ def recurrent_layer(cell: str = "LSTM", units: int = 64, **options: object) -> l
     return CELLS[cell](units, **options)
 
 
+@keras_defaults()
 def audio_encoder(
     timesteps: int, features: int, units: int = 64, *, cell: str = "LSTM", masked: bool = False
 ) -> keras.Model:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import keras
-from keras import layers
+from mmtutorial.keras_settings import keras, keras_defaults, layers
 
 FILTERS = (16, 32, 64)  # of the three convolutions
 KERNEL, POOL = 3, 2
 
 
+@keras_defaults()
 def image_encoder(
     height: int, width: int, channels: int = 3, units: int = 64, name: str = "image_encoder"
 ) -> keras.Model:

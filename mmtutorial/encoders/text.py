@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
 from mmtutorial.equations.activations import softmax
 from mmtutorial.equations.probability import windows
+from mmtutorial.keras_settings import keras, keras_defaults, layers
 from mmtutorial.preprocessing.text import PADDING, START
 from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.epochs import KeepEpochs
@@ -53,6 +52,7 @@ class MeanState(layers.Layer):
         """There is no step left to mask."""
 
 
+@keras_defaults()
 def text_encoder(
     vocab_size: int, embedding_size: int = 64, units: int = 64, pooling: str = "last"
 ) -> keras.Model:
@@ -94,6 +94,7 @@ def text_encoder(
     return keras.Model(words, state, name="text_encoder")
 
 
+@keras_defaults()
 def next_word_model(
     vocab_size: int, embedding_size: int = 64, units: int = 64, learning_rate: float = 3e-3
 ) -> keras.Model:
@@ -177,6 +178,7 @@ def next_word_examples(
     return arrays[0], arrays[1]
 
 
+@keras_defaults()
 def train_next_word(
     model: keras.Model,
     texts: Sequence[Sequence[int]],
@@ -282,6 +284,7 @@ def _by_length(lengths: Sequence[int], batch_size: int) -> list[np.ndarray]:
     return [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
 
 
+@keras_defaults()
 def log_probabilities(
     model: keras.Model, texts: Sequence[Sequence[int]], length: int = 128, batch_size: int = 64
 ) -> np.ndarray:
@@ -444,6 +447,7 @@ class PretrainedEncoder:
     (1, 384)
     """
 
+    @keras_defaults()
     def __init__(self, source: str | Path, length: int = 128, sha256: str | None = None) -> None:
         try:
             hub = importlib.import_module("keras_hub")
@@ -460,6 +464,7 @@ class PretrainedEncoder:
             source, sequence_length=length
         )
 
+    @keras_defaults()
     def encode(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
         """Return one vector of length 1 a text: float32 (n_texts, d). Texts are raw, not cut."""
         lengths = [len(text) for text in texts]

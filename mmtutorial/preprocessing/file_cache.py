@@ -19,6 +19,7 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,15 @@ from rich.progress import Progress
 from mmtutorial.datasets import media
 from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import MediaError
-from mmtutorial.storage.files import CACHE, cache_folder, expanded, sweep
+from mmtutorial.storage.arrays import read_arrays
+from mmtutorial.storage.files import (
+    cache_folder,
+    expanded,
+    explained,
+    sweep,
+    temporary_cache,
+    whole_file,
+)
 
 BATCH = 32  # files that a worker takes at a time
 SHARD = 1024  # results in one file of the cache, fewer where they are large
@@ -95,6 +104,11 @@ def encode_files(
     faults : list of Fault
         One for each path that is given and cannot be used, in the order of ``paths``.
 
+    Warns
+    -----
+    UserWarning
+        If the cache cannot be read or written: names it, and what to do. The work is done without.
+
     Examples
     --------
     >>> import pathlib, tempfile
@@ -138,11 +152,9 @@ def encode_files(
                 rows[place], present[place] = row, True
 
     base = expanded(cache) if cache else cache_folder() / "preprocessing"
-    folder = base / recipe(encode, shape, dtype, options, libraries)
-    folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder.glob("*.part"))
-    for shard in sorted(folder.glob("*.npz")):
-        for digest, result in _read(shard, shape, np.dtype(dtype)):
+    kept = _Kept(base / recipe(encode, shape, dtype, options, libraries), shape, np.dtype(dtype))
+    for results in kept.read():
+        for digest, result in results:
             if digest in wanted:
                 settle(digest, result)
         release(rows)
@@ -154,7 +166,7 @@ def encode_files(
     workers = Parallel(
         n_jobs=jobs, backend="loky" if processes else "threading", return_as="generator"
     )
-    results = workers(
+    encoded_batches = workers(
         delayed(_encode_batch)(encode, [str(paths[wanted[digest][0]]) for digest in batch], options)
         for batch in batches
     )
@@ -164,13 +176,13 @@ def encode_files(
     fresh: list[tuple[bytes, Result]] = []
     most = min(SHARD, IN_MEMORY // max(rows[:1].nbytes, 1))
     try:
-        for batch, encoded in zip(batches, results, strict=True):
+        for batch, encoded in zip(batches, encoded_batches, strict=True):
             for digest, (result, lasting) in zip(batch, encoded, strict=True):
                 settle(digest, result)
                 if lasting:
                     fresh.append((digest, result))
             if len(fresh) >= most:
-                _write(folder, fresh, shape, dtype)
+                kept.write(fresh)
                 fresh = []
                 release(rows)
             progress.advance(task, len(batch))
@@ -180,16 +192,17 @@ def encode_files(
         if progress.live.is_started:
             progress.stop()
         if fresh:
-            _write(folder, fresh, shape, dtype)
+            kept.write(fresh)
+    kept.warn()
     return rows, present, [found[place] for place in sorted(found)]
 
 
 def room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return zeros to write results into: in memory, or on disk where they take more than 64 MB.
 
-    The file lies in the cache's folder, has no name, and is gone with the array. The system keeps
-    in memory what of it is used, and takes that memory back when it is needed. Raises OSError where
-    the disk has no room for it.
+    The file lies in the cache's folder (or, with a warning, in the system's for temporary files),
+    has no name, and is gone with the array. The system keeps in memory what of it is used, and
+    takes that memory back when it is needed. Raises CacheError where no disk has room for it.
 
     >>> room((2, 3), "float32").sum()
     np.float32(0.0)
@@ -197,18 +210,26 @@ def room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size <= IN_MEMORY:
         return np.zeros(shape, dtype)
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            if hasattr(os, "posix_fallocate"):  # or a full disk would end the program
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                file.truncate(size)
-            return np.ndarray(shape, dtype, buffer=mmap.mmap(file.fileno(), size))
+        return _on_disk(shape, dtype, size, cache_folder())
     except OSError as error:
-        message = f"{folder} has no room for {size >> 20} MB ({error.strerror}): make some there"
-        raise OSError(error.errno, f"{message}, or name another folder in {CACHE}") from error
+        try:
+            rows = _on_disk(shape, dtype, size, temporary_cache())
+        except OSError:
+            raise explained(error, cache_folder(), f"for {size >> 20} MB") from error
+        warnings.warn(f"{explained(error, cache_folder())}; going on without", stacklevel=2)
+        return rows
+
+
+def _on_disk(shape: tuple[int, ...], dtype: DTypeLike, size: int, folder: Path) -> np.ndarray:
+    """Return zeros that lie in a file without a name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):  # or a full disk would end the program
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+        return np.ndarray(shape, dtype, buffer=mmap.mmap(file.fileno(), size))
 
 
 def release(rows: np.ndarray) -> None:
@@ -270,40 +291,64 @@ def _encode_batch(
     return results
 
 
-def _write(
-    folder: Path, results: list[tuple[bytes, Result]], shape: tuple[int, ...], dtype: DTypeLike
-) -> None:
-    """Keep results in one file, named by the contents it is about; complete, or not at all."""
-    digests = b"".join(digest for digest, _ in results)
-    nothing = np.zeros(shape, dtype)
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(
-                file,
-                digests=np.frombuffer(digests, np.uint8).reshape(len(results), 32),
-                rows=np.stack([nothing if row is None else row for _, (row, _, _) in results]),
-                messages=np.array([message for _, (_, message, _) in results], dtype=str),
-                remedies=np.array([remedy for _, (_, _, remedy) in results], dtype=str),
-            )
-        os.replace(temporary, folder / f"{hashlib.sha256(digests).hexdigest()[:32]}.npz")
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+class _Kept:
+    """The results of one recipe on disk, as far as they can be read and written there."""
 
+    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._folder, self._shape, self._dtype = folder, shape, dtype
+        self._fault: OSError | None = None  # the first of the system, which is no damage
 
-def _read(shard: Path, shape: tuple[int, ...], dtype: np.dtype) -> list[tuple[bytes, Result]]:
-    """Read the results of one file of the cache; none, and the file is gone, if it is damaged."""
-    try:
-        with open(shard, "rb") as file, np.load(file, allow_pickle=False) as kept:
-            digests, rows = kept["digests"], kept["rows"]
-            if rows.dtype != dtype or rows.shape[1:] != shape:
+    def read(self) -> Iterator[list[tuple[bytes, Result]]]:
+        """Read all that is kept, file by file."""
+        try:
+            sweep(self._folder.glob("*.part"))
+            shards = sorted(self._folder.glob("*.npz"))
+        except OSError as error:
+            self._fault, shards = error, []
+        for shard in shards:
+            try:
+                yield self._read(shard)
+            except OSError as error:
+                self._fault = self._fault or error
+
+    def _read(self, shard: Path) -> list[tuple[bytes, Result]]:
+        """Read one file; nothing, and the file is gone, if it is damaged."""
+        try:
+            kept = read_arrays(shard)
+            if kept["rows"].dtype != self._dtype or kept["rows"].shape[1:] != self._shape:
                 raise ValueError("another shape")
             told = zip(kept["messages"].tolist(), kept["remedies"].tolist(), strict=True)
             return [
                 (digest.tobytes(), (None if message else row, message, remedy))
-                for digest, row, (message, remedy) in zip(digests, rows, told, strict=True)
+                for digest, row, (message, remedy) in zip(
+                    kept["digests"], kept["rows"], told, strict=True
+                )
             ]
-    except Exception:  # whatever damage did to it: the results are made again
-        shard.unlink(missing_ok=True)
-        return []
+        except (ValueError, KeyError):  # damaged: the results are made again
+            shard.unlink(missing_ok=True)
+            return []
+
+    def write(self, results: list[tuple[bytes, Result]]) -> None:
+        """Keep results in one file, named by the contents it is about; complete, or not at all."""
+        digests = b"".join(digest for digest, _ in results)
+        nothing = np.zeros(self._shape, self._dtype)
+        place = self._folder / f"{hashlib.sha256(digests).hexdigest()[:32]}.npz"
+        try:
+            with whole_file(place) as file:
+                np.savez(
+                    file,
+                    digests=np.frombuffer(digests, np.uint8).reshape(len(results), 32),
+                    rows=np.stack([nothing if row is None else row for _, (row, _, _) in results]),
+                    messages=np.array([message for _, (_, message, _) in results], dtype=str),
+                    remedies=np.array([remedy for _, (_, _, remedy) in results], dtype=str),
+                )
+        except OSError as error:
+            self._fault = self._fault or error
+
+    def warn(self) -> None:
+        """Say what could not be read or kept, if anything."""
+        if self._fault is not None:
+            warnings.warn(
+                f"{explained(self._fault, self._folder)}; what is not kept there is encoded again",
+                stacklevel=3,
+            )

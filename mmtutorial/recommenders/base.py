@@ -8,7 +8,6 @@ import importlib
 import inspect
 import json
 import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -126,13 +125,7 @@ class Recommender(ABC):
         features = checked_features(features, train)
         self._train = None  # until it has learnt, also where learning fails
         self._unfinished = unfinished = Unfinished(
-            resume,
-            lambda: (
-                _class_name(type(self)),
-                sorted(self.options().items()),
-                [_numbers(part) for part in (train, validation)],
-                [(name, _numbers(array)) for name, array in features.items()],
-            ),
+            resume, lambda: self.depends(train, features, validation)
         )
         try:
             self._learn(train, features, validation)
@@ -210,6 +203,20 @@ class Recommender(ABC):
         arguments = inspect.signature(type(self)).parameters.values()
         return {each.name: getattr(self, each.name) for each in arguments if each.kind not in kinds}
 
+    def depends(
+        self,
+        train: Interactions,
+        features: Features | None = None,
+        validation: Interactions | None = None,
+    ) -> tuple[Any, ...]:
+        """Return all that `fit` would learn from, number by number, for a digest."""
+        return (
+            _class_name(type(self)),
+            sorted(self.options().items()),
+            [_numbers(part) for part in (train, validation)],
+            [(name, _numbers(array)) for name, array in (features or {}).items()],
+        )
+
     def save(self, folder: str | Path) -> Path:
         """Write a fitted recommender into a folder, at once or not at all; nothing is pickled.
 
@@ -263,8 +270,7 @@ class Recommender(ABC):
             if array.dtype.hasobject:
                 raise TypeError(f"{name!r} of {type(self).__name__} holds objects, not numbers")
         options = {name: _as_json(name, value) for name, value in self._saved_options().items()}
-        fresh = beside(folder)
-        try:
+        with beside(folder) as fresh:
             self._write(fresh)
             np.savez(fresh / _ARRAYS, **arrays)  # type: ignore[arg-type]
             about = {
@@ -276,8 +282,6 @@ class Recommender(ABC):
             written = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
             (fresh / _ABOUT).write_text(written, encoding="utf-8", newline="\n")
             put(fresh, folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
         return folder
 
     @classmethod
@@ -293,7 +297,8 @@ class Recommender(ABC):
         FileNotFoundError
             If there is no such folder.
         ValueError
-            If the folder holds no recommender, a damaged one, or one of another or unknown class.
+            If the folder holds no recommender, a damaged one, or one of another or unknown class;
+            OSError if the system does not let a file be read, which is no damage.
         """
         folder = expanded(folder)
         recover(folder)
@@ -321,6 +326,8 @@ class Recommender(ABC):
             recommender._train = train
             recommender._restore(learnt)
             recommender._read(folder)
+        except OSError:
+            raise
         except Exception as fault:  # damaged files make NumPy and Keras raise nearly anything
             raise ValueError(
                 f"{folder} is damaged, or was saved by another version of this library "
@@ -595,14 +602,15 @@ def _check_replaceable(folder: Path) -> None:
 def _read_about(folder: Path) -> dict[str, Any]:
     """Read recommender.json."""
     path = folder / _ABOUT
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise ValueError(f"{folder} holds no saved recommender: {_ABOUT} is missing")
+    content = path.read_bytes()
     kinds = {"class": str, "version": str, "options": dict, "files": list}
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(content.decode("utf-8"))
         sound = all(isinstance(about[name], kind) for name, kind in kinds.items())
         sound = sound and all(isinstance(name, str) for name in about["files"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         sound = False
     if not sound:
         raise ValueError(f"{path} is damaged, or not ours: save the recommender anew, elsewhere")

@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
 from mmtutorial.interactions import Interactions
+from mmtutorial.keras_settings import keras, keras_defaults
 from mmtutorial.metrics import ndcg
 from mmtutorial.recommenders.base import Features, Recommender, top_k
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
@@ -101,6 +101,7 @@ class Pairwise(Recommender):
     def _vectors(self, generator: np.random.Generator, *shape: int) -> tf.Variable:
         return tf.Variable(generator.normal(0.0, self.spread, shape).astype(np.float32))
 
+    @keras_defaults()
     def _learn(
         self, train: Interactions, features: Features, validation: Interactions | None
     ) -> None:

@@ -11,17 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-import keras_rs
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
 from mmtutorial.encoders.audio import audio_encoder
 from mmtutorial.encoders.image import image_encoder
 from mmtutorial.encoders.text import WORD_VECTORS, text_encoder
 from mmtutorial.fusion import FUSIONS, contrastive_loss, drop_modalities, make_fusion
 from mmtutorial.interactions import Interactions
+from mmtutorial.keras_settings import keras, keras_defaults, keras_rs, layers
 from mmtutorial.metrics import ndcg
 from mmtutorial.preprocessing.text import UNKNOWN
 from mmtutorial.recommenders.base import Features, Recommender, Rows, check_rows, top_k
@@ -74,6 +72,7 @@ class PartwiseDense(layers.Layer):
         return {**super().get_config(), "units": self.units, "parts": self.parts}
 
 
+@keras_defaults()
 def modality_encoder(
     name: str, array: np.ndarray, units: int, dropout: float = 0.0, depth: int = 2
 ) -> keras.Model:
@@ -128,6 +127,7 @@ def modality_encoder(
     return encoder
 
 
+@keras_defaults()
 def item_tower(
     features: Mapping[str, np.ndarray],
     fusion: str = "concatenation",
@@ -326,6 +326,7 @@ class TwoTower(Recommender):
 
     # Learning
 
+    @keras_defaults()
     def _learn(
         self, train: Interactions, features: Features, validation: Interactions | None
     ) -> None:
@@ -367,7 +368,7 @@ class TwoTower(Recommender):
             )
         if "present" in wanted:
             raise ValueError("no modality may be called 'present': give features['present'] a name")
-        return {name: as_dense(given[name]) for name in wanted}
+        return {name: _single(as_dense(given[name])) for name in wanted}
 
     def _check(self, train: Interactions, content: Mapping[str, np.ndarray]) -> None:
         for option, known in (("fusion", FUSIONS), ("pooling", POOLINGS), ("loss", LOSSES)):
@@ -615,6 +616,7 @@ class TwoTower(Recommender):
         """Score all items for users with these histories: float32 (n, n_items), like `score`."""
         return self._match(self.user_vectors(histories))
 
+    @keras_defaults()
     def item_vectors(self, features: Features) -> np.ndarray:
         """Return v of new items from their content alone: float32 (n, length).
 
@@ -633,7 +635,7 @@ class TwoTower(Recommender):
         lacking = [name for name in self._names if name not in features]
         if lacking:
             raise ValueError(f"new items need the features {lacking} too (zeros where absent)")
-        content = {name: as_dense(as_array(name, features[name])) for name in self._names}
+        content = {name: _single(as_dense(as_array(name, features[name]))) for name in self._names}
         for name, array in content.items():
             sizes = self.tower.input[name].shape[1:]
             n_new = len(content[self._names[0]])
@@ -737,7 +739,9 @@ def choice_loss(
     pairs = tf.stack([users, items], axis=1)
     if drawn is not None:
         count, probability = drawn
-        scores = keras_rs.layers.SamplingProbabilityCorrection(epsilon=_TINY)(scores, probability)
+        scores = keras_rs.layers.SamplingProbabilityCorrection(epsilon=_TINY, dtype="float32")(
+            scores, probability
+        )
     chosen = tf.gather_nd(scores, pairs)
     if drawn is not None:  # an item that was drawn twice is twice in the sum
         scores += tf.math.log(tf.maximum(count, _TINY))
@@ -837,6 +841,11 @@ class _Batches:
             (owner[keeps], column[keeps]), (owner[held], column[held]),
             np.array(len(users), np.int32), last, drawn, written, sequence,
         )  # fmt: skip
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """Return numbers with a fraction in single precision, in which the networks compute."""
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
 
 
 def _present(content: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import threading
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
@@ -26,11 +27,12 @@ from threadpoolctl import threadpool_limits
 from mmtutorial import recommenders
 from mmtutorial.datasets import MODALITIES
 from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key
+from mmtutorial.storage.archives import check_archive
 from mmtutorial.storage.digests import library_digest
 
 UNUSED = (  # parts of the library that no measurement depends on
     "cli.py", "evaluation/readiness.py", "plots.py", "recommenders/blend.py",
-    "recommenders/explain.py", "recommenders/index.py",
+    "recommenders/explain.py", "recommenders/index.py", "recommenders/kept.py",
     "reproduce/__init__.py", "reproduce/ledger.py", "reproduce/ledger.toml",
     "reproduce/notebooks.py", "reproduce/results.py", "reproduce/run.py", "reproduce/scheduler.py",
 )  # fmt: skip
@@ -45,6 +47,7 @@ SLOW = {"epochs": 600, "patience": 30}  # where popularity alone may be known fo
 PATIENT = {"epochs": 600, "patience": 40}  # small and noisy: some towers stand still for long
 SHORT = {"epochs": 40, "patience": 10, "batch_size": 256}  # profile quick
 FUSED = ("concatenation", "late", "gated", "attention", "low-rank")
+_LARGEST = 2**30  # bytes of an outcome's arrays
 _ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
 
 
@@ -145,6 +148,8 @@ class Outcome:
     def of_bytes(cls, content: bytes) -> Outcome:
         """Unpack what `to_bytes` packed; ValueError for anything else."""
         try:
+            with zipfile.ZipFile(io.BytesIO(content)) as parts:
+                check_archive(parts, unfolded=_LARGEST)
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
                 about = json.loads(str(archive["about"]))
                 users, ranked = archive["users"], archive["ranked"]

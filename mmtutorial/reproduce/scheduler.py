@@ -7,6 +7,7 @@ that dies loses its own task only, and that task is tried again.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -116,11 +117,10 @@ def run_tasks(
 
 
 def _kept(path: Path) -> Outcome | None:
-    """Read an outcome; a damaged one is made again."""
-    try:
+    """Read an outcome; a damaged one is made again, one that may not be read is an OSError."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
         return Outcome.of_bytes(path.read_bytes())
-    except (OSError, ValueError):
-        return None
+    return None
 
 
 def _by_processes(

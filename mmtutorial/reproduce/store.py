@@ -14,6 +14,7 @@ from typing import Any
 
 from mmtutorial.datasets import MAKERS
 from mmtutorial.datasets.schema import is_system_file
+from mmtutorial.storage.digests import folder_digest
 from mmtutorial.storage.files import expanded, write_whole
 
 ONE_THREAD = dict.fromkeys(  # for a process beside others: the order of sums, and so the last
@@ -68,14 +69,7 @@ def data_digest(dataset: str) -> str:
             f"{dataset!r} is neither a data set ({', '.join(MAKERS)}) nor a folder: check the "
             "spelling, or give the path of a folder that holds a dataset.json"
         )
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not is_system_file(path.relative_to(folder)):
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name} {content}\n".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()[:16]
+    return folder_digest(folder, leave_out=is_system_file)
 
 
 def write(path: str | Path, content: bytes | str) -> Path:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mmtutorial.storage.archives import check_archive
+
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read an archive that `numpy.savez` has written; nothing is unpickled or decompressed.
 
-    Raises ValueError, which names the file, if it is damaged, holds objects or is compressed.
+    Raises ValueError, which names the file, if it is damaged, holds objects or is compressed; and
+    OSError if the system does not let it be read, which is no damage.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -20,14 +23,15 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     ...     read_arrays(Path(folder, "two.npz"))
     {'a': array([0., 0.]), 'b': array([1.])}
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-                raise ValueError("it is compressed, which save never does")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: np.asarray(arrays[name]) for name in arrays.files}
-    except Exception as fault:  # damaged files make NumPy raise nearly anything
-        raise ValueError(f"{path.name} cannot be read: {fault}") from fault
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                check_archive(archive)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: np.asarray(arrays[name]) for name in arrays.files}
+        except Exception as fault:  # damaged files make NumPy raise nearly anything
+            raise ValueError(f"{path.name} cannot be read: {fault}") from fault
 
 
 def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

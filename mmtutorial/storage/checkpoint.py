@@ -8,22 +8,19 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
-import joblib
 import numpy as np
 
 from mmtutorial.storage.arrays import read_arrays
-from mmtutorial.storage.digests import library_digest
+from mmtutorial.storage.digests import work_digest
 from mmtutorial.storage.files import expanded, sweep, write_whole
 
 EVERY = 5.0  # seconds between two writings, at least
 _OURS = re.compile(r"[0-9a-f]{32,64}\.npz")  # a state
 _PART = re.compile(r"(tmp\w{8}|\.[0-9a-f]{32})\.part")  # of a state, while it is written
 SHARE = 20  # so many times as long as a writing takes, the next one waits
-COMPUTES = ("keras", "numpy", "tensorflow")  # whose versions may change the last digit
 
 
 class Unfinished:
@@ -85,14 +82,18 @@ class Unfinished:
     def path(self) -> Path:
         """The file."""
         assert self.folder is not None
-        versions = [version(each) for each in COMPUTES]
-        return self.folder / f"{joblib.hash((library_digest(), versions, self._depends()))}.npz"
+        return self.folder / f"{work_digest(self._depends())}.npz"
 
     def read(self, take: Callable[[dict[str, np.ndarray]], object]) -> bool:
         """Give what was kept to ``take``, and say whether anything was.
 
         A file that cannot be read, or of which ``take`` raises, is damaged: a warning names it, it
         is removed, and learning begins anew. ``take`` checks everything before it changes anything.
+
+        Raises
+        ------
+        OSError
+            If the system does not let the file be read, which is no damage: it stays.
         """
         if self.folder is None or not self.path.exists():
             return False
@@ -102,6 +103,8 @@ class Unfinished:
                 raise ValueError("it belongs to something else")
             seconds = float(state.pop("seconds"))
             take(state)
+        except OSError:
+            raise
         except Exception as fault:  # damaged files make NumPy raise nearly anything
             warnings.warn(
                 f"{self.path} is damaged ({fault}): it is removed, and learning begins anew",

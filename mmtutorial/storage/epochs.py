@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
-import keras
 import numpy as np
 from rich.progress import Progress
 
+from mmtutorial.keras_settings import keras
 from mmtutorial.storage.arrays import under
 from mmtutorial.storage.checkpoint import Unfinished
 

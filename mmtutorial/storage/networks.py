@@ -7,12 +7,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import keras
+from mmtutorial.keras_settings import keras, keras_defaults
+from mmtutorial.storage.archives import check_archive
 
 PARTS = {"metadata.json", "config.json", "model.weights.h5"}
 TRUSTED = {"keras", "mmtutorial", "builtins"}  # modules that a layer may come from
 
 
+@keras_defaults()
 def load_network(path: Path) -> keras.Model:
     """Read a network that ``keras.Model.save`` has written into a ``.keras`` file.
 
@@ -22,8 +24,10 @@ def load_network(path: Path) -> keras.Model:
     Raises
     ------
     ValueError
-        Names the file: if it is damaged, holds other parts, a Lambda layer, which is a program, or
-        a layer from elsewhere.
+        Names the file: if it is damaged (every byte is checked), is compressed, holds other parts,
+        a Lambda layer, which is a program, or a layer from elsewhere.
+    OSError
+        If the system does not let it be read, which is no damage.
 
     Examples
     --------
@@ -34,15 +38,17 @@ def load_network(path: Path) -> keras.Model:
     Traceback (most recent call last):
     ValueError: tower.keras cannot be read as a network: File is not a zip file
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name not in PARTS:
-                    raise ValueError(f"it holds {name!r}, which is no part of one")
-            json.loads(archive.read("config.json"), object_hook=_check)
-        return keras.saving.load_model(path, safe_mode=True)
-    except Exception as fault:  # damaged files make Keras raise nearly anything
-        raise ValueError(f"{path.name} cannot be read as a network: {fault}") from fault
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                for name in archive.namelist():
+                    if name not in PARTS:
+                        raise ValueError(f"it holds {name!r}, which is no part of one")
+                check_archive(archive)
+                json.loads(archive.read("config.json"), object_hook=_check)
+            return keras.saving.load_model(path, safe_mode=True)
+        except Exception as fault:  # damaged files make Keras raise nearly anything
+            raise ValueError(f"{path.name} cannot be read as a network: {fault}") from fault
 
 
 def _check(part: dict[str, Any]) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import re
 import socket
+import stat
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +22,7 @@ from PIL import Image
 from mmtutorial.datasets import collections as download
 from mmtutorial.datasets.collections import Collection, fetch_pictures, read_manifest, unpack
 from mmtutorial.datasets.faults import DatasetError
-from mmtutorial.storage.files import cache_folder
+from mmtutorial.storage.files import CacheError, cache_folder
 from tests.datasets.conftest import Made, Site, manifest_of, zipped
 
 FILES = {
@@ -60,6 +64,43 @@ def test_a_collection_is_downloaded_once_and_unpacked(site: Site, cache: Path) -
     assert things(site).obtain() == folder
     assert len(site.asked) == 1
     assert contents(cache) == {f"things/{name}": data for name, data in FILES.items()}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no umask")
+@pytest.mark.parametrize("files", [FILES, {"three.txt": b"drei\n"}])
+def test_others_may_read_what_was_downloaded(
+    files: dict[str, bytes], site: Site, cache: Path
+) -> None:
+    single = len(files) == 1
+    site.files["/things.zip"] = files["three.txt"] if single else zipped(files)
+    before = os.umask(0o002)
+    try:
+        folder = Made("things", f"{site.address}/things.zip", "", site.address, files).obtain()
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in folder.rglob("*") if each.is_file()}
+    assert modes == {0o664}
+    assert sorted(each.name for each in cache.iterdir()) == ["things"]
+
+
+def test_a_cache_that_cannot_be_used_is_named(
+    site: Site, cache: Path, unreadable: Callable[[Path], Any]
+) -> None:
+    cache.parent.mkdir(exist_ok=True)
+    cache.write_text("mine")
+    with pytest.raises(
+        CacheError, match=rf"{cache}.* to download things .*, or let MMTUTORIAL_CACHE"
+    ):
+        things(site).obtain()
+    assert site.asked == []
+    cache.unlink()
+    site.files["/things.zip"] = zipped(FILES)
+    folder = things(site).obtain()
+    said = r"three.txt cannot .* \(Permission denied\): give this"
+    with unreadable(folder / "three.txt"), pytest.raises(CacheError, match=said):
+        things(site).obtain()
+    assert contents(folder) == FILES
+    assert len(site.asked) == 1
 
 
 def test_a_broken_transfer_is_taken_up_where_it_stopped(site: Site, cache: Path) -> None:

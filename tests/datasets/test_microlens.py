@@ -101,7 +101,9 @@ def test_covers_are_unpacked_and_a_missing_one_is_masked(
     again = Dataset.open(tmp_path / "out")
     assert again.items.equals(data.items) and again.interactions.equals(data.interactions)
     assert len(published.asked) == 3
+    (data.folder / "images" / "10.jpg").write_bytes(cover("red"))  # of an earlier archive
     assert microlens(covers=True).items.equals(data.items)
+    assert (data.folder / "images" / "10.jpg").read_bytes() == cover("blue")
     assert len(published.asked) == 3
 
 
@@ -118,6 +120,8 @@ def test_sounds_come_from_the_readers_own_folder(
     data = microlens(audio=True)
     assert data.items["audio"].tolist() == ["audio/7.mp3", "audio/9.WAV", ""]
     assert (data.folder / "audio" / "9.WAV").read_bytes() == b"9.WAV"
+    (own / "9.WAV").write_bytes(b"other")  # another content of the same size
+    assert (microlens(audio=True).folder / "audio" / "9.WAV").read_bytes() == b"other"
 
 
 FAULTS = {

@@ -205,18 +205,73 @@ def test_a_disk_that_is_too_full_for_the_result_is_told(monkeypatch):
 
     monkeypatch.setattr(module.os, "posix_fallocate", full, raising=False)
     monkeypatch.setattr(module, "IN_MEMORY", 100)
-    with pytest.raises(OSError, match=r"no room for .* MB .* MMTUTORIAL_CACHE"):
+    with pytest.raises(
+        OSError,
+        match=r"cannot be used for 3 MB \(No space.*: make room there, or let MMTUTORIAL_CACHE",
+    ):
         module.room((1000, 1000), np.float32)
 
 
-def test_a_failed_write_leaves_nothing_behind(files, tmp_path, monkeypatch):
+def test_a_full_disk_costs_the_cache_alone_and_nothing_is_left_behind(files, tmp_path, monkeypatch):
     def full(*_, **__):
-        raise OSError("the disk is full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
+    expected = encode(files, tmp_path / "other")
     monkeypatch.setattr(module.np, "savez", full)
-    with pytest.raises(OSError, match="the disk is full"):
+    remedy = r"cache/shade-.* \(No space left on device\): make room there, or let MMTUTORIAL_CACHE"
+    with pytest.warns(UserWarning, match=remedy) as told:
+        found = encode(files, tmp_path)
+    assert len(told) == 1
+    assert np.array_equal(found[0], expected[0])
+    assert not [each for each in (tmp_path / "cache").rglob("*") if each.is_file()]
+
+
+def test_an_interrupted_write_leaves_nothing_behind(files, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         encode(files, tmp_path)
     assert not [each for each in (tmp_path / "cache").rglob("*") if each.is_file()]
+
+
+def test_what_may_not_be_read_is_not_damaged(files, tmp_path, unreadable):
+    expected = encode(files, tmp_path)
+    (shard,) = shards(tmp_path)
+    content = shard.read_bytes()
+    decoded.clear()
+    with unreadable(shard), pytest.warns(UserWarning, match=rf"{shard} cannot be used .*right to"):
+        found = encode(files[:99], tmp_path)
+    assert len(decoded) == 99
+    assert np.array_equal(found[0], expected[0][:99])
+    assert shard.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_without_a_place_for_the_cache_the_work_is_done(files, tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("MMTUTORIAL_CACHE", str(tmp_path / place))
+    monkeypatch.setattr(module, "IN_MEMORY", 100)
+    with pytest.warns(UserWarning, match=f"{tmp_path}/file.* cannot be used .*: move the file"):
+        rows, present, faults = encode_files(shade, files, (2,), np.float32, {})
+    assert rows[:, 0].tolist() == list(range(100))
+    assert present.all()
+    assert not faults
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_anywhere_in_the_results_is_found(files, tmp_path, bit):
+    expected = encode(files, tmp_path)[0]
+    (shard,) = shards(tmp_path)
+    whole = shard.read_bytes()
+    for part in (b"digests.npy", b"rows.npy", b"messages.npy"):
+        flipped = bytearray(whole)
+        flipped[whole.index(part) + 250] ^= 1 << bit
+        shard.write_bytes(flipped)
+        assert np.array_equal(encode(files, tmp_path)[0], expected)
+        assert shard.read_bytes() == whole
 
 
 def test_threads_give_the_same_as_one_after_the_other(tmp_path):

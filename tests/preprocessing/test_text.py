@@ -1,5 +1,10 @@
 import logging
+import marshal
+import os
+import subprocess
+import sys
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,3 +174,33 @@ def test_sequences_fill_the_front_and_lose_the_end():
 def test_wrong_lengths_are_refused(wrong):
     with pytest.raises(ValueError, match="at least 1, and 'pre' or 'post'"):
         sequences(["a"], Vocabulary.of([["a"]]), **wrong)
+
+
+def test_a_dictionary_that_others_left_is_not_read(tmp_path):
+    with open(tmp_path / "jieba.cache", "wb") as file:
+        marshal.dump(({"这": 1, "件": 1, "件T": 10**9}, 10**9), file)
+    before = (tmp_path / "jieba.cache").read_bytes()
+    code = "from mmtutorial.preprocessing.text import tokenise; print(ascii(tokenise('这件T恤很舒服')))"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout.strip() == ascii(["这件", "t恤", "很", "舒服"])
+    assert run.stderr == ""
+    assert [each.name for each in tmp_path.iterdir()] == ["jieba.cache"]
+    assert (tmp_path / "jieba.cache").read_bytes() == before
+
+
+def test_a_vocabulary_is_written_at_once_or_not_at_all(tmp_path, monkeypatch):
+    vocabulary = Vocabulary.of([["so", "soft"]])
+    vocabulary.save(tmp_path / "words.json")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Vocabulary.of([["other"]]).save(tmp_path / "words.json")
+    assert [each.name for each in tmp_path.iterdir()] == ["words.json"]
+    assert Vocabulary.load(tmp_path / "words.json") == vocabulary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import sys
 import zipfile
@@ -20,6 +21,7 @@ from mmtutorial.recommenders.two_tower import TwoTower
 from mmtutorial.storage.networks import load_network
 from tests.hostile.corpus import Evil
 from tests.recommenders.test_two_tower import TRAIN, ready
+from tests.storage.test_archives import flips
 
 
 @pytest.fixture(scope="module")
@@ -28,21 +30,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tower.save(tmp_path_factory.mktemp("saved") / "model")
 
 
-def packed(parts: dict[str, bytes]) -> bytes:
+def packed(parts: dict[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
     memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
+    with zipfile.ZipFile(memory, "w", how) as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
     return memory.getvalue()
 
 
-def also(**more: bytes) -> Callable[[bytes], bytes]:
+def also(how: int = zipfile.ZIP_STORED, **more: bytes) -> Callable[[bytes], bytes]:
     """Put something into the archive, or in the place of a part."""
 
     def change(whole: bytes) -> bytes:
         with zipfile.ZipFile(io.BytesIO(whole)) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
-        return packed({**parts, **more})
+        return packed({**parts, **more}, how)
 
     return change
 
@@ -79,6 +81,10 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "zeros": (lambda whole: bytes(len(whole)), "File is not a zip file"),
     "empty": (lambda whole: b"", "File is not a zip file"),
     "flipped": (flipped, "Bad CRC-32 for file 'model.weights.h5'"),
+    "compressed": (
+        also(how=zipfile.ZIP_DEFLATED),
+        "'metadata.json' is compressed, which save never does",
+    ),
     "pickled": (lambda whole: pickle.dumps(Evil()), "File is not a zip file"),
     "weights of zeros": (also(**{"model.weights.h5": bytes(3000)}), "file signature not found"),
     "weights pickled": (also(**{"model.weights.npz": pickle.dumps(Evil())}), "no part of one"),
@@ -117,6 +123,33 @@ def test_damaged_and_hostile_networks_are_refused_by_name(
         load_network(path)
     assert list((tmp_path / "here").iterdir()) == []
     assert {each.name for each in tmp_path.iterdir()} == {"here", "modules", path.name}
+
+
+def test_a_flipped_bit_anywhere_is_found(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "item_tower.keras"
+    damaged = flips((model / path.name).read_bytes())
+    assert len(damaged) == 36
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"^item_tower.keras cannot be read as a network"):
+            load_network(path)
+
+
+def test_what_may_not_be_read_is_not_damaged(
+    model: Path, unreadable: Callable[[Path], Any]
+) -> None:
+    for name in ("item_tower.keras", "arrays.npz", "recommender.json"):
+        with unreadable(model / name), pytest.raises(PermissionError, match=name):
+            Recommender.load(model)
+    assert Recommender.load(model).recommend([0]).shape == (1, 10)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no umask")
+def test_a_saved_network_may_be_read_as_other_files(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("")
+    assert {each.stat().st_mode for each in model.iterdir()} == {
+        (tmp_path / "other").stat().st_mode
+    }
 
 
 def test_what_is_changed_by_no_more_than_packing_is_read(model: Path, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ MicroLens-50k_covers.zip            MicroLens-50k_covers/{item}.jpg
 from __future__ import annotations
 
 import csv
+import filecmp
 import io
 import os
-import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -187,14 +188,17 @@ def _covers(edition: str, videos: list[str], place: Path) -> list[str]:
     with zipfile.ZipFile(path) as opened:
         entries = {entry.filename: entry for entry in opened.infolist()}
         for video in track(
-            [video for video in videos if not (place / "images" / f"{video}.jpg").is_file()],
+            videos,
             description="Unpacking covers",
             transient=True,
             console=Console(stderr=True),
         ):
             entry = entries.get(f"{path.stem}/{video}.jpg", entries.get(f"{video}.jpg"))
-            if entry is not None and 0 < entry.file_size <= LARGEST:
-                write_whole(place / "images" / f"{video}.jpg", opened.read(entry))
+            target = place / "images" / f"{video}.jpg"
+            if entry is None or not 0 < entry.file_size <= LARGEST:
+                continue
+            if not (target.is_file() and zlib.crc32(target.read_bytes()) == entry.CRC):
+                write_whole(target, opened.read(entry))
     return _there(videos, place, "images", {video: f"{video}.jpg" for video in videos})
 
 
@@ -220,8 +224,8 @@ def _sounds(edition: str, videos: list[str], place: Path) -> list[str]:
         names.values(), description="Copying sounds", transient=True, console=Console(stderr=True)
     ):
         target = place / "audio" / name
-        if not target.is_file() or target.stat().st_size != (folder / name).stat().st_size:
-            shutil.copyfile(folder / name, target)
+        if not (target.is_file() and filecmp.cmp(folder / name, target, shallow=False)):
+            write_whole(target, (folder / name).read_bytes())
     return _there(videos, place, "audio", names)
 
 

@@ -22,7 +22,7 @@ from rich.progress import track
 from mmtutorial.datasets.collections import Collection
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.simulated.shoppers import simulate, stream, withhold
-from mmtutorial.storage.files import cached_place
+from mmtutorial.storage.files import cached, cached_place
 
 PHOTOGRAPHS = Collection(
     "clothing-dataset-small",
@@ -123,34 +123,35 @@ def garments(
     sources += [here.parent / "dataset.py", here.parent / "tables.py"]
     sources += (here.parent / "manifests").glob("*.txt")
     place = cached_place("garments", options, sources)
-    if (place / "dataset.json").exists():
-        return Dataset.open(place)
 
-    media = _media(stream(seed, "media"), n_items)
-    reviews = read_reviews(REVIEWS.obtain() / next(iter(REVIEWS.manifest)))
-    items, unused = _catalogue(stream(seed, "reviews"), media, reviews)
-    interactions, truth = simulate(
-        items, seed, n_users, mean_interactions=mean_interactions, **knobs
-    )
-    interactions["review"] = _purchase_reviews(
-        stream(seed, "purchase reviews"), interactions, items, unused
-    )
-    data = Dataset(
-        name="garments",
-        items=withhold(items, missing, stream(seed, "missing")),
-        interactions=interactions,
-        folder=place,
-        licence="photographs and reviews CC0-1.0, recordings CC-BY-SA-4.0",
-        source="; ".join(each.page for each in (PHOTOGRAPHS, RECORDINGS, REVIEWS))
-        + "; the shoppers are simulated by mmtutorial.datasets.simulated.shoppers",
-        seed=seed,
-        truth=truth,
-    )
+    def make(folder: Path) -> Dataset:
+        media = _media(stream(seed, "media"), n_items)
+        reviews = read_reviews(REVIEWS.obtain() / next(iter(REVIEWS.manifest)))
+        items, unused = _catalogue(stream(seed, "reviews"), media, reviews)
+        interactions, truth = simulate(
+            items, seed, n_users, mean_interactions=mean_interactions, **knobs
+        )
+        interactions["review"] = _purchase_reviews(
+            stream(seed, "purchase reviews"), interactions, items, unused
+        )
+        data = Dataset(
+            name="garments",
+            items=withhold(items, missing, stream(seed, "missing")),
+            interactions=interactions,
+            folder=folder,
+            licence="photographs and reviews CC0-1.0, recordings CC-BY-SA-4.0",
+            source="; ".join(each.page for each in (PHOTOGRAPHS, RECORDINGS, REVIEWS))
+            + "; the shoppers are simulated by mmtutorial.datasets.simulated.shoppers",
+            seed=seed,
+            truth=truth,
+        )
 
-    def copy_media(folder: Path) -> None:
-        _copy_media(folder, data.items, media)
+        def copy_media(fresh: Path) -> None:
+            _copy_media(fresh, data.items, media)
 
-    return data.keep(place, copy_media)
+        return data.keep(folder, copy_media)
+
+    return cached(place, "dataset.json", Dataset.open, make)
 
 
 def read_reviews(archive: Path) -> pd.DataFrame:

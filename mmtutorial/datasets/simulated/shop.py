@@ -7,6 +7,8 @@ overlap, some reviews also name the kind or the voice.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from mmtutorial.datasets.simulated.shop_pictures import COLOURS, KINDS, draw
 from mmtutorial.datasets.simulated.shop_reviews import write_review, write_title
 from mmtutorial.datasets.simulated.shop_sounds import VOICES, synthesise
 from mmtutorial.datasets.simulated.shoppers import simulate, stream, withhold
-from mmtutorial.storage.files import cached_place
+from mmtutorial.storage.files import cached, cached_place
 
 SAMPLE_RATE = 8000  # Hz
 SECONDS = 1.0
@@ -102,32 +104,33 @@ def shop(
     here = Path(__file__).parent
     sources = [*here.glob("sh*.py"), here.parent / "dataset.py", here.parent / "tables.py"]
     place = cached_place("shop", options, sources)
-    if (place / "dataset.json").exists():
-        return Dataset.open(place)
 
-    world = stream(seed, "catalogue")
-    items = _catalogue(world, seed, n_items, language, overlap)
-    interactions, truth = simulate(
-        items, seed, n_users, mean_interactions=mean_interactions, **knobs
-    )
-    interactions["review"] = _purchase_reviews(
-        stream(seed, "purchase reviews"), interactions, language
-    )
-    data = Dataset(
-        name="shop",
-        items=withhold(items, missing, stream(seed, "missing")),
-        interactions=interactions,
-        folder=place,
-        licence="CC0-1.0",
-        source="made by mmtutorial.datasets.simulated.shop; the shoppers are simulated",
-        seed=seed,
-        truth=truth,
-    )
+    def make(folder: Path) -> Dataset:
+        world = stream(seed, "catalogue")
+        items = _catalogue(world, seed, n_items, language, overlap)
+        interactions, truth = simulate(
+            items, seed, n_users, mean_interactions=mean_interactions, **knobs
+        )
+        interactions["review"] = _purchase_reviews(
+            stream(seed, "purchase reviews"), interactions, language
+        )
+        data = Dataset(
+            name="shop",
+            items=withhold(items, missing, stream(seed, "missing")),
+            interactions=interactions,
+            folder=folder,
+            licence="CC0-1.0",
+            source="made by mmtutorial.datasets.simulated.shop; the shoppers are simulated",
+            seed=seed,
+            truth=truth,
+        )
 
-    def write_media(folder: Path) -> None:
-        _write_media(folder, data.items, seed, media_noise)
+        def write_media(fresh: Path) -> None:
+            _write_media(fresh, data.items, seed, media_noise)
 
-    return data.keep(place, write_media)
+        return data.keep(folder, write_media)
+
+    return cached(place, "dataset.json", Dataset.open, make)
 
 
 def _catalogue(
@@ -196,11 +199,14 @@ def _write_media(folder: Path, items: pd.DataFrame, seed: int, noise: float) -> 
         if audio:
             hand = stream(seed, "sound", row)
             sound = synthesise(voice, hand, SAMPLE_RATE, SECONDS, noise)
-            soundfile.write(folder / audio, sound, SAMPLE_RATE, subtype="PCM_16")
+            content = io.BytesIO()  # libsndfile passes over a full disk
+            soundfile.write(content, sound, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+            (folder / audio).write_bytes(content.getvalue())
 
     made = Parallel(n_jobs=-1, prefer="threads", batch_size=8, return_as="generator")(
         delayed(make)(row, *product) for row, product in enumerate(products)
     )
     description = "Drawing and playing the products"
-    for _ in track(made, description=description, total=len(products), transient=True):
-        pass
+    with contextlib.closing(made):  # whoever interrupts it
+        for _ in track(made, description=description, total=len(products), transient=True):
+            pass
