@@ -11,6 +11,7 @@ import pandas as pd
 
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.media import existing
 from mmtutorial.datasets.media_files import SUFFIXES, folder_above, match_files
 from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.datasets.tables import LATEST, read_numbers, read_table
@@ -47,7 +48,9 @@ def from_tables(
         Folders, searched with all that lies in them. A file belongs to the product whose id its
         path names, between signs that are neither letters nor digits: ``shoes/A-12_front.jpg`` and
         ``A-12/1.jpg`` to A-12, and neither to A-1. Of a product's files the first by name is taken.
-        Where a column image or audio names the files, that counts instead.
+        Where a column image or audio names the files, that counts instead: by their path in the
+        folder, or by as much of its end as no other file has, so that absolute paths, paths of
+        another computer and addresses do. Folders behind links are searched too.
     columns : mapping of str to str
         Your name of a column to ours: user, item, timestamp, rating, review, part of events; item,
         title, text, image, audio of products. Columns of our names need not be given; others are
@@ -87,7 +90,7 @@ def from_tables(
     >>> print(left_out[0])
     sales.csv, row 3: the product '8' is not in goods.csv; add it there, or leave it out
     """
-    events, products = Path(events), Path(products)
+    events, products = (existing(Path(path).expanduser()) for path in (events, products))
     columns = columns or {}
     bought, goods = _read(events), _read(products)
     _check_columns(columns, bought, goods, events, products)
@@ -111,11 +114,12 @@ def from_tables(
             elif column in numbers:
                 raise DatasetError(f"{path.name} has no column {column!r}, named in numbers")
     folders = {
-        kind: Path(folder) for kind, folder in (("image", images), ("audio", sounds)) if folder
+        kind: existing(Path(folder).expanduser())
+        for kind, folder in (("image", images), ("audio", sounds))
+        if folder
     }
     above = folder_above([products, *folders.values()] if not folders else list(folders.values()))
-    for kind, folder in folders.items():
-        goods[kind] = match_files(folder, kind, goods, above, products.name, left_out)
+    match_files(folders, goods, above, [events, products], left_out)
     for kind in SUFFIXES.keys() - folders.keys():
         if kind in goods and goods[kind].ne("").any():
             what = "images" if kind == "image" else "sounds"
