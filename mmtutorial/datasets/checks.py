@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,6 @@ from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import (
     MediaError,
     check_picture,
-    existing,
     is_file,
     to_rgb,
     too_large,
@@ -84,6 +85,23 @@ def outside(name: str) -> bool:
         or "\\" in name
         or bool(re.match("[A-Za-z]:", name))
     )
+
+
+def locate(folder: Path, name: str) -> Path:
+    """Return where a file lies that a table names, also where the disk writes accents another way.
+
+    >>> locate(Path("shop"), "images/tea.png").as_posix()
+    'shop/images/tea.png'
+    """
+    place = folder / name
+    if name.isascii() or os.path.lexists(place):
+        return place
+    found = folder
+    for part in PurePosixPath(name).parts:
+        forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
+        there = [form for form in forms if os.path.lexists(found / form)]
+        found /= there[0] if there else part
+    return found
 
 
 def interaction_faults(interactions: pd.DataFrame, items: pd.DataFrame) -> list[Fault]:
@@ -187,7 +205,7 @@ def _watched(named: list[Any]) -> Iterable[Any]:
 
 def _medium_faults(folder: Path, kind: str, row: int, name: str) -> list[Fault]:
     """Decode one file, and say what is wrong with it, or what was mended in reading it."""
-    path = existing(folder / name)
+    path = locate(folder, name)
 
     def fault(message: str, remedy: str, note: bool = False) -> Fault:
         return Fault(name, None, f"{message} (items.csv, row {row + 2})", remedy, note)

@@ -28,6 +28,7 @@ from mmtutorial.datasets.checks import (
     content_faults,
     interaction_faults,
     item_faults,
+    locate,
     marked,
     outside,
     repeat_faults,
@@ -35,7 +36,7 @@ from mmtutorial.datasets.checks import (
 )
 from mmtutorial.datasets.choice import choice_chance
 from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
-from mmtutorial.datasets.media import existing, is_file
+from mmtutorial.datasets.media import is_file
 from mmtutorial.datasets.schema import MODALITIES, PARTS
 from mmtutorial.datasets.tables import (
     as_text,
@@ -202,7 +203,7 @@ class Dataset:
     def path(self, row: int, modality: str) -> Path | None:
         """Return where the image or audio of the item in this row lies; None if it has none."""
         name = str(self.items[modality].iloc[row])
-        return existing(self.folder / name) if name else None
+        return locate(self.folder, name) if name else None
 
     def present(self) -> np.ndarray:
         """Say which item has which modality: bool (n_items, 3), in the order of MODALITIES.
@@ -313,8 +314,7 @@ class Dataset:
         """Copy the images and recordings that exist."""
         names = [name for kind in ("image", "audio") for name in self.items[kind] if name]
         for name in track(names, description="Copying pictures and sounds", transient=True):
-            source = existing(self.folder / name)
-            if outside(name) or not is_file(source):
+            if outside(name) or not is_file(source := locate(self.folder, name)):
                 continue  # validate() reports it
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)

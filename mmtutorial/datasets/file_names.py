@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mmtutorial.datasets.media import is_file
+from mmtutorial.datasets.media import is_file, readable
 from mmtutorial.datasets.schema import normal_form
 
 IN_FULL = "write its path within the folder"
@@ -132,7 +132,7 @@ class FileNames:
         remedy = "add it, or leave that empty"
         if len(near) == 1:
             remedy += f", or write {self.files[near[0]]!r} if that is meant"
-        return Answer("", (f"{cell!r} is not in {self.folder}", remedy))
+        return Answer("", (f"{cell!r} is not in {readable(self.folder)}", remedy))
 
     def _refuse_shared(self, answers: dict[str, Answer], paths: Mapping[str, str]) -> None:
         """Refuse what only ends like a file that another path means: it is another file."""

@@ -11,10 +11,10 @@ import pandas as pd
 
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
-from mmtutorial.datasets.media import existing
 from mmtutorial.datasets.media_files import SUFFIXES, folder_above, match_files
 from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.datasets.tables import LATEST, read_numbers, read_table
+from mmtutorial.storage.files import expanded
 
 EVENTS = ("user", "item", "timestamp", "rating", "review", "part")
 PRODUCTS = ("item", "title", *MODALITIES)
@@ -90,7 +90,7 @@ def from_tables(
     >>> print(left_out[0])
     sales.csv, row 3: the product '8' is not in goods.csv; add it there, or leave it out
     """
-    events, products = (existing(Path(path).expanduser()) for path in (events, products))
+    events, products = expanded(events), expanded(products)
     columns = columns or {}
     bought, goods = _read(events), _read(products)
     _check_columns(columns, bought, goods, events, products)
@@ -114,9 +114,7 @@ def from_tables(
             elif column in numbers:
                 raise DatasetError(f"{path.name} has no column {column!r}, named in numbers")
     folders = {
-        kind: existing(Path(folder).expanduser())
-        for kind, folder in (("image", images), ("audio", sounds))
-        if folder
+        kind: expanded(folder) for kind, folder in (("image", images), ("audio", sounds)) if folder
     }
     above = folder_above([products, *folders.values()] if not folders else list(folders.values()))
     match_files(folders, goods, above, [events, products], left_out)

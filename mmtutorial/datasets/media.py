@@ -7,7 +7,6 @@ hold alike where a data set is checked and where it is encoded.
 from __future__ import annotations
 
 import os
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -67,25 +66,19 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
-def existing(path: str | Path) -> Path:
-    """Return a path, with its accents as they are on the disk where a system sees a difference.
+def readable(name: str | Path) -> str:
+    """Return a file's name for people: where its bytes are no UTF-8, as GB18030 or as escapes.
 
-    macOS writes an accent as a sign of its own, most others as a part of its letter; what is copied
-    from one to the other keeps its form.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Path(folder, "cafe\u0301.jpg").touch()
-    ...     existing(Path(folder, "caf\u00e9.jpg")).is_file()
-    True
+    >>> readable(os.fsdecode("商品.jpg".encode("gbk")))
+    '商品.jpg'
     """
-    text = os.fspath(path)
-    if not text.isascii() and not os.path.lexists(text):
-        for form in ("NFC", "NFD"):
-            other = unicodedata.normalize(form, text)
-            if os.path.lexists(other):
-                return Path(other)
-    return Path(path)
+    content = str(name).encode("utf-8", "surrogateescape" if os.name == "posix" else "replace")
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("utf-8", "backslashreplace")
 
 
 def is_picture(path: str | Path) -> bool:

@@ -12,10 +12,10 @@ from unicodedata import category
 
 import pandas as pd
 
-from mmtutorial.datasets.checks import outside
+from mmtutorial.datasets.checks import locate, outside
 from mmtutorial.datasets.faults import DatasetError, Fault
 from mmtutorial.datasets.file_names import FileNames
-from mmtutorial.datasets.media import is_picture
+from mmtutorial.datasets.media import is_picture, readable
 from mmtutorial.datasets.schema import normal_form
 from mmtutorial.datasets.sounds import is_sound
 from mmtutorial.storage.folders import files_below
@@ -107,23 +107,9 @@ def match_files(
         left_out += _not_media(each, unused)
 
 
-def readable(name: str | Path) -> str:
-    """Return a file's name for people: where its bytes are no UTF-8, as GB18030 or as escapes.
-
-    >>> readable(os.fsdecode("商品.jpg".encode("gbk")))
-    '商品.jpg'
-    """
-    content = str(name).encode("utf-8", "surrogateescape" if os.name == "posix" else "replace")
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return content.decode("utf-8", "backslashreplace")
-
-
 def _listed(folder: Path, kind: str, above: Path, left_out: list[Fault]) -> MediaFolder:
     """List a folder, and say what in it cannot be reached or named."""
+    folder = locate(folder.parent, folder.name)
     if not folder.is_dir():
         what = f"there is no folder {readable(folder)}"
         raise DatasetError(f"{what}: check the path of the {KINDS[kind]}s")

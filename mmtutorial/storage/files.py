@@ -26,6 +26,17 @@ CACHE = "MMTUTORIAL_CACHE"  # environment variable: where downloads and prepared
 ABANDONED = 86_400  # seconds after which what nobody has finished or taken back is thrown away
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path that a person has given, with a ``~`` at its beginning as the home folder.
+
+    Where there is no such home folder, it is a name like any other.
+
+    >>> expanded("~/shop") == Path.home() / "shop", expanded("~no such user/shop").parts[0]
+    (True, '~no such user')
+    """
+    return Path(os.path.expanduser(path))
+
+
 def beside(folder: Path) -> Path:
     """Make an empty folder in which to write what shall lie at ``folder``."""
     folder.parent.mkdir(parents=True, exist_ok=True)

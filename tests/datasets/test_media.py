@@ -14,7 +14,8 @@ import soundfile
 from PIL import Image
 
 from mmtutorial.datasets import Dataset
-from mmtutorial.datasets.media import FORMATS, existing, is_picture
+from mmtutorial.datasets.checks import locate
+from mmtutorial.datasets.media import FORMATS, is_picture
 from tests.hostile import corpus
 
 
@@ -24,9 +25,9 @@ def test_a_file_is_found_however_its_accents_are_written(tmp_path: Path, form: s
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).touch()
     for other in ("NFC", "NFD"):
-        assert existing(tmp_path / unicodedata.normalize(other, name)).is_file()
-    assert existing(tmp_path / "é") == tmp_path / "é"  # what is nowhere stays as it is written
-    assert existing("a\0é") == Path("a\0é")
+        assert locate(tmp_path, unicodedata.normalize(other, name)).is_file()
+    assert locate(tmp_path, "é") == tmp_path / "é"  # what is nowhere stays as it is written
+    assert locate(tmp_path, "a\0é") == tmp_path / "a\0é"
 
 
 def test_two_files_that_differ_in_their_accents_alone_are_two(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_two_files_that_differ_in_their_accents_alone_are_two(tmp_path: Path) ->
     if len(list(tmp_path.iterdir())) < 2:
         pytest.skip("this system sees no difference")
     for form in ("NFC", "NFD"):
-        assert existing(tmp_path / unicodedata.normalize(form, "é.txt")).read_text() == form
+        assert locate(tmp_path, unicodedata.normalize(form, "é.txt")).read_text() == form
 
 
 def test_a_picture_is_known_by_how_it_begins(tmp_path: Path) -> None:

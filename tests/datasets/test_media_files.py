@@ -338,3 +338,17 @@ def test_the_folder_of_the_user_is_understood(
     assert data.items["audio"].tolist() == [f"{tmp_path.name}/a.wav"]
     with pytest.raises(DatasetError, match=r"there is no folder .*none: check the path"):
         from_tables("~/sales.csv", "~/goods.csv", images="~/none")
+
+
+@linux
+def test_a_shop_below_a_folder_of_such_a_name(made: Made, tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"\xb5\xea")
+    picture(place / "photos" / "a.jpg")
+    (place / "photos" / "words.txt").touch()
+    images, left_out, data = made(["a", "b"], ["a.jpg", "b.jpg"], images=str(place / "photos"))
+    assert images == ["photos/a.jpg", ""]
+    assert all("店/photos" in line for line in lines(left_out)) and len(left_out) == 2
+    "\n".join(lines(left_out)).encode()
+    with pytest.raises(DatasetError, match=r"店/none: check the path"):
+        made(["a"], images=str(place / "none"))
+    assert data.save("mine").path(0, "image").is_file()
