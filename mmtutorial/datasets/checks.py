@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
@@ -21,11 +22,11 @@ from mmtutorial.datasets.media import (
     MediaError,
     check_picture,
     is_file,
-    read_sound,
     to_rgb,
     too_large,
 )
 from mmtutorial.datasets.schema import SPLIT
+from mmtutorial.datasets.sounds import Notes, read_sound
 
 if TYPE_CHECKING:
     from mmtutorial.datasets.dataset import Dataset
@@ -191,9 +192,9 @@ def content_faults(data: Dataset) -> list[Fault]:
         if name and not outside(name)
     ]
     found = joblib.Parallel(n_jobs=-1, prefer="threads", batch_size=16)(
-        joblib.delayed(_medium_fault)(data.folder, *each) for each in _watched(named)
+        joblib.delayed(_medium_faults)(data.folder, *each) for each in _watched(named)
     )
-    return faults + [fault for fault in found if fault is not None]
+    return [*faults, *itertools.chain.from_iterable(found)]
 
 
 def _watched(named: list[Any]) -> Iterable[Any]:
@@ -203,18 +204,26 @@ def _watched(named: list[Any]) -> Iterable[Any]:
     return track(named, description="Checking pictures and sounds", transient=True)
 
 
-def _medium_fault(folder: Path, kind: str, row: int, name: str) -> Fault | None:
-    """Decode one file, and say what is wrong with it."""
+def _medium_faults(folder: Path, kind: str, row: int, name: str) -> list[Fault]:
+    """Decode one file, and say what is wrong with it, or what was mended in reading it."""
     path = locate(folder, name)
 
-    def fault(message: str, remedy: str) -> Fault:
-        return Fault(name, None, f"{message} (items.csv, row {row + 2})", remedy)
+    def fault(message: str, remedy: str, note: bool = False) -> Fault:
+        return Fault(name, None, f"{message} (items.csv, row {row + 2})", remedy, note)
 
     if not is_file(path):
-        return fault("the file is missing", f"add it, or leave the {kind} of that item empty")
+        return [fault("the file is missing", f"add it, or leave the {kind} of that item empty")]
     if path.stat().st_size == 0:
-        return fault("the file is empty", f"replace it, or leave the {kind} of that item empty")
-    return _picture_fault(path, fault) if kind == "image" else _sound_fault(path, fault)
+        return [fault("the file is empty", f"replace it, or leave the {kind} of that item empty")]
+    if kind == "image":
+        found = _picture_fault(path, fault)
+        return [found] if found else []
+    notes: Notes = []
+    try:
+        read_sound(path, notes)
+    except MediaError as error:
+        return [fault(error.message, error.remedy)]
+    return [fault(message, remedy, note=True) for message, remedy in notes]
 
 
 def _picture_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | None:
@@ -231,12 +240,4 @@ def _picture_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | No
         return fault("not a picture", "replace it by a JPEG or PNG")
     except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
         return fault(f"the picture is damaged ({error})", "replace it")
-    return None
-
-
-def _sound_fault(path: Path, fault: Callable[[str, str], Fault]) -> Fault | None:
-    try:
-        read_sound(path)
-    except MediaError as error:
-        return fault(error.message, error.remedy)
     return None

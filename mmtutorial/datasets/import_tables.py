@@ -49,7 +49,9 @@ def from_tables(
         Folders, searched with all that lies in them. A file belongs to the product whose id its
         path names, between signs that are neither letters nor digits: ``shoes/A-12_front.jpg`` and
         ``A-12/1.jpg`` to A-12, and neither to A-1. Of a product's files the first by name is taken.
-        Where a column image or audio names the files, that counts instead.
+        Where a column image or audio names the files, that counts instead: by their path in the
+        folder, or by as much of its end as no other file has, so that absolute paths, paths of
+        another computer and addresses do. Folders behind links are searched too.
     event_columns, product_columns : mapping of str to str
         Your name of a column to ours, for each table: user, item, timestamp, rating, review, part
         of events; item, title, text, image, audio of products. Columns of our names, or nearly so,
@@ -71,9 +73,9 @@ def from_tables(
     data : Dataset
         ``data.save(folder)`` makes it a folder that can be given wherever a data set is named.
     left_out : list of Fault
-        What was not taken, row by row, and files of which it is not clear whose they are. Notes
-        among them say what was assumed: of a column's name or an
-        encoding, of times before 1990 or after next year.
+        What was not taken, row by row, and files that belong to no product or cannot be used. Notes
+        among them say what was assumed: of a column's name, of an encoding, of times before 1990 or
+        after next year.
 
     Raises
     ------
@@ -126,8 +128,7 @@ def from_tables(
             elif column in numbers:
                 raise DatasetError(f"{path.name} has no column {column!r}, named in numbers")
     above = folder_above([products, *folders.values()] if not folders else list(folders.values()))
-    for kind, folder in folders.items():
-        goods[kind] = match_files(folder, kind, goods, above, products.name, left_out)
+    match_files(folders, goods, above, [events, products], left_out)
     for kind in SUFFIXES.keys() - folders.keys():
         if kind in goods and goods[kind].ne("").any():
             what = "images" if kind == "image" else "sounds"

@@ -13,7 +13,7 @@ from scipy import fft
 from threadpoolctl import threadpool_limits
 
 from mmtutorial.datasets.faults import Fault
-from mmtutorial.datasets.media import read_sound
+from mmtutorial.datasets.sounds import read_sound
 from mmtutorial.preprocessing.file_cache import encode_files
 from mmtutorial.preprocessing.reduce import standardise
 from mmtutorial.storage.files import expanded
@@ -31,7 +31,7 @@ def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     Parameters
     ----------
     path : path
-        WAV, FLAC, Ogg, MP3 and whatever else libsndfile reads.
+        WAV, FLAC, Ogg, MP3 and whatever else libsndfile reads, by whatever name.
     sample_rate : int
         Of the result, in Hz.
 
@@ -44,7 +44,7 @@ def load_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     ------
     MediaError
         Names the file: if it is empty, unreadable, cut off, silent, holds NaN, or is longer or
-        louder than `mmtutorial.datasets.media.read_sound` allows.
+        louder than `mmtutorial.datasets.sounds.read_sound` allows.
 
     Examples
     --------

@@ -32,7 +32,7 @@ from numpy.typing import DTypeLike
 from rich.console import Console
 from rich.progress import Progress
 
-from mmtutorial.datasets import media
+from mmtutorial.datasets import media, sounds
 from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import MediaError
 from mmtutorial.storage.arrays import read_arrays
@@ -273,7 +273,7 @@ def recipe(
     versions = {library: version(library) for library in ("numpy", *libraries)}
     facts = (encode.__qualname__, shape, np.dtype(dtype).str, sorted(options.items()), versions)
     digest = hashlib.sha256(repr(facts).encode())
-    for source in (sys.modules[encode.__module__], media):
+    for source in (sys.modules[encode.__module__], media, sounds):
         digest.update(Path(str(source.__file__)).read_bytes())
     return f"{encode.__name__}-{digest.hexdigest()[:16]}"
 

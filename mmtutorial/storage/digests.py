@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmtutorial import __version__
+from mmtutorial.storage.folders import files_below
 
 PACKAGE = Path(__file__).parents[1]
 COMPUTES = ("keras", "numpy", "tensorflow")  # whose versions may change the last digit
@@ -83,12 +84,8 @@ def folder_digest(folder: Path, leave_out: Callable[[PurePath], bool] = lambda n
     ...     first == folder_digest(Path(folder))
     False
     """
-    names = {path.relative_to(folder): path for path in folder.rglob("*")}
-    paths = sorted(
-        (name.as_posix(), path)
-        for name, path in names.items()
-        if path.is_file() and not leave_out(name)
-    )
+    files, _ = files_below(folder)
+    paths = sorted((name.as_posix(), folder / name) for name in files if not leave_out(name))
     found = joblib.Parallel(n_jobs=-1, prefer="threads", batch_size=16, return_as="generator")(
         joblib.delayed(file_digest)(path) for _, path in paths
     )

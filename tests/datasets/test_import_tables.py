@@ -73,7 +73,9 @@ def test_a_shop_becomes_a_data_set_that_can_be_opened_and_has_no_fault(shop: Pat
     assert told(left_out) == (
         "photos: 1 of 5 pictures name no product, or more than one, such as 'logo.png'; name them "
         "in a column image, or let them be\nphotos: 1 of 5 pictures are not the first of their "
-        "product, such as 'photos/A-12_10.png'; one of each product is enough"
+        "product, such as 'A-12_10.png'; one of each product is enough\nphotos: 1 file ending in "
+        ".txt cannot be read as a picture, such as 'readme.txt'; save what is a picture as JPEG or "
+        "PNG"
     )
     saved = data.save(shop / "mine")
     assert saved.validate() == []
@@ -172,7 +174,10 @@ def test_a_column_may_name_the_files_by_path_name_or_address(shop: Path) -> None
     data, left_out = from_tables("sales.csv", "goods.csv", images="photos", event_columns=EVENTS)
     assert data.items["image"].tolist() == ["photos/x/one.jpg", "photos/y/two.jpg", ""]
     assert told(left_out) == (
-        "goods.csv, row 4: the picture 'gone.jpg' is not in photos; add it, or leave that empty"
+        "goods.csv, row 4: the picture 'gone.jpg' is not in photos; add it, or leave that empty\n"
+        "photos: 5 of 7 pictures are named by no product, such as '007.jpg', 'A-12_2.png', "
+        "'A-12_10.png'; name them, or let them be\nphotos: 1 file ending in .txt cannot be read "
+        "as a picture, such as 'readme.txt'; save what is a picture as JPEG or PNG"
     )
 
 
@@ -206,7 +211,7 @@ def test_ids_that_look_alike_in_names_of_files_get_none(shop: Path) -> None:
         ({"product_columns": {**PRODUCTS, "colour": "title"}}, r"\['colour', 'name'\] shall all be title"),
         ({"numbers": ["prize"]}, "goods.csv has no column 'prize', named in numbers"),
         ({"images": "fotos"}, "there is no folder fotos: check the path of the pictures"),
-        ({"sounds": "photos"}, r"photos holds no sound \(we look for .wav, .*\): check the path"),
+        ({"sounds": "photos"}, "photos holds no sound that can be read here: check the path"),
         ({"images": "others"}, r"others holds 1 pictures, .* such as 'x.png' beside the id '007'"),
         ({"product_columns": {**PRODUCTS, "colour": "image"}}, "names files in the column image, and nobody"),
         ({"events": "none.csv"}, "the file is missing"),

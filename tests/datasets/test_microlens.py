@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,7 +110,10 @@ def test_covers_are_unpacked_and_a_missing_one_is_masked(
 
 
 def test_sounds_come_from_the_readers_own_folder(
-    published: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(DatasetError, match=r"named microlens-50k-audio, each .* such as 17\.mp3"):
         microlens(audio=True)
@@ -116,9 +121,14 @@ def test_sounds_come_from_the_readers_own_folder(
     own.mkdir(parents=True)
     for name in ("7.mp3", "9.WAV", "10.txt", "99.mp3"):
         (own / name).write_bytes(name.encode())
+    if sys.platform != "win32":
+        (own / "10.mp3").symlink_to(own / "nothing")
     monkeypatch.setenv("MMTUTORIAL_DATA", str(tmp_path / "own"))
     data = microlens(audio=True)
     assert data.items["audio"].tolist() == ["audio/7.mp3", "audio/9.WAV", ""]
+    assert re.search(
+        r"[23] entries of .* are no sounds .* such as .*'10.txt', '99.mp3'", capsys.readouterr().err
+    )
     assert (data.folder / "audio" / "9.WAV").read_bytes() == b"9.WAV"
     (own / "9.WAV").write_bytes(b"other")  # another content of the same size
     assert (microlens(audio=True).folder / "audio" / "9.WAV").read_bytes() == b"other"

@@ -194,9 +194,12 @@ def sounds(seed: int = SEED) -> list[Hostile]:
         found += cuts(name, whole, (0.4, 0.8), refused)
     cut_off = "the recording is cut off before its end"
     found += [
-        Hostile("almost-whole.wav", wav[:-50], cut_off),
+        Hostile("almost-whole.wav", wav[:-50]),  # 3 ms are lacking
+        Hostile("nearly-whole.wav", wav[:-162], cut_off),  # 10 ms
+        Hostile("nearly-whole.rf64", sound(noise, kind="RF64")[:-162], cut_off),
+        Hostile("nearly-whole.au", sound(noise, kind="AU")[:-162], cut_off),
         Hostile("almost-whole.ogg", ogg[:-50], cut_off),
-        Hostile("without-last-page.ogg", ogg[:last], cut_off),
+        Hostile("without-last-page.ogg", ogg[:last]),  # as whole as one whose end is not marked
         Hostile("opus.ogg", sound(noise, 16_000, "OGG", "OPUS")),
         Hostile("eight.wav", sound(noise, subtype="PCM_U8")),
         Hostile("twenty-four.wav", sound(noise, subtype="PCM_24")),
@@ -215,7 +218,7 @@ def sounds(seed: int = SEED) -> list[Hostile]:
         Hostile("by-another-name.mp3", wav),
         Hostile("silent.wav", sound(0 * noise), "the recording is silent"),
         Hostile("nearly-silent.wav", sound(1e-5 * noise, subtype="FLOAT"), "is silent"),
-        Hostile("opposite.wav", sound(np.stack([noise, -noise], axis=1)), "is silent"),
+        Hostile("opposite.wav", sound(np.stack([noise, -noise], axis=1))),
         Hostile("nan.wav", sound(bad, subtype="FLOAT"), "holds NaN or infinity"),
         Hostile(
             "infinite.wav", sound(np.full(99, np.inf), subtype="FLOAT"), "holds NaN or infinity"
@@ -223,7 +226,8 @@ def sounds(seed: int = SEED) -> list[Hostile]:
         Hostile("loud.wav", sound(1e20 * noise, subtype="FLOAT"), "louder than 1e\\+10 times"),
         Hostile("none.wav", sound(noise[:0]), "no samples"),
         Hostile("long.wav", sound(np.ones(60_001), 100, subtype="PCM_U8"), "longer than 600 sec"),
-        Hostile("huge-header.wav", patched(wav, 4, b"\xfe\xff\xff\xff"), cut_off),
+        Hostile("huge-header.wav", patched(wav, 4, b"\xfe\xff\xff\xff")),
+        Hostile("large-header.wav", patched(wav, 4, b"\xff\xff\xff\x0f"), cut_off),
         Hostile("no-channel.wav", patched(wav, 22, b"\0\0"), "cannot be read"),
         Hostile("channels.wav", patched(wav, 22, b"\xff\xff"), "cannot be read"),
         Hostile("no-rate.wav", patched(wav, 24, b"\0" * 4), "cannot be read"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtutorial.datasets import Dataset, DatasetError, media, read_mmrec
+from mmtutorial.datasets import Dataset, DatasetError, read_mmrec, sounds
 from mmtutorial.datasets import collections as download
 from mmtutorial.datasets.collections import unpack
 from mmtutorial.datasets.dataset import validate_folder
@@ -77,9 +77,9 @@ def test_a_recording_of_too_many_samples_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.wav").write_bytes(corpus.sound(np.ones((60, 9))))
-    monkeypatch.setattr(media, "MAX_SAMPLES", 60 * 9)
+    monkeypatch.setattr(sounds, "MAX_SAMPLES", 60 * 9)
     assert load_audio(tmp_path / "a.wav").shape == (60,)
-    monkeypatch.setattr(media, "MAX_SAMPLES", 60 * 9 - 1)
+    monkeypatch.setattr(sounds, "MAX_SAMPLES", 60 * 9 - 1)
     with pytest.raises(MediaError, match=r"a\.wav: .* 60 samples in 9 channels, more than"):
         load_audio(tmp_path / "a.wav")
 

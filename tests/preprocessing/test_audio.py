@@ -6,8 +6,9 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from mmtutorial.datasets import media
-from mmtutorial.datasets.media import MAX_SECONDS, MediaError
+from mmtutorial.datasets import sounds
+from mmtutorial.datasets.media import MediaError
+from mmtutorial.datasets.sounds import MAX_SECONDS
 from mmtutorial.preprocessing.audio import (
     BANDS,
     denoise,
@@ -53,13 +54,13 @@ def test_formats(tmp_path, suffix, subtype):
 def as_others_are_read(path):
     """What `read_sound` makes of a file when it takes none for a plain WAV."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(media, "_plain_wav", lambda path: None)
+        patch.setattr(sounds, "_plain_wav", lambda path: None)
         return outcome(path)
 
 
 def outcome(path):
     try:
-        wave, rate = media.read_sound(path)
+        wave, rate = sounds.read_sound(path)
     except MediaError as error:
         return str(error)
     return wave.dtype, wave.tolist(), rate
@@ -70,7 +71,7 @@ def test_a_plain_wav_is_read_as_libsndfile_reads_it(tmp_path, channels):
     path = tmp_path / "all.wav"
     values = np.arange(-(2**15), 2**15, dtype=np.int16)
     soundfile.write(path, np.resize(values, (2**16 + 1, channels)), 22_050)
-    plain = media._plain_wav(path)
+    plain = sounds._plain_wav(path)
     if channels == 3:
         assert plain is None
     else:
@@ -99,13 +100,12 @@ def test_a_wav_that_is_not_plain_is_left_to_libsndfile(tmp_path, channels):
     for content in (*shorter, *longer, *altered, *odd, whole):
         path.write_bytes(content)
         assert outcome(path) == as_others_are_read(path), content[:44]
-    path = path.rename(tmp_path / "tone.raw")  # which soundfile refuses
+    path = path.rename(tmp_path / "tone.raw")  # a name by which soundfile would expect no header
     assert outcome(path) == as_others_are_read(path)
 
 
 def broken_files(folder):
     soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
-    soundfile.write(folder / "opposite.wav", np.stack([tone(), -tone()], axis=1), RATE)
     wave = tone()
     wave[77] = np.nan
     soundfile.write(folder / "nan.wav", wave, RATE, subtype="FLOAT")
@@ -119,13 +119,12 @@ def broken_files(folder):
     ("name", "message"),
     [
         ("silent.wav", "silent; record it again"),
-        ("opposite.wav", "silent"),
         ("nan.wav", "NaN or infinity"),
         ("none.wav", "no samples"),
         ("long.wav", "longer than 600 seconds"),
         ("empty.wav", "the file is empty"),
         ("words.wav", "cannot be read .*; save it again"),
-        ("absent.wav", "cannot be read"),
+        ("absent.wav", "could not be read .*; try again"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, name, message):

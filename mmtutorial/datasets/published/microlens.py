@@ -27,6 +27,7 @@ from rich.progress import track
 from mmtutorial.datasets.collections import DATA, LARGEST, Collection
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
+from mmtutorial.datasets.media import is_file, readable
 from mmtutorial.datasets.tables import read_table
 from mmtutorial.storage.files import cache_folder, write_whole
 from mmtutorial.terminal import say
@@ -217,8 +218,17 @@ def _sounds(edition: str, videos: list[str], place: Path) -> list[str]:
     names = {
         path.stem: path.name
         for path in sorted(folder.iterdir())
-        if path.stem in known and path.suffix.lower() in SOUNDS
+        if path.stem in known and path.suffix.lower() in SOUNDS and is_file(path)
     }
+    used = set(names.values())
+    unused = [path.name for path in sorted(folder.iterdir()) if path.name not in used]
+    if unused := [name for name in unused if not name.startswith(".")]:
+        Console(stderr=True).print(
+            f"{len(unused)} entries of {folder} are no sounds of these videos, or second ones, and "
+            f"not used, such as {', '.join(map(repr, map(readable, unused[:3])))}",
+            soft_wrap=True,
+            markup=False,
+        )
     (place / "audio").mkdir(parents=True, exist_ok=True)
     for name in track(
         names.values(), description="Copying sounds", transient=True, console=Console(stderr=True)
