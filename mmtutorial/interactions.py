@@ -177,7 +177,7 @@ def _times(interactions: pd.DataFrame) -> pd.Series:
             "all, or to none"
         )
     notes: list[Fault] = []
-    seconds = whole_seconds(interactions["timestamp"], notes, "interaction {}")
+    seconds = whole_seconds(interactions["timestamp"], notes)
     for note in notes:
         warnings.warn(str(note), DatasetNote, stacklevel=4)
     return seconds

@@ -182,7 +182,7 @@ class Dataset:
         for column in ("review", *(["part"] if "part" in further else [])):
             interactions[column] = interactions[column].map(as_text)
         notes: list[Fault] = []
-        seconds = whole_seconds(interactions["timestamp"], notes, "interaction {}")
+        seconds = whole_seconds(interactions["timestamp"], notes)
         for note in notes:
             warnings.warn(str(note), DatasetNote, stacklevel=3)
         interactions = interactions.loc[seconds.index].assign(timestamp=seconds)
@@ -227,7 +227,10 @@ class Dataset:
         """Read a folder.
 
         Pictures and sounds are not decoded here: what is wrong with one of them is found by
-        `validate`, and masked by preprocessing.
+        `validate`, and masked by preprocessing. Tables are UTF-8 with commas; what a spreadsheet
+        makes of them (UTF-16, GB18030, semicolons, tabs, a first line ``sep=;``, seconds as
+        1709251200.0) is read too. Times before 1990 or after the end of next year are a note, a
+        column of nothing but such as years, milliseconds or ranks is a fault.
 
         Raises
         ------

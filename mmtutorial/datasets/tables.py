@@ -1,4 +1,22 @@
-"""Tables as text: read with every fault and its row, and written in UTF-8."""
+"""Tables as text: read with every fault and its row, and written in UTF-8.
+
+The encoding is UTF-8, UTF-16 or UTF-32 where a byte-order mark says so, otherwise
+``encoding``. Without it, UTF-8 or, where that fails and the text is Chinese then, GB18030.
+
+Cells are separated by ``mark``. Without it, a first line such as ``sep=;`` states the mark;
+otherwise it is the comma, semicolon or tab by which the header has the columns that are needed.
+Where none does, it is the one by which the header has as many cells as the next row, or else the
+most.
+
+A cell may stand in double quotes, and then hold marks, line ends, and quotes written twice. A
+quote inside a cell that does not begin with one is a character like any other. Tables of tabs
+are often written by programs that quote nothing: where a cell begins with a quote that is not
+closed, and every row has as many cells as the header when quotes mean nothing, they mean
+nothing, and a note says so.
+
+Lines end as the first one does: LF, CR LF, or CR as on old Macs. Where they end in LF, a
+carriage return alone is part of its cell.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +56,9 @@ _GIVE = (
     'or give from_tables its encoding: encoding="cp1252" (Western Europe), "cp1251" (Cyrillic), '
     '"gb18030" (China), "big5" (Taiwan), "shift_jis" (Japan), "euc_kr" (Korea)'
 )
+_FEWEST = 10  # Chinese: common characters; fewer could be any encoding
 _COMMON = 0.7  # Chinese: least share of common characters, ASCII and punctuation aside
-_SPREAD = 0.1  # Chinese: least share of these in each part of the plane; mostly 0.3 to 0.4
+_SPREAD = 0.05  # Chinese: least share of these in each part of the plane; mostly 0.3 to 0.4
 
 
 def read_table(
@@ -59,22 +78,9 @@ def read_table(
 
     Appends to ``faults`` what is wrong and, as notes, what was assumed; goes on as far as it can.
 
-    The encoding is UTF-8, UTF-16 or UTF-32 where a byte-order mark says so, otherwise
-    ``encoding``. Without it, UTF-8 or, where that fails and the text is Chinese then, GB18030.
-
-    Cells are separated by ``mark``. Without it, a first line such as ``sep=;`` states the mark;
-    otherwise it is the comma, semicolon or tab by which the header has the columns ``needed``.
-    Where none does, it is the one by which the header has as many cells as the next row, or else
-    the most. A table with known columns is expected to have commas: another mark is a note.
-
-    A cell may stand in double quotes, and then hold marks, line ends, and quotes written twice. A
-    quote inside a cell that does not begin with one is a character like any other. Tables of tabs
-    are often written by programs that quote nothing: where a cell begins with a quote that is not
-    closed, and every row has as many cells as the header when quotes mean nothing, they mean
-    nothing, and a note says so. With ``quotes=False`` they never mean anything.
-
-    Lines end as the first one does: LF, CR LF, or CR as on old Macs. Where they end in LF, a
-    carriage return alone is part of its cell.
+    How bytes become cells is told at the top of this module; ``mark`` is what separates them,
+    found where it is None, and with ``quotes=False`` quotes never mean anything. A table with
+    ``needed`` columns is expected to have commas: another mark is a note.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
@@ -179,7 +185,7 @@ def _chinese(raw: bytes) -> str | None:
     pairs = np.frombuffer(foreign.encode("gb2312", errors="ignore"), np.uint8).reshape(-1, 2)
     marks = pairs[:, 0] <= 0xA3  # punctuation and full-width letters
     rows, columns = pairs[(pairs[:, 0] >= 0xB0) & (pairs[:, 0] <= 0xD7)].T
-    if len(rows) < _COMMON * (len(foreign) - marks.sum()) or not len(rows):
+    if len(rows) < max(_FEWEST, _COMMON * (len(foreign) - marks.sum())):
         return None
     spread = (np.mean(rows > 0xC8), np.mean(columns > 0xDF), np.mean(columns < 0xC0))
     return text if min(spread) > _SPREAD else None

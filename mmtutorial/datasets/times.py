@@ -8,6 +8,7 @@ the end of next year.
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -97,15 +98,23 @@ def time_faults(seconds: pd.Series, file: str, remark: str = "") -> list[Fault]:
     return faults
 
 
-def _column_fault(seconds: pd.Series, file: str, remark: str) -> Fault | None:
-    """Say what nearly all of a column looks like, if it is no times."""
+def _look_fault(seconds: pd.Series, file: str, remark: str = "") -> Fault | None:
+    """Say which other way of writing times nearly all of a column looks like."""
     for least, largest, what, times, how in _LOOKS:
         alike = seconds[seconds.between(least, largest)]
-        if len(alike) >= NEARLY * len(seconds):
+        if len(alike) and len(alike) >= NEARLY * len(seconds):
             row, number = int(alike.index[0]) + 2, int(alike.iloc[0])
             message = f"the times look like {what}, such as {number} in row {row}{remark}"
             remedy = f'read the table by from_tables(..., times="{times}"), or write {_SECONDS}: '
             return Fault(file, None, message, remedy + how.format(number))
+    return None
+
+
+def _column_fault(seconds: pd.Series, file: str, remark: str) -> Fault | None:
+    """Say what nearly all of a column looks like, if it is no times."""
+    look = _look_fault(seconds, file, remark)
+    if look is not None:
+        return look
     if (seconds.abs() < 366 * _DAY).mean() < NEARLY:
         return None
     if (seconds == 0).mean() >= NEARLY:
@@ -199,22 +208,22 @@ def read_times(values: pd.Series, file: str, faults: list[Fault], unit: str = "s
         empty = ", or leave the whole column empty where no times are known" if not value else ""
         message = f"the timestamp {value!r} is not a time"
         faults.append(Fault(file, int(place) + 2, message, remedy + empty))
-    return pd.Series(seconds, index=values.index)
+    return pd.Series(seconds, index=values.index).clip(-LATEST, LATEST)  # beyond: a fault already
 
 
-def whole_seconds(times: pd.Series, faults: list[Fault], place: str = "row {}") -> pd.Series:
+def whole_seconds(times: pd.Series, faults: list[Fault]) -> pd.Series:
     """Turn a column in memory into int64 seconds, or float64 NaN where none is known.
 
     Takes whole numbers, fractions (what lies behind the point is left off, with a note), and dates
-    of pandas or Python, UTC unless they say else. A date outside the years 1678 to 2261 costs its
-    row: ``faults`` names it, and the index of what is returned lacks it. ``place`` says what a row
-    is called in messages, with "{}" in place of its number from 0.
+    of pandas or Python, UTC unless they say else. A time outside the years 1678 to 2261 costs its
+    row: ``faults`` names it, and the index of what is returned, 0, 1, 2, …, lacks it. Small numbers
+    are kept, as examples have them; a note says where they look like years or days.
 
     Raises
     ------
     DatasetError
-        If some times are missing and others are not, they are neither numbers nor dates, or they
-        are milliseconds.
+        If some times are missing and others are not, nearly all are milliseconds or the like, or
+        they are neither numbers nor dates.
 
     Examples
     --------
@@ -224,9 +233,10 @@ def whole_seconds(times: pd.Series, faults: list[Fault], place: str = "row {}") 
     1    1709251200
     dtype: int64
     >>> print(*faults)
-    interactions: the time 9999-12-31 of row 0 lies outside the years 1678 to
-    2261; the row is left out: correct it
+    interactions: the time 9999-12-31 of interaction 0 lies outside the years 1678 to 2261; it is
+    left out: correct it
     """
+    times = times.reset_index(drop=True)
     if len(times) and times.isna().all():
         return pd.Series(np.nan, index=times.index)
     if times.isna().any():
@@ -234,41 +244,42 @@ def whole_seconds(times: pd.Series, faults: list[Fault], place: str = "row {}") 
             f"the timestamps of {int(times.isna().sum())} interactions are missing: give all, or "
             "leave the whole column empty"
         )
-    kind = pd.api.types.infer_dtype(times)
-    if kind in ("integer", "floating", "mixed-integer-float", "empty"):
-        return _whole_numbers(pd.to_numeric(times), faults, place)
-    if pd.api.types.is_datetime64_any_dtype(times):
-        seconds = times.dt.as_unit("s").astype("int64")
-    elif pd.api.types.is_object_dtype(times) and all(isinstance(each, date) for each in times):
-        seconds = times.map(_second).astype(np.int64)
-    elif kind == "string":
-        raise DatasetError(
-            f"the timestamps are text, such as {times.iloc[0]!r}: read them first, as in "
-            'pd.to_datetime(table["timestamp"], utc=True)'
-        )
-    else:
-        raise DatasetError(
-            "the timestamps are of several kinds, or of none that is known: give whole seconds "
-            "since 1970 as int64, or dates"
-        )
+    seconds = _seconds_in_memory(times, faults)
     far = (seconds.abs() > LATEST).to_numpy()
-    for row in np.flatnonzero(far):
-        message = f"the time {times.iloc[row]} of {place.format(row)} {_OUTSIDE}"
-        faults.append(Fault("interactions", None, message, "the row is left out: correct it"))
+    if far.any() and far.mean() >= NEARLY:
+        raise DatasetError(
+            f"the timestamp {times[far].iloc[0]} {_OUTSIDE}, as nearly all do: give seconds since "
+            "1970, not milliseconds"
+        )
+    for place in np.flatnonzero(far):
+        message = f"the time {times[place]} of interaction {place} {_OUTSIDE}"
+        faults.append(Fault("interactions", None, message, "it is left out: correct it"))
+    look = _look_fault(seconds, "interactions") if (seconds < EARLIEST).any() else None
+    if look is not None:
+        faults.append(replace(look, note=True))
     return seconds[~far]
 
 
-def _whole_numbers(numbers: pd.Series, faults: list[Fault], place: str) -> pd.Series:
-    """Return int64 seconds of numbers; note fractions, refuse what is too large for seconds."""
-    late = (numbers.abs() > LATEST).to_numpy()
-    if late.any():
-        row = int(late.argmax())
-        raise DatasetError(
-            f"{place.format(row)} has the timestamp {numbers.iloc[row]}, after the year 2261: give "
-            "seconds since 1970, not milliseconds"
-        )
-    faults.extend(_part_notes(numbers[numbers % 1 != 0], "interactions"))
-    return (numbers // 1).astype(np.int64)
+def _seconds_in_memory(times: pd.Series, faults: list[Fault]) -> pd.Series:
+    """Turn numbers or dates, of which none is missing, into int64 seconds."""
+    if times.empty:
+        return times.astype(np.int64)
+    kind = pd.api.types.infer_dtype(times, skipna=False)
+    if kind in ("integer", "floating", "mixed-integer-float"):
+        numbers = pd.to_numeric(times)
+        if pd.api.types.is_integer_dtype(numbers):
+            return numbers.clip(-_MOST, _MOST).astype(np.int64)
+        faults.extend(_part_notes(numbers[numbers % 1 != 0], "interactions"))
+        return (numbers.astype(np.float64).clip(-_MOST, _MOST) // 1).astype(np.int64)
+    if kind == "datetime64":
+        return times.dt.as_unit("s").astype("int64")
+    if kind in ("date", "datetime"):
+        return times.map(_second).astype(np.int64)
+    what = f"text, such as {times.iloc[0]!r}" if kind == "string" else f"{times.dtype} ({kind})"
+    raise DatasetError(
+        f"the timestamps are {what}: give whole seconds since 1970 as int64, or dates, as "
+        "pd.to_datetime(..., utc=True) makes them"
+    )
 
 
 def _second(moment: date) -> int:

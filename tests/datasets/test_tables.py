@@ -171,6 +171,15 @@ def test_chinese_that_is_not_utf_8_is_read_with_a_note(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_chinese_of_a_dozen_characters_is_enough_and_of_one_is_not(tmp_path: Path) -> None:
+    text = "id,name\n1,质量很好面料舒服尺码合适\n"
+    table, (note,) = read(tmp_path / "x.csv", text.encode("gb18030"))
+    assert table["name"].tolist() == ["质量很好面料舒服尺码合适"]
+    assert note.note
+    message = refused(tmp_path / "x.csv", "id,name\n1,王\n".encode("gb18030"))
+    assert message.startswith("x.csv, row 2: not UTF-8: byte 0xcd")
+
+
 @pytest.mark.parametrize("encoding", FOREIGN)
 def test_other_encodings_are_not_taken_for_chinese(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "x.csv"

@@ -181,8 +181,9 @@ def test_dates_in_memory_out_of_range_cost_their_rows(column: pd.Series) -> None
         data = Dataset("x", items, taken.set_index(pd.Index([7, 7, 9])), Path("."))
     assert data.interactions[["user", "timestamp"]].values.tolist() == [["u", 1709251200]]
     assert len(told) == 2
-    assert "of interaction 1 lies outside the years 1678 to 2261; the row is left out" in str(
-        told[0].message
+    assert (
+        "of interaction 1 lies outside the years 1678 to 2261; it is left out: correct it"
+        in str(told[0].message)
     )
 
 
@@ -218,11 +219,47 @@ def test_seconds_written_as_fractions_are_read(tables: tuple[Path, Path], tmp_pa
 
 
 @pytest.mark.parametrize(
-    "column", [[np.inf, 1.0], [1e300, 1.0], ["2024-03-01", "x"], [True, False]]
+    ("column", "words"),
+    [
+        (["2024-03-01", "x"], "the timestamps are text, such as '2024-03-01': give whole seconds"),
+        ([True, False], r"the timestamps are bool \(boolean\): give whole seconds"),
+        ([datetime(2024, 3, 1), 5], r"the timestamps are object \(mixed.*\): give whole seconds"),
+        (
+            [np.inf, -np.inf],
+            "the timestamp inf lies outside the years 1678 to 2261, as nearly all do",
+        ),
+        (
+            [1_709_251_200_000] * 3,
+            "the timestamp 1709251200000 lies .* give seconds since 1970, not milli",
+        ),
+        ([2**63 + 5] * 2, "as nearly all do"),
+    ],
+    ids=["text", "bool", "mixed", "infinite", "milliseconds", "uint64"],
 )
-def test_what_is_no_time_is_refused_in_memory(column: list[object]) -> None:
-    with pytest.raises(DatasetError, match=r"seconds since 1970|read them first"):
+def test_what_is_no_time_is_refused_in_memory(column: list[object], words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
         whole_seconds(pd.Series(column), [])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint64", "Int64", "float64", "Float64", object])
+def test_whole_numbers_of_every_dtype_are_taken(dtype: object) -> None:
+    faults: list[Fault] = []
+    found = whole_seconds(pd.Series([1_709_251_200, 5], dtype=dtype), faults)  # type: ignore[call-overload]
+    assert found.tolist() == [1_709_251_200, 5]
+    assert found.dtype == np.int64
+    assert faults == []
+    assert whole_seconds(pd.Series([], dtype=dtype), faults).dtype == np.int64  # type: ignore[call-overload]
+
+
+def test_in_memory_years_are_kept_with_a_note_and_one_time_too_large_costs_its_row() -> None:
+    faults: list[Fault] = []
+    assert whole_seconds(pd.Series([2023, 2024]), faults).tolist() == [2023, 2024]
+    assert str(faults.pop()).startswith("note: interactions: the times look like years, such as 20")
+    found = whole_seconds(pd.Series([1_709_251_200, 1_709_251_200_000]), faults)
+    assert found.tolist() == [1_709_251_200]
+    assert str(faults.pop()).startswith(
+        "interactions: the time 1709251200000 of interaction 1 lies"
+    )
 
 
 def test_digits_that_a_spreadsheet_dropped_are_noted() -> None:
