@@ -256,6 +256,7 @@ print(*not_taken, sep="\n")
 display(plots.table(small.interactions))
 display(plots.table(small.items[["item", "title"]]))
 
+
 # %% [markdown]
 # The ids have kept their zeros, the titles have kept their letters and their comma, and the times are seconds.
 #

@@ -147,6 +147,7 @@ def write_own_folder(
             soundfile.write(folder / name, *soundfile.read(recording))
             items.loc[row, "audio"] = name
     bought = purchases(media, ids, n_users, seed, days)
+    bought["timestamp"] -= max(0, days - 365) * 86_400  # nothing happens in the future
     if dates:
         bought["timestamp"] -= bought["timestamp"] % 86_400
     bought["user"] = "顾客/" + bought["user"].str[1:]

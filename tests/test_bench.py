@@ -38,7 +38,7 @@ def arguments(monkeypatch, *words: object) -> None:
 
 def test_one_that_fails_does_not_stop_the_others(suite, monkeypatch, tmp_path, capfd) -> None:
     table = tmp_path / "table.csv"
-    table.write_text("what was measured before")
+    table.write_text("benchmark,what was measured before")
     arguments(monkeypatch, "--csv", table)
     assert suite.main() == 1
     assert table.read_text() == "one 7;three 7;"
@@ -49,10 +49,10 @@ def test_one_that_fails_does_not_stop_the_others(suite, monkeypatch, tmp_path, c
 
 def test_one_alone_leaves_the_rest_of_the_table(suite, monkeypatch, tmp_path) -> None:
     table = tmp_path / "table.csv"
-    table.write_text("before;")
+    table.write_text("benchmark,before;")
     arguments(monkeypatch, "three", "--csv", table)
     assert suite.main() == 0
-    assert table.read_text() == "before;three 7;"
+    assert table.read_text() == "benchmark,before;three 7;"
 
 
 def test_an_unknown_name_is_refused(suite, monkeypatch, capsys) -> None:

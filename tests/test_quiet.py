@@ -14,7 +14,8 @@ import pytest
 import soundfile
 
 from mmtutorial import datasets
-from mmtutorial.datasets.media import MediaError, read_sound
+from mmtutorial.datasets.media import MediaError
+from mmtutorial.datasets.sounds import read_sound
 from mmtutorial.quiet import LEVEL, without_lines
 
 ROOT = Path(__file__).parents[1]

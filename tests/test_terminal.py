@@ -54,7 +54,8 @@ def test_every_command_shows_what_the_terminal_lacks(tmp_path: Path) -> None:
     status, output = run("cp1252", "check", folder)
     assert (status, "Traceback" in output) == (0, False), output
     assert f"{escaped}: no fault found" in output
-    (Path(folder) / "items.csv").open("a", encoding="utf-8").write("货0,,,,\n")
+    with (Path(folder) / "items.csv").open("a", encoding="utf-8") as file:
+        file.write("货0,,,,\n")
     status, output = run("ascii", "check", folder)
     assert status == 1, output
     assert r"the item id '\u8d270' is taken by row" in output

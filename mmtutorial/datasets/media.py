@@ -7,6 +7,7 @@ hold alike where a data set is checked and where it is encoded.
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +92,9 @@ def is_picture(path: str | Path) -> bool:
     (True, False)
     """
     Image.init()
+    formats = [each for each in FORMATS if each in Image.OPEN]
     try:
-        with Image.open(path, formats=[each for each in FORMATS if each in Image.OPEN]):
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=formats):
             return True
     except Exception:  # damaged files make Pillow's plug-ins raise nearly anything
         return False

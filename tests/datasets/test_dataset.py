@@ -837,9 +837,9 @@ def test_whole_floats_and_dates_in_memory_become_text_and_seconds() -> None:
     assert data.interactions["item"].tolist() == ["1", "2"]
     assert data.interactions["timestamp"].tolist() == [5, 6]
     for times, words in (
-        (["2024-03-01", "2024-03-02"], "the timestamps are text, such as '2024-03-01': read them"),
-        ([5, pd.Timestamp(0)], "the timestamps are of several kinds"),
-        ([5, 1_709_251_200_000], "interaction 1 has the timestamp 1709251200000, .* not millisec"),
+        (["2024-03-01", "2024-03-02"], "the timestamps are text, such as '2024-03-01': give whole"),
+        ([5, pd.Timestamp(0)], r"the timestamps are object .mixed"),
+        ([1_709_251_200_000] * 2, "the timestamp 1709251200000 lies outside .* not milliseconds"),
     ):
         with pytest.raises(DatasetError, match=words):
             Dataset("x", items, taken.assign(timestamp=times), Path("."))

@@ -65,7 +65,9 @@ def test_what_was_mended_in_a_sound_is_a_note_of_the_check(tmp_path: Path) -> No
     (tmp_path / "d.wav").write_bytes(whole)
     ids = list("abcd")
     items = pd.DataFrame({"item": ids, "audio": [f"{item}.wav" for item in ids]})
-    taken = pd.DataFrame({"user": "u", "item": ids, "timestamp": range(4)})
+    taken = pd.DataFrame(
+        {"user": "u", "item": ids, "timestamp": range(1_709_251_200, 1_709_251_204)}
+    )
     found = Dataset("sounds", items, taken, tmp_path).validate()
     assert [(str(each).partition(";")[0], each.note) for each in found] == [
         (

@@ -71,7 +71,7 @@ def check_folder(folder: Path) -> None:
         assert error.faults
         assert set(error.faults) <= set(faults)
     else:
-        again = data.save(folder.with_name("again"))
+        again = data.save(folder.with_name("again"), replace=True)
         assert again.items["item"].tolist() == data.items["item"].tolist()
         assert len(again.interactions) == len(data.interactions)
 

@@ -81,7 +81,7 @@ def test_every_part_is_fitted_on_the_same() -> None:
         train, given, validation = each.given
         assert train is TRAIN
         assert validation is VALIDATION
-        assert given is features
+        assert given["text"] is features["text"]
 
 
 def test_the_weights_are_the_best_of_the_grid_on_validation() -> None:

@@ -34,7 +34,7 @@ def tiny(folder: Path) -> Dataset:
     folder.mkdir(exist_ok=True)
     Image.new("RGB", (9, 9), "red").save(folder / "p.png")
     items = pd.DataFrame({"item": ["tea", "cup"], "text": "Warm.", "image": ["p.png", ""]})
-    taken = pd.DataFrame({"user": ["ann"], "item": ["tea"], "timestamp": [1]})
+    taken = pd.DataFrame({"user": ["ann"], "item": ["tea"], "timestamp": [1_709_251_200]})
     features = {"text": np.ones((2, 3), np.float32)}
     return Dataset("tiny", items, taken, folder, features=features)
 
@@ -96,7 +96,7 @@ def test_an_interruption_between_the_moves_leaves_the_old_folder(
 
     monkeypatch.setattr(files.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        old.save(tmp_path / "d")
+        old.save(tmp_path / "d", replace=True)
     assert left(tmp_path) == before
     assert Dataset.open(tmp_path / "d").validate() == []
 
