@@ -156,7 +156,11 @@ def test_ctrl_c_leaves_nothing_behind(moment: str, tmp_path: Path) -> None:
         "PYTHONPATH": str(ROOT),
         "MMTUTORIAL_CACHE": str(tmp_path / "cache"),
     }
-    command = [sys.executable, "-m", "mmtutorial", "data", "shop", "--out", str(tmp_path / "out")]
+    listening = (  # a program that was started in the background of a script ignores Ctrl-C
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('mmtutorial', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", listening, "data", "shop", "--out", str(tmp_path / "out")]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
