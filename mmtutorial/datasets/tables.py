@@ -94,13 +94,7 @@ def read_table(
         remedy = f"write it, with a header such as {header}"
         faults.append(Fault(name, None, "the file is missing", remedy))
         return None
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        message = f"the file cannot be read ({error.strerror})"
-        faults.append(Fault(name, None, message, "check its permissions and its disk"))
-        return None
-    text = _decoded(raw, name, faults, encoding)
+    text = _decoded(path.read_bytes(), name, faults, encoding)
     if text is None:
         return None
     if mark is None:

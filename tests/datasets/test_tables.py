@@ -343,19 +343,3 @@ def test_from_tables_takes_an_encoding(tmp_path: Path) -> None:
     assert left_out == []
     with pytest.raises(DatasetError, match=r"no encoding 'cp1525' \(did you mean 'cp125\d'"):
         from_tables(sales, goods, encoding="cp1525")
-
-
-def test_a_table_that_may_not_be_read_is_a_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "items.csv").write_text("item\n1\n")
-
-    def refuse(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    faults: list[Fault] = []
-    assert read_table(tmp_path, "items.csv", ["item"], faults) is None
-    assert [str(fault) for fault in faults] == [
-        "items.csv: the file cannot be read (Permission denied); check its permissions and its disk"
-    ]
