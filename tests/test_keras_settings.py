@@ -6,27 +6,26 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mmtutorial.keras_settings import keras
+
 ROOT = Path(__file__).parents[1]
 
 
 def results() -> dict[str, np.ndarray]:
     """Train some small networks, and return what came of them."""
-    import tensorflow as tf
-
     from mmtutorial.article import ArticleNetwork
     from mmtutorial.encoders import text
     from mmtutorial.encoders.image import image_encoder
     from mmtutorial.interactions import Interactions
-    from mmtutorial.keras_settings import keras
     from mmtutorial.recommenders import BPR, TwoTower
 
-    tf.config.run_functions_eagerly(True)  # to compile takes longer than a few small steps
     dice = np.random.default_rng(0)
     taken = [(user, int(item), time) for user in range(8) for time, item in
              enumerate(dice.permutation(6)[:4])]  # fmt: skip
@@ -70,46 +69,44 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def settings(folder: Path, **changes: object) -> str:
+def home_of(folder: Path, **changes: object) -> str:
     folder.mkdir()
     (folder / "keras.json").write_text(json.dumps(changes))
     return str(folder)
 
 
-WORK = """
-import numpy as np, keras
-from tests.test_keras_settings import results
-np.savez({path!r}, **results())
-"""
-MIXED = """
-keras.config.set_dtype_policy("mixed_bfloat16")
-np.savez({path!r}, **results())
-found = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
-print(*found, keras.config.dtype_policy().name)
-"""
+@pytest.fixture
+def settings() -> Iterator[None]:
+    """Give Keras back what it had before the test."""
+    config = keras.config
+    policy, kept = config.dtype_policy(), (config.floatx(), config.epsilon())
+    data_format = config.image_data_format()
+    yield
+    config.set_floatx(kept[0])
+    config.set_epsilon(kept[1])
+    config.set_image_data_format(data_format)
+    config.set_dtype_policy(policy)
 
 
-def test_networks_are_the_same_under_every_setting(tmp_path: Path) -> None:
-    plain, odd, mixed = (str(tmp_path / f"{name}.npz") for name in ("plain", "odd", "mixed"))
-    run = python(WORK.format(path=plain), KERAS_HOME=settings(tmp_path / "empty"))
-    assert run.returncode == 0, run.stderr
-    home = settings(
-        tmp_path / "odd", floatx="float64", image_data_format="channels_first", epsilon=0.01
-    )
-    run = python(WORK.format(path=odd) + MIXED.format(path=mixed), KERAS_HOME=home)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.split()[-4:] == ["float64", "0.01", "channels_first", "mixed_bfloat16"]
-    with np.load(plain) as expected:
-        for other in (odd, mixed):
-            with np.load(other) as found:
-                for name in expected.files:
-                    assert found[name].dtype == expected[name].dtype, name
-                    np.testing.assert_array_equal(found[name], expected[name], f"{name} {other}")
+@pytest.mark.usefixtures("eager", "settings")  # to compile takes longer than a few small steps
+def test_networks_are_the_same_under_every_setting() -> None:
+    expected = results()
+    keras.config.set_floatx("float64")
+    keras.config.set_epsilon(0.01)
+    keras.config.set_image_data_format("channels_first")
+    for policy in ("float64", "mixed_bfloat16"):
+        keras.config.set_dtype_policy(policy)
+        for name, array in results().items():
+            assert array.dtype == expected[name].dtype, name
+            np.testing.assert_array_equal(array, expected[name], f"{name} {policy}")
+        found = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+        assert found == ("float64", 0.01, "channels_first")
+        assert keras.config.dtype_policy().name == policy
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])
 def test_another_backend_is_refused_in_one_sentence(where: str, tmp_path: Path) -> None:
-    home = settings(tmp_path / "home", backend="torch")
+    home = home_of(tmp_path / "home", backend="torch")
     asked = {"KERAS_BACKEND": "jax"} if where == "environment" else {}
     run = python("import mmtutorial.encoders.image", KERAS_HOME=home, **asked)
     assert run.returncode == 1
