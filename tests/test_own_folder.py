@@ -64,7 +64,7 @@ def test_what_is_absent_is_noted_and_is_no_fault(made: Callable[..., Path]) -> N
     assert "a split by time needs timestamps, and these interactions have none" in str(timeless)
     few = limitations(
         datasets.load(
-            write_own_folder(mute.parent / "few", n_items=150, n_users=12, source=shop_media)
+            write_own_folder(mute.parent / "few", n_items=150, n_users=6, source=shop_media)
         )
     )
     assert any("of 150 items were never taken" in each.message for each in few)
