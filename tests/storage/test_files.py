@@ -160,7 +160,8 @@ def test_ctrl_c_leaves_nothing_behind(moment: str, tmp_path: Path) -> None:
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "runpy.run_module('mmtutorial', run_name='__main__')"
     )
-    command = [sys.executable, "-c", listening, "data", "shop", "--out", str(tmp_path / "out")]
+    shop = ["data", "shop", "--set", "n_items=150", "--set", "n_users=50"]
+    command = [sys.executable, "-c", listening, *shop, "--out", str(tmp_path / "out")]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
