@@ -99,7 +99,7 @@ def read_mmrec(
         _count(table["user"], "userID", file, faults)
         faults.extend(_repeat_faults(table, file))
     arrays = {
-        modality: _read_features(folder, name, n_items, faults)
+        modality: read_features(folder, name, n_items, faults)
         for modality, name in _feature_files(folder, features).items()
     }
     if table is None or n_items is None or not all(fault.note for fault in faults):
@@ -214,7 +214,7 @@ def _repeat_faults(table: pd.DataFrame, file: str) -> list[Fault]:
     return faults
 
 
-def _read_features(
+def read_features(
     folder: Path, file: str, n_items: int | None, faults: list[Fault]
 ) -> np.ndarray | None:
     """Read an array of features as float32; None (and a fault) where it cannot be used."""

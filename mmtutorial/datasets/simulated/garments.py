@@ -121,7 +121,8 @@ def garments(
     here = Path(__file__).parent
     sources = [here / "garments.py", here / "shoppers.py"]
     sources += [here.parent / "dataset.py", here.parent / "tables.py"]
-    sources += (here.parent / "manifests").glob("*.txt")
+    collections = PHOTOGRAPHS, RECORDINGS, REVIEWS
+    sources += [here.parent / "manifests" / f"{each.name}.txt" for each in collections]
     place = cached_place("garments", options, sources)
 
     def make(folder: Path) -> Dataset:
@@ -140,7 +141,7 @@ def garments(
             interactions=interactions,
             folder=folder,
             licence="photographs and reviews CC0-1.0, recordings CC-BY-SA-4.0",
-            source="; ".join(each.page for each in (PHOTOGRAPHS, RECORDINGS, REVIEWS))
+            source="; ".join(each.page for each in collections)
             + "; the shoppers are simulated by mmtutorial.datasets.simulated.shoppers",
             seed=seed,
             truth=truth,
