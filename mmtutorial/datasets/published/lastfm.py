@@ -3,6 +3,9 @@
 1,858 listeners, 1,425 artists and 56,345 pairs of the two, gathered from last.fm (Cantador,
 Brusilovsky and Kuflik 2011), with features of text and audio and a split (Spillo et al. 2025).
 Nobody says when anybody began to listen, and there are no pictures.
+
+There are two sources of content, not three: how songs sound, and tags. The ready-made features
+"text" and features of the words in the items' texts are two encodings of the same tags.
 """
 
 from __future__ import annotations
@@ -46,8 +49,9 @@ def lastfm(seed: int = 0, *, audio: str = "vggish") -> Dataset:
     Dataset
         ``items``: the id that last.fm's artist has in HetRec 2011, its name as ``title``, and
         the tags of all listeners as ``text``, separated by ", ". ``features``: text float32
-        (1425, 384) of the tags by all-MiniLM-L6-v2, audio float32 (1425, 128) by VGGish or
-        (1425, 512) by Whisper. ``interactions``: ``part`` as published, ``timestamp`` NaN, and
+        (1425, 384), the same tags by all-MiniLM-L6-v2, and audio float32 (1425, 128) by VGGish or
+        (1425, 512) by Whisper. Whatever is computed from the words in ``text`` is a second encoding
+        of what the features text encode: no further modality. ``interactions``: ``part`` as published, ``timestamp`` NaN, and
         ``plays`` (float64), how often the listener has played the artist. Do not learn from plays
         outside the training part. When a tag was given is not known either, nor by whom: some will
         be those of a tested listener on the very artist.
@@ -73,7 +77,8 @@ def lastfm(seed: int = 0, *, audio: str = "vggish") -> Dataset:
         features={"text": "all-MiniLM-L6-v2.npy", "audio": f"{audio}.npy"},
         name="lastfm",
         licence="HetRec 2011: non-commercial use; cite Cantador et al. 2011, Spillo et al. 2025",
-        source=f"{LISTENERS.page}; https://grouplens.org/datasets/hetrec-2011; https://www.last.fm",
+        source=f"{LISTENERS.page}; https://grouplens.org/datasets/hetrec-2011; https://www.last.fm; "
+        "the features text encode the items' tags, as words do: two encodings of one thing",
     )
     numbered, original = (_table(folder / name) for name in ("lfm2k.inter", "lfm2k_og_ids.inter"))
     user, artist = (
