@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from PIL import Image
-from rich.progress import track
 
 from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import (
@@ -27,6 +26,7 @@ from mmtutorial.datasets.media import (
 )
 from mmtutorial.datasets.schema import SPLIT, SPLITS
 from mmtutorial.datasets.sounds import Notes, read_sound
+from mmtutorial.terminal import steps
 
 if TYPE_CHECKING:
     from mmtutorial.datasets.dataset import Dataset
@@ -217,7 +217,7 @@ def _watched(named: list[Any]) -> Iterable[Any]:
     """Show progress where there is much to decode."""
     if len(named) < 1000:
         return named
-    return track(named, description="Checking pictures and sounds", transient=True)
+    return steps(named, "Checking pictures and sounds")
 
 
 def _medium_faults(folder: Path, kind: str, row: int, name: str) -> list[Fault]:

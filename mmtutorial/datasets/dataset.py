@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 
 from mmtutorial.datasets.cells import normal_forms, read_ids
 from mmtutorial.datasets.checks import (
@@ -53,6 +52,7 @@ from mmtutorial.datasets.tables import (
 )
 from mmtutorial.datasets.times import LATEST, read_times, time_faults, whole_seconds
 from mmtutorial.storage.files import beside, expanded, put, recover
+from mmtutorial.terminal import steps
 
 
 @dataclass(frozen=True)
@@ -353,7 +353,7 @@ class Dataset:
     def _copy_media(self, folder: Path) -> None:
         """Copy the images and recordings that exist."""
         names = [name for kind in ("image", "audio") for name in self.items[kind] if name]
-        for name in track(names, description="Copying pictures and sounds", transient=True):
+        for name in steps(names, "Copying pictures and sounds"):
             if outside(name) or not is_file(source := locate(self.folder, name)):
                 continue  # validate() reports it
             target = folder / name

@@ -25,6 +25,7 @@ import pandas as pd
 from mmtutorial.datasets.collections import NO_ARCHIVE, Collection
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError
+from mmtutorial.datasets.tables import read_plain
 from mmtutorial.storage.archives import check_archive
 from mmtutorial.storage.files import expanded
 from mmtutorial.storage.pickles import read_basic
@@ -112,8 +113,8 @@ def films(
         raise ValueError(f"likes is {likes}; it is a number of stars, 0.5 to 5, or None for all")
     if ratings == "latest-small":
         edition, folder = SMALL, SMALL.obtain()
-        table, log = (_csv(folder / f"{name}.csv") for name in ("movies", "ratings"))
-        imdb = _csv(folder / "links.csv").set_index("movieId")["imdbId"]
+        table, log = (read_plain(folder / f"{name}.csv") for name in ("movies", "ratings"))
+        imdb = read_plain(folder / "links.csv").set_index("movieId")["imdbId"]
     else:
         edition, imdb = MILLION, None
         table, log = read_million(
@@ -194,11 +195,6 @@ def read_million(archive: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return tables[0], tables[1]
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    """Read a table of MovieLens as text."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
 def _plots(imdb: pd.Series | None) -> dict[str, str]:
     """Return the plot of each film that has one, by MovieLens's number.
 
@@ -216,6 +212,8 @@ def _plots(imdb: pd.Series | None) -> dict[str, str]:
 
 def _sounds(numbers: pd.Series) -> np.ndarray:
     """Return the i-vector of each film's trailer; zeros where there is none: float32 (n, 100)."""
-    table = _csv(SOUNDS.obtain() / next(iter(SOUNDS.manifest))).set_index("itemId")["embedding"]
+    table = read_plain(SOUNDS.obtain() / next(iter(SOUNDS.manifest))).set_index("itemId")[
+        "embedding"
+    ]
     vectors = table.str.split(",", expand=True).astype(np.float32)
     return vectors.reindex(numbers, fill_value=0).to_numpy()
