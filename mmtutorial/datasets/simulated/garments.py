@@ -121,8 +121,7 @@ def garments(
     here = Path(__file__).parent
     sources = [here / "garments.py", here / "shoppers.py"]
     sources += [here.parent / "dataset.py", here.parent / "tables.py"]
-    collections = PHOTOGRAPHS, RECORDINGS, REVIEWS
-    sources += [here.parent / "manifests" / f"{each.name}.txt" for each in collections]
+    sources += (here.parent / "manifests").glob("*.txt")
     place = cached_place("garments", options, sources)
 
     def make(folder: Path) -> Dataset:
@@ -141,7 +140,7 @@ def garments(
             interactions=interactions,
             folder=folder,
             licence="photographs and reviews CC0-1.0, recordings CC-BY-SA-4.0",
-            source="; ".join(each.page for each in collections)
+            source="; ".join(each.page for each in (PHOTOGRAPHS, RECORDINGS, REVIEWS))
             + "; the shoppers are simulated by mmtutorial.datasets.simulated.shoppers",
             seed=seed,
             truth=truth,
