@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmtutorial.interactions import Interactions
     from mmtutorial.recommenders.base import Features, Recommender
 
+NAMES = "shop, garments, lastfm, films, videos"  # the names of datasets.MAKERS, not imported here
 NEW = "new"  # --user: somebody of whom nothing is known
 RECOMMENDERS: dict[str, tuple[str, dict[str, Any]]] = {  # name: class, options
     "two-tower": ("TwoTower", {}),
@@ -56,13 +57,13 @@ def main() -> None:
 def data(
     name: Annotated[
         str,
-        typer.Argument(help="shop, garments, lastfm, amazon-reviews, mmrec-published or microlens"),
+        typer.Argument(help=f"{NAMES}, amazon-reviews, mmrec-published or microlens"),
     ],
     out: Annotated[Path, typer.Option(help="the folder to write; made if it does not exist")],
     seed: Annotated[int, typer.Option(help="one seed in, the same data out")] = 0,
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", help="an option of that data set, such as images=500; repeatable"),
+        typer.Option("--set", help="an option of that data set, such as likes=4; repeatable"),
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="replace a data set that lies in that folder")
@@ -103,7 +104,10 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
         found = validate_folder(folder)
         faults = [fault for fault in found if not fault.note]
         notes = [fault for fault in found if fault.note]
-        with contextlib.suppress(DatasetError), warnings.catch_warnings(action="ignore"):
+        with (
+            contextlib.suppress(DatasetError, PermissionError),
+            warnings.catch_warnings(action="ignore"),
+        ):
             notes += limitations(Dataset.open(folder))  # if it cannot be opened, the faults say why
     for fault in (*faults, *notes):
         _print(str(fault))
@@ -115,7 +119,7 @@ def check(folder: Annotated[Path, typer.Argument(help="a folder with a dataset.j
 
 @app.command()
 def recommend(
-    dataset: Annotated[str, typer.Option(help="shop, garments, lastfm, or a folder")],
+    dataset: Annotated[str, typer.Option(help=f"{NAMES}, or a folder")],
     user: Annotated[str, typer.Option(help=f"an id of interactions.csv, or {NEW!r}")],
     k: Annotated[int, typer.Option("-k", "--k", help="how many items")] = 10,
     seed: Annotated[int, typer.Option(help="one seed in, the same list out")] = 0,
@@ -135,7 +139,8 @@ def recommend(
 @app.command()
 def reproduce(
     dataset: Annotated[
-        list[str] | None, typer.Option(help="shop, garments, lastfm, or a folder; repeatable")
+        list[str] | None,
+        typer.Option(help=f"{NAMES}, or a folder; repeatable"),
     ] = None,
     profile: Annotated[str, typer.Option(help="quick, or full")] = "quick",
     seeds: Annotated[int, typer.Option(help="seeds of the experiments")] = 1,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
 from rich.text import Text
+
+Thing = TypeVar("Thing")
 
 _CONTROLS = {  # written as Python writes them: printed, they would move the cursor or erase lines
     code: repr(chr(code))[1:-1]
@@ -35,6 +40,19 @@ def say(text: str, *, to: Console | None = None, style: str = "") -> None:
     written: my [old] shop
     """
     (to or Console(stderr=True)).print(plain(text, style), soft_wrap=True)
+
+
+def steps(things: Iterable[Thing], description: str, total: int | None = None) -> Iterator[Thing]:
+    """Go through things, and show on standard error how far it is, if anybody sees it.
+
+    >>> list(steps("abc", "Reading"))
+    ['a', 'b', 'c']
+    """
+    console = Console(stderr=True)
+    unseen = not (console.is_terminal or console.is_jupyter)  # there, a bar leaves a blank line
+    yield from track(
+        things, escape(description), total, console=console, transient=True, disable=unseen
+    )
 
 
 def escape_what_cannot_be_shown() -> None:

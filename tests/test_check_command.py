@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,3 +107,15 @@ def test_notes_alone_end_in_status_0(folder: Path) -> None:
     note, last = result.output.splitlines()
     assert note.startswith("note: interactions.csv: 26 users can be tested (of 30); only large")
     assert last.endswith("no fault found, 1 note")
+
+
+def test_a_table_that_may_not_be_read_is_a_fault(
+    folder: Path, unreadable: Callable[[Path], Any]
+) -> None:
+    with unreadable(folder / "items.csv"):
+        result = RUNNER.invoke(app, ["check", str(folder)])
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "items.csv: this account may not read it; change its permissions, then check again",
+        f"{folder}: 1 fault",
+    ]

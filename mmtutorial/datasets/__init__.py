@@ -12,10 +12,12 @@ from mmtutorial.datasets.dataset import Dataset, Truth, validate_folder
 from mmtutorial.datasets.faults import DatasetError, DatasetNote, Fault
 from mmtutorial.datasets.import_tables import from_tables
 from mmtutorial.datasets.published.amazon_reviews import amazon_reviews
+from mmtutorial.datasets.published.films import films
 from mmtutorial.datasets.published.lastfm import lastfm
 from mmtutorial.datasets.published.microlens import microlens
 from mmtutorial.datasets.published.mmrec import read_mmrec
 from mmtutorial.datasets.published.mmrec_published import mmrec_published
+from mmtutorial.datasets.published.videos import videos
 from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.datasets.simulated.garments import garments
 from mmtutorial.datasets.simulated.shop import shop
@@ -30,6 +32,7 @@ __all__ = [
     "Fault",
     "Truth",
     "amazon_reviews",
+    "films",
     "from_tables",
     "garments",
     "lastfm",
@@ -40,10 +43,17 @@ __all__ = [
     "shop",
     "simulate",
     "validate_folder",
+    "videos",
 ]
 
 # By name everywhere, notebooks and experiments included: made from files whose digests we ship.
-MAKERS: dict[str, Callable[..., Dataset]] = {"shop": shop, "garments": garments, "lastfm": lastfm}
+MAKERS: dict[str, Callable[..., Dataset]] = {
+    "shop": shop,
+    "garments": garments,
+    "lastfm": lastfm,
+    "films": films,
+    "videos": videos,
+}
 # By name in `load` and `mmtutorial data`. What is in them can differ from reader to reader (files
 # without a published digest, pictures that are gone), so measurements take their folder, whose
 # content they note: `mmtutorial data amazon-reviews --out DIR` first.
@@ -60,9 +70,9 @@ def load(name: str | Path | float, **options: Any) -> Dataset:
     Parameters
     ----------
     name : str or Path
-        "shop", "garments", "lastfm", "amazon-reviews", "mmrec-published", "microlens", or the path
-        of a folder that holds a dataset.json. A folder of such a name is given as "./shop" or as a
-        Path. A number is a folder's name too: papermill makes one of ``-p dataset 2024``.
+        A name of `MAKERS` or `PUBLIC`, such as "shop", "films" or "microlens", or the path of a
+        folder that holds a dataset.json. A folder of such a name is given as "./shop" or as a Path.
+        A number is a folder's name too: papermill makes one of ``-p dataset 2024``.
     **options
         Passed to the function of that name, such as ``seed``; a folder takes none.
 

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from PIL import Image
-from rich.progress import track
 
 from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.media import (
@@ -25,8 +24,9 @@ from mmtutorial.datasets.media import (
     to_rgb,
     too_large,
 )
-from mmtutorial.datasets.schema import SPLIT
+from mmtutorial.datasets.schema import SPLIT, SPLITS
 from mmtutorial.datasets.sounds import Notes, read_sound
+from mmtutorial.terminal import steps
 
 if TYPE_CHECKING:
     from mmtutorial.datasets.dataset import Dataset
@@ -39,6 +39,22 @@ def table_faults(data: Dataset) -> list[Fault]:
         *interaction_faults(data.interactions, data.items),
         *array_faults(data),
     ]
+
+
+def split_faults(split: object, interactions: pd.DataFrame) -> list[Fault]:
+    """Say what is wrong with the way in which a data set wants to be split.
+
+    >>> print(*split_faults("published", pd.DataFrame({"user": ["ann"]})))
+    dataset.json: its split is 'published', and no interaction has a part; add a column part, \
+or write another split
+    """
+    if split not in ("", *SPLITS):
+        message = f"its split is {split!r}"
+        return [Fault("dataset.json", None, message, f"write one of {', '.join(SPLITS)}, or none")]
+    if split == "published" and "part" not in interactions:
+        message = "its split is 'published', and no interaction has a part"
+        return [Fault("dataset.json", None, message, "add a column part, or write another split")]
+    return []
 
 
 def marked(wrong: npt.ArrayLike) -> list[int]:
@@ -201,7 +217,7 @@ def _watched(named: list[Any]) -> Iterable[Any]:
     """Show progress where there is much to decode."""
     if len(named) < 1000:
         return named
-    return track(named, description="Checking pictures and sounds", transient=True)
+    return steps(named, "Checking pictures and sounds")
 
 
 def _medium_faults(folder: Path, kind: str, row: int, name: str) -> list[Fault]:

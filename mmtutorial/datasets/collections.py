@@ -33,11 +33,12 @@ from PIL import Image
 from requests.adapters import HTTPAdapter
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, track
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 from urllib3.util import Retry
 
 from mmtutorial.datasets.faults import DatasetError
 from mmtutorial.datasets.media import check_picture, to_rgb
+from mmtutorial.storage.digests import file_digest
 from mmtutorial.storage.files import (
     cache_folder,
     explained,
@@ -46,7 +47,7 @@ from mmtutorial.storage.files import (
     unusable,
     write_whole,
 )
-from mmtutorial.terminal import say
+from mmtutorial.terminal import say, steps
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
@@ -162,7 +163,7 @@ class Collection:
             path = folder / name
             if not path.is_file() or size not in (-1, path.stat().st_size):
                 return True
-            return bool(digest) and _digest(path) != digest
+            return bool(digest) and file_digest(path) != digest
 
         names = list(self.manifest)
         found = joblib.Parallel(n_jobs=-1, prefer="threads", batch_size=64)(
@@ -208,7 +209,7 @@ class Collection:
                     f"{folder / name} is not whole ({fault}): fetch it again from {self.page}"
                 )
         seen = {
-            name: (_digest(folder / name), (folder / name).stat().st_size)
+            name: (file_digest(folder / name), (folder / name).stat().st_size)
             if name in unseen
             else known
             for name, known in self.expected.items()
@@ -314,12 +315,7 @@ def unpack(archive: Path, folder: Path, manifest: Mapping[str, tuple[str, int]])
         lacking = [name for name in manifest if name not in entries]
         if lacking:
             raise ValueError(f"the archive lacks {lacking[0]} ({len(lacking)} files in all)")
-        for name in track(
-            manifest,
-            description=escape(f"Unpacking {folder.name}"),
-            transient=True,
-            console=Console(stderr=True),
-        ):
+        for name in steps(manifest, f"Unpacking {folder.name}"):
             digest, size = manifest[name]
             try:
                 with opened.open(entries[name]) as source:
@@ -361,11 +357,6 @@ def damage(path: Path) -> str:
     return ""
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fetch_pictures(addresses: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Bring many pictures into a folder, one after the other, and say which cannot be had.
 
@@ -396,12 +387,8 @@ def fetch_pictures(addresses: Mapping[str, str], folder: Path) -> dict[str, str]
     missing = {name: gone[name] for name in wanted if name in gone}
     silent = 0
     with _session() as session:
-        for name in track(
-            [name for name in wanted if name not in gone],
-            description="Downloading pictures",
-            transient=True,
-            console=Console(stderr=True),
-        ):
+        due = [name for name in wanted if name not in gone]
+        for name in steps(due, "Downloading pictures"):
             if silent >= DEAF:
                 missing[name] = f"not asked for: {DEAF} in a row had no answer"
                 continue

@@ -2,7 +2,7 @@
 
 ::
 
-    dataset.json        name, version, licence, source, seed
+    dataset.json        name, version, licence, source, seed, split
     items.csv           item, title, text, image, audio, further columns
     interactions.csv    user, item, timestamp, rating, review, part, further columns
     images/  audio/     the files that items.csv names
@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 
 from mmtutorial.datasets.cells import normal_forms, read_ids
 from mmtutorial.datasets.checks import (
@@ -35,6 +34,7 @@ from mmtutorial.datasets.checks import (
     marked,
     outside,
     repeat_faults,
+    split_faults,
     table_faults,
 )
 from mmtutorial.datasets.choice import choice_chance
@@ -52,6 +52,7 @@ from mmtutorial.datasets.tables import (
 )
 from mmtutorial.datasets.times import LATEST, read_times, time_faults, whole_seconds
 from mmtutorial.storage.files import beside, expanded, put, recover
+from mmtutorial.terminal import steps
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,15 @@ class Dataset:
         Ready-made features: modality to float32 (n_items, d).
     truth : Truth or None
         The utilities behind simulated interactions.
+    split : {"", "published", "per user", "global"}
+        How `mmtutorial.evaluation.default_split` cuts: by the column ``part``, at the end of each
+        user's own time, or at two moments for all. "" is "published" where there is a ``part``,
+        and else "global".
 
     Raises
     ------
     DatasetError
-        If a column that must be given is missing.
+        If a column that must be given is missing, or the split is none of these.
 
     Examples
     --------
@@ -148,6 +153,7 @@ class Dataset:
     version: str = "1"
     features: dict[str, np.ndarray] = field(default_factory=dict)
     truth: Truth | None = None
+    split: str = ""
 
     def __post_init__(self) -> None:
         """Fill in what may be left out, and bring the interactions into order."""
@@ -157,6 +163,8 @@ class Dataset:
         unknown = [name for name in self.features if name not in MODALITIES]
         if unknown:
             raise DatasetError(f"features names {unknown}; the modalities are {list(MODALITIES)}")
+        if wrong := split_faults(self.split, interactions):
+            raise DatasetError(str(wrong[0]))
         self.folder = expanded(self.folder)
         items = items.reset_index(drop=True)
         items["item"] = read_ids(items["item"], "item", "row {} of items")
@@ -345,7 +353,7 @@ class Dataset:
     def _copy_media(self, folder: Path) -> None:
         """Copy the images and recordings that exist."""
         names = [name for kind in ("image", "audio") for name in self.items[kind] if name]
-        for name in track(names, description="Copying pictures and sounds", transient=True):
+        for name in steps(names, "Copying pictures and sounds"):
             if outside(name) or not is_file(source := locate(self.folder, name)):
                 continue  # validate() reports it
             target = folder / name
@@ -364,6 +372,8 @@ class Dataset:
             "seed": self.seed,
             "number_columns": list(numbers),
         }
+        if self.split:
+            about["split"] = self.split
         if not further.empty:
             about["number_columns_of_interactions"] = list(further)
         text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
@@ -394,7 +404,12 @@ def validate_folder(folder: str | Path) -> list[Fault]:
     repeats: list[Fault] = []
     folder = expanded(folder)
     recover(folder)
-    data = _read(folder, faults, repeats)
+    try:
+        data = _read(folder, faults, repeats)
+    except PermissionError as error:
+        name = Path(error.filename).relative_to(folder).as_posix()
+        remedy = "change its permissions, then check again"
+        return [*faults, Fault(name, None, "this account may not read it", remedy)]
     return faults if data is None else [*faults, *repeats, *content_faults(data)]
 
 
@@ -427,6 +442,10 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
             interactions[column] = read_numbers(
                 interactions[column], "interactions.csv", column, faults
             )
+    split = about.get("split", "")
+    if wrong := split_faults(split, interactions):
+        faults.extend(wrong)
+        split = ""
     features = _read_features(folder, faults)
     truth = _read_truth(folder, faults)
     # In file order, so that faults name the file's rows; __post_init__ sorts a copy.
@@ -446,6 +465,7 @@ def _read(folder: Path, faults: list[Fault], repeats: list[Fault]) -> Dataset | 
         version=str(about.get("version", "1")),
         features=features,
         truth=truth,
+        split=split,
     )
     faults.extend(array_faults(data))
     return data

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 MODALITIES = ("text", "image", "audio")
 SPLIT = ("train", "validation", "test")  # the parts that a data set may come with
+SPLITS = ("published", "per user", "global")  # by its parts, in each user's time, in all time
 SYSTEM_FILES = (  # what systems and tools leave in any folder, unasked; patterns, in small letters
     *(".ds_store", "._*", ".appledouble", ".localized", "__macosx", "icon\r"),  # macOS
     *(".fseventsd", ".spotlight-v100", ".trashes", ".temporaryitems"),

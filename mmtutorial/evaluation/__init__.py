@@ -24,6 +24,7 @@ from mmtutorial.evaluation.splits import (
     given_split,
     global_time_split,
     leave_last_out,
+    user_time_split,
     with_parts,
 )
 from mmtutorial.evaluation.tuning import tune
@@ -73,5 +74,6 @@ __all__ = [
     "sampled_ranks",
     "tune",
     "user_coverage",
+    "user_time_split",
     "with_parts",
 ]

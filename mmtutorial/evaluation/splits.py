@@ -151,25 +151,72 @@ def leave_last_out(interactions: Interactions) -> Split:
     >>> split.test.items[split.test.log["item"]].tolist()
     ['y']
     """
+    return _last_of_each_user("leave last out", interactions, 0, 0)
+
+
+def user_time_split(
+    interactions: Interactions, validation: float = 0.1, test: float = 0.1
+) -> Split:
+    """Test on the last items of each user, validate on those before, learn from the rest.
+
+    For data whose users come one after the other, each for a short time, as raters of films do. A
+    cut at one moment leaves hardly anybody with items on both sides of it: in `films`, 108 people
+    of 607 took what would be tested, and 8 of them anything before; here 600 are tested.
+    As with `leave_last_out`, of which this is the form by shares, nobody's own future leaks, but
+    other users' does.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        All of them.
+    validation, test : float
+        Shares of the different items that each user took, rounded, at least one each. Order is as
+        in `leave_last_out`: by the first time, then by the item's row. Users with fewer than three
+        different items only train.
+
+    Raises
+    ------
+    ValueError
+        If a share is not between 0 and 1, the shares leave nothing to learn from, all timestamps
+        are equal or unknown, or no user has three different items.
+
+    Examples
+    --------
+    >>> taken = [(user, item, time) for user in "ab" for time, item in enumerate("stuvwxyz")]
+    >>> split = user_time_split(Interactions.of(taken), validation=0.25, test=0.25)
+    >>> split.test.items[split.test.log["item"]].tolist()
+    ['y', 'y', 'z', 'z']
+    """
+    _check_shares(validation, test)
+    return _last_of_each_user("each user's time", interactions, validation, test)
+
+
+def _last_of_each_user(
+    name: str, interactions: Interactions, validation: float, test: float
+) -> Split:
+    """Cut at the end of each user's time: so large shares of the items, and at least one each."""
     _check_times(interactions)
     log = interactions.log
     firsts = log[~log.duplicated(["user", "item"])]
     from_end = firsts.groupby("user").cumcount(ascending=False)
-    enough = firsts.groupby("user")["item"].transform("size") >= 3
-    if not enough.any():
+    size = firsts.groupby("user")["item"].transform("size")
+    if not (size >= 3).any():
         raise ValueError(
             "no user took three different items: one each to learn from, validate, test"
         )
-    place = {
-        part: firsts.index[enough & (from_end == number)].to_numpy()
-        for part, number in (("validation", 1), ("test", 0))
+    n_test = (test * size).round().clip(1, size - 2)
+    n_validation = (validation * size).round().clip(1, size - n_test - 1)
+    tests = (size >= 3) & (from_end < n_test)
+    validates = (size >= 3) & ~tests & (from_end < n_test + n_validation)
+    chosen = {
+        part: np.isin(np.arange(len(log)), firsts.index[rows])
+        for part, rows in (("validation", validates), ("test", tests))
     }
     end = np.full(interactions.n_users, len(log))  # where each user's training ends
-    end[log["user"].to_numpy()[place["validation"]]] = place["validation"]
-    rows = np.arange(len(log))
-    chosen = {"train": rows < end[log["user"]]}
-    chosen |= {part: np.isin(rows, places) for part, places in place.items()}
-    return _split("leave last out", interactions, chosen)
+    begins = firsts[validates].groupby("user").head(1)
+    end[begins["user"]] = begins.index
+    chosen["train"] = np.arange(len(log)) < end[log["user"]]
+    return _split(name, interactions, chosen)
 
 
 def cold_items_split(
@@ -262,15 +309,15 @@ def given_split(interactions: Interactions, parts: Sequence[str] | pd.Series) ->
 
 
 def default_split(data: Dataset) -> Split:
-    """Split a data set by the parts that it gives; or else by time, repeats left out.
+    """Split a data set as its ``split`` says, repeats left out; see `Dataset`.
 
-    See `given_split` and `global_time_split`. The catalogue is ``data.items``, and ``row`` of each
-    part's log is the row of ``data.interactions``.
+    See `given_split`, `user_time_split` and `global_time_split`. The catalogue is ``data.items``,
+    and ``row`` of each part's log is the row of ``data.interactions``.
 
     Raises
     ------
     ValueError
-        As those two do.
+        As those three do.
 
     Examples
     --------
@@ -281,10 +328,12 @@ def default_split(data: Dataset) -> Split:
     table = data.interactions
     interactions = Interactions.of(table, items=data.items["item"])
     interactions = replace(interactions, titles=data.items["title"].to_numpy(dtype=str))
-    if "part" in table:
+    rule = data.split or ("published" if "part" in table else "global")
+    if rule == "published":
         return given_split(interactions, table["part"])
     firsts = ~interactions.log.duplicated(["user", "item"]).to_numpy()
-    return global_time_split(interactions.where(firsts))
+    cut = user_time_split if rule == "per user" else global_time_split
+    return cut(interactions.where(firsts))
 
 
 def with_parts(data: Dataset, seed: int = 0) -> Dataset:
@@ -314,7 +363,7 @@ def with_parts(data: Dataset, seed: int = 0) -> Dataset:
     """
     first = data.interactions.drop_duplicates(["user", "item"])
     parts = np.random.default_rng(seed).choice(PARTS, len(first), p=[0.8, 0.1, 0.1])
-    return replace(data, interactions=first.assign(part=parts))
+    return replace(data, interactions=first.assign(part=parts), split="published")
 
 
 def cold_items(split: Split) -> np.ndarray:

@@ -8,7 +8,9 @@ import struct
 import unicodedata
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -299,6 +301,31 @@ def test_the_constructor_names_what_is_missing() -> None:
         Dataset("x", pd.DataFrame({"id": ["tea"]}), pd.DataFrame(), Path("."))
 
 
+def test_the_split_is_kept_and_an_unknown_one_refused(folder: Path, tmp_path: Path) -> None:
+    data = Dataset.open(folder)
+    assert data.split == "" and "split" not in json.loads((folder / "dataset.json").read_text())
+    data.split = "per user"
+    assert data.save(tmp_path / "split").split == "per user"
+    with pytest.raises(DatasetError, match="its split is 'by heart'; write one of published, per"):
+        replace(data, split="by heart")
+    with pytest.raises(DatasetError, match="no interaction has a part; add a column part"):
+        replace(data, split="published")
+
+
+def test_a_table_that_may_not_be_read_is_a_fault(
+    folder: Path, unreadable: Callable[[Path], Any]
+) -> None:
+    for name in ("dataset.json", "items.csv", "interactions.csv", "truth/users.csv"):
+        with unreadable(folder / name):
+            told = [str(fault) for fault in validate_folder(folder)]
+            with pytest.raises(PermissionError):  # a cache that cannot be read is made elsewhere
+                Dataset.open(folder)
+        assert told == [
+            f"{name}: this account may not read it; change its permissions, then check again"
+        ]
+    assert validate_folder(folder) == []
+
+
 def test_truth_multiplies_factors_by_name() -> None:
     truth = Truth(
         pd.DataFrame({"a": [1.0, 2.0]}, index=["x", "y"]), pd.DataFrame({"a": [3.0]}, index=["u"])
@@ -379,6 +406,14 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "dataset.json not UTF-8": (
         write("dataset.json", b'{"name": "caf\xe9"}'),
         "dataset.json: not UTF-8 text; save it again as UTF-8",
+    ),
+    "a split that there is not": (
+        write("dataset.json", b'{"name": "x", "split": ["by heart"]}'),
+        "dataset.json: its split is ['by heart']; write one of published, per user, global, or none",
+    ),
+    "a published split without parts": (
+        write("dataset.json", b'{"name": "x", "split": "published"}'),
+        "dataset.json: its split is 'published', and no interaction has a part; add a column part",
     ),
     "no name": (write("dataset.json", b'{"seed": 3}'), "dataset.json: it gives no name; write one"),
     "no items.csv": (

@@ -57,13 +57,17 @@ def files() -> dict[str, bytes]:
     }
 
 
-@pytest.fixture
-def published(site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """A server that hands the small files out, one by one."""
-    site.files = {f"/lfm/{name}": content for name, content in files().items()}
+def publish(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve the small files, one by one."""
+    site.files |= {f"/lfm/{name}": content for name, content in files().items()}
     address = f"{site.address}/lfm/"
     made = Made("lastfm-2k-multimodal", address, "non-commercial", "https://page", files())
     monkeypatch.setattr(MODULE, "LISTENERS", made)
+
+
+@pytest.fixture
+def published(site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    publish(site, monkeypatch)
     return site
 
 

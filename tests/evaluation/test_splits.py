@@ -17,6 +17,8 @@ from mmtutorial.evaluation.splits import (
     given_split,
     global_time_split,
     leave_last_out,
+    user_time_split,
+    with_parts,
 )
 from mmtutorial.interactions import Interactions
 
@@ -105,6 +107,48 @@ def test_leave_last_out_keeps_each_users_order(log):
 
 
 @settings(max_examples=100, deadline=None)
+@given(LOGS, SHARES, SHARES)
+def test_each_users_last_items_are_tested(log, validation, test):
+    interactions = made(**log)
+    split = split_or_skip(user_time_split, interactions, validation, test)
+    check_parts(split, interactions)
+    firsts = interactions.log.drop_duplicates(["user", "item"])
+    for user, items in firsts.groupby("user")["item"]:
+        logs = [getattr(split, part).log for part in PARTS]
+        learnt, validated, tested = (log[log["user"] == user] for log in logs)
+        order = [*learnt["item"].unique(), *validated["item"], *tested["item"]]
+        assert order == items.tolist()
+        if len(items) < 3:
+            assert len(learnt["item"].unique()) == len(items)
+            continue
+        assert min(len(learnt), len(validated), len(tested)) >= 1
+        assert learnt["timestamp"].max() <= validated["timestamp"].min()
+        assert abs(len(tested) - max(1, test * len(items))) <= 1
+        assert len(validated) <= max(1, validation * len(items) + 0.5)
+
+
+def test_the_shares_of_each_user_are_rounded_and_leave_something_to_learn():
+    counts = {"a": 2, "b": 3, "c": 4, "d": 14, "e": 15, "f": 100}
+    taken = Interactions.of(
+        [(user, f"{item:02}", item) for user, count in counts.items() for item in range(count)]
+    )
+    split = user_time_split(taken)
+    sizes = [
+        [int((getattr(split, part).log["user"] == row).sum()) for part in PARTS] for row in range(6)
+    ]
+    assert sizes == [[2, 0, 0], [1, 1, 1], [2, 1, 1], [12, 1, 1], [11, 2, 2], [80, 10, 10]]
+    greedy = user_time_split(taken, validation=0.45, test=0.45)
+    sizes = [
+        [int((getattr(greedy, part).log["user"] == row).sum()) for part in PARTS]
+        for row in range(3)
+    ]
+    assert sizes == [[2, 0, 0], [1, 1, 1], [1, 1, 2]]
+    last = leave_last_out(taken)
+    least = user_time_split(taken, validation=1e-9, test=1e-9)
+    assert all(pairs(getattr(last, part)) == pairs(getattr(least, part)) for part in PARTS)
+
+
+@settings(max_examples=100, deadline=None)
 @given(LOGS, SHARES, SHARES, st.integers(0, 5))
 def test_cold_items_are_held_back_whole(log, validation, test, seed):
     interactions = made(**log)
@@ -147,7 +191,7 @@ def test_users_without_training_are_not_tested():
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan")])
-@pytest.mark.parametrize("split", [global_time_split, cold_items_split])
+@pytest.mark.parametrize("split", [global_time_split, user_time_split, cold_items_split])
 def test_refuses_what_is_no_share(split, share):
     taken = Interactions.of([("a", item, time) for time, item in enumerate("vwxyz")])
     with pytest.raises(ValueError, match=r"test is .* it is a share, between 0 and 1"):
@@ -158,7 +202,7 @@ def test_refuses_what_is_no_share(split, share):
         split(taken, validation=0.5, test=0.5)
 
 
-@pytest.mark.parametrize("split", [global_time_split, leave_last_out])
+@pytest.mark.parametrize("split", [global_time_split, user_time_split, leave_last_out])
 def test_refuses_logs_without_time(split):
     with pytest.raises(ValueError, match=r"all 3 have the timestamp 0; .* cold_items_split"):
         split(Interactions.of([("a", item, 0) for item in "xyz"]))
@@ -286,9 +330,24 @@ def test_a_data_set_is_split_by_its_parts_or_else_by_time():
         default_split(data_of(without_times().drop(columns="part")))
 
 
+def test_a_data_set_is_split_as_it_says():
+    timed = without_times().assign(timestamp=range(60))
+    named = {
+        each: default_split(replace(data_of(timed), split=each)).name
+        for each in ("", "published", "global", "per user")
+    }
+    assert named == {
+        "": "given", "published": "given", "global": "global time", "per user": "each user's time",
+    }  # fmt: skip
+    again = pd.concat([timed, timed[:9].assign(timestamp=100)])  # taken again: left out
+    split = default_split(replace(data_of(again), split="per user"))
+    assert sum(len(getattr(split, part)) for part in PARTS) == 60
+    assert default_split(with_parts(replace(data_of(timed), split="per user"))).name == "given"
+
+
 def test_without_times_only_the_splits_that_need_none_are_made():
     taken = Interactions.of(without_times())
-    for split in (global_time_split, leave_last_out):
+    for split in (global_time_split, user_time_split, leave_last_out):
         with pytest.raises(ValueError, match=r"have none: use given_split .* or cold_items_split"):
             split(taken)
     split = cold_items_split(taken, seed=1)

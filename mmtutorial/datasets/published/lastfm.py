@@ -3,20 +3,22 @@
 1,858 listeners, 1,425 artists and 56,345 pairs of the two, gathered from last.fm (Cantador,
 Brusilovsky and Kuflik 2011), with features of text and audio and a split (Spillo et al. 2025).
 Nobody says when anybody began to listen, and there are no pictures.
+
+There are two sources of content, not three: how songs sound, and tags. The ready-made features
+"text" and features of the words in the items' texts are two encodings of the same tags.
 """
 
 from __future__ import annotations
 
-import csv
+import functools
 from dataclasses import replace
-from pathlib import Path
-from typing import IO
 
 import pandas as pd
 
 from mmtutorial.datasets.collections import Collection
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.published.mmrec import read_mmrec
+from mmtutorial.datasets.tables import read_plain
 
 LISTENERS = Collection(
     "lastfm-2k-multimodal",
@@ -46,11 +48,12 @@ def lastfm(seed: int = 0, *, audio: str = "vggish") -> Dataset:
     Dataset
         ``items``: the id that last.fm's artist has in HetRec 2011, its name as ``title``, and
         the tags of all listeners as ``text``, separated by ", ". ``features``: text float32
-        (1425, 384) of the tags by all-MiniLM-L6-v2, audio float32 (1425, 128) by VGGish or
-        (1425, 512) by Whisper. ``interactions``: ``part`` as published, ``timestamp`` NaN, and
-        ``plays`` (float64), how often the listener has played the artist. Do not learn from plays
-        outside the training part. When a tag was given is not known either, nor by whom: some will
-        be those of a tested listener on the very artist.
+        (1425, 384), the same tags by all-MiniLM-L6-v2, and audio float32 (1425, 128) by VGGish or
+        (1425, 512) by Whisper. Whatever is computed from the words in ``text`` is a second encoding
+        of what the features text encode: no further modality. ``interactions``: ``part`` as
+        published, ``timestamp`` NaN, and ``plays`` (float64), how often the listener has played the
+        artist. Do not learn from plays outside the training part. When a tag was given is not known
+        either, nor by whom: some will be those of a tested listener on the very artist.
 
     Raises
     ------
@@ -73,17 +76,20 @@ def lastfm(seed: int = 0, *, audio: str = "vggish") -> Dataset:
         features={"text": "all-MiniLM-L6-v2.npy", "audio": f"{audio}.npy"},
         name="lastfm",
         licence="HetRec 2011: non-commercial use; cite Cantador et al. 2011, Spillo et al. 2025",
-        source=f"{LISTENERS.page}; https://grouplens.org/datasets/hetrec-2011; https://www.last.fm",
+        source=f"{LISTENERS.page}; https://grouplens.org/datasets/hetrec-2011; "
+        "https://www.last.fm; the features text encode the items' tags, as words do: two "
+        "encodings of one thing",
     )
-    numbered, original = (_table(folder / name) for name in ("lfm2k.inter", "lfm2k_og_ids.inter"))
+    table = functools.partial(read_plain, mark="\t", quotes=False)  # quotes are parts of names
+    numbered, original = (table(folder / name) for name in ("lfm2k.inter", "lfm2k_og_ids.inter"))
     user, artist = (
         dict(zip(numbered[column], original[column], strict=True))
         for column in ("userID", "itemID")  # the two tables are row by row the same
     )
     artists = data.items["item"].map(artist)
-    names = _table(folder / "artists.dat").set_index("id")["name"]
-    tags = _table(folder / "lfm2k_text.tsv").set_index("artistID")["text"]
-    plays = _table(folder / "user_artists.dat").astype({"weight": float})
+    names = table(folder / "artists.dat").set_index("id")["name"]
+    tags = table(folder / "lfm2k_text.tsv").set_index("artistID")["text"]
+    plays = table(folder / "user_artists.dat").astype({"weight": float})
     plays.columns = pd.Index(["user", "item", "plays"])
     return replace(
         data,
@@ -98,8 +104,3 @@ def lastfm(seed: int = 0, *, audio: str = "vggish") -> Dataset:
             user=data.interactions["user"].map(user), item=data.interactions["item"].map(artist)
         ).merge(plays, on=["user", "item"], how="left"),
     )
-
-
-def _table(path: Path | IO[bytes]) -> pd.DataFrame:
-    """Read a table of tabs as text; quotes are part of names."""
-    return pd.read_csv(path, sep="\t", dtype=str, quoting=csv.QUOTE_NONE, keep_default_na=False)

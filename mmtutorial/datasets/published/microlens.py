@@ -19,18 +19,16 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import track
 
 from mmtutorial.datasets.collections import DATA, LARGEST, Collection
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.faults import DatasetError, Fault
 from mmtutorial.datasets.media import is_file, readable
+from mmtutorial.datasets.published.mmrec import whole_numbers
 from mmtutorial.datasets.tables import read_table
 from mmtutorial.storage.files import cache_folder, write_whole
-from mmtutorial.terminal import say
+from mmtutorial.terminal import say, steps
 
 SITE = "https://recsys.westlake.edu.cn/"
 PAGE = "https://github.com/westlake-repl/MicroLens"
@@ -145,15 +143,8 @@ def _pairs(folder: Path, name: str, faults: list[Fault]) -> pd.DataFrame | None:
     table = read_table(folder, name, columns, faults)
     if table is None:
         return None
-    for column in columns:
-        good = table[column].str.fullmatch("[0-9]{1,15}").to_numpy(dtype=bool)
-        for place in np.flatnonzero(~good):
-            message = f"the {column} {table[column].iloc[place]!r} is not a whole number from 0 on"
-            faults.append(Fault(name, int(place) + 2, message, "correct it, or remove the row"))
-    if any(not fault.note for fault in faults):
-        return None
-    table["timestamp"] = table["timestamp"].astype(np.int64) // 1000
-    return table[columns]
+    *_, times = (whole_numbers(table[column], name, faults) for column in columns)
+    return table[columns].assign(timestamp=times // 1000)
 
 
 def _titles(folder: Path, name: str, headed: bool, faults: list[Fault]) -> dict[str, str]:
@@ -188,12 +179,7 @@ def _covers(edition: str, videos: list[str], place: Path) -> list[str]:
     path = archive.obtain() / next(iter(archive.manifest))
     with zipfile.ZipFile(path) as opened:
         entries = {entry.filename: entry for entry in opened.infolist()}
-        for video in track(
-            videos,
-            description="Unpacking covers",
-            transient=True,
-            console=Console(stderr=True),
-        ):
+        for video in steps(videos, "Unpacking covers"):
             entry = entries.get(f"{path.stem}/{video}.jpg", entries.get(f"{video}.jpg"))
             target = place / "images" / f"{video}.jpg"
             if entry is None or not 0 < entry.file_size <= LARGEST:
@@ -223,16 +209,12 @@ def _sounds(edition: str, videos: list[str], place: Path) -> list[str]:
     used = set(names.values())
     unused = [path.name for path in sorted(folder.iterdir()) if path.name not in used]
     if unused := [name for name in unused if not name.startswith(".")]:
-        Console(stderr=True).print(
+        say(
             f"{len(unused)} entries of {folder} are no sounds of these videos, or second ones, and "
-            f"not used, such as {', '.join(map(repr, map(readable, unused[:3])))}",
-            soft_wrap=True,
-            markup=False,
+            f"not used, such as {', '.join(map(repr, map(readable, unused[:3])))}"
         )
     (place / "audio").mkdir(parents=True, exist_ok=True)
-    for name in track(
-        names.values(), description="Copying sounds", transient=True, console=Console(stderr=True)
-    ):
+    for name in steps(names.values(), "Copying sounds", len(names)):
         target = place / "audio" / name
         if not (target.is_file() and filecmp.cmp(folder / name, target, shallow=False)):
             write_whole(target, (folder / name).read_bytes())

@@ -99,7 +99,7 @@ def read_mmrec(
         _count(table["user"], "userID", file, faults)
         faults.extend(_repeat_faults(table, file))
     arrays = {
-        modality: _read_features(folder, name, n_items, faults)
+        modality: read_features(folder, name, n_items, faults)
         for modality, name in _feature_files(folder, features).items()
     }
     if table is None or n_items is None or not all(fault.note for fault in faults):
@@ -146,7 +146,7 @@ def _read_interactions(
     raw = read_table(folder, file, NEEDED, faults, mark="\t", quotes=False)
     if raw is None:
         return None
-    user, item, label = (_whole(raw[column], file, faults) for column in NEEDED)
+    user, item, label = (whole_numbers(raw[column], file, faults) for column in NEEDED)
     for place in np.flatnonzero(label >= len(SPLIT)):
         message = f"the x_label {raw['x_label'].iloc[place]!r} is unknown"
         remedy = "write 0 for training, 1 for validation or 2 for test"
@@ -171,7 +171,7 @@ def _read_interactions(
     )
 
 
-def _whole(values: pd.Series, file: str, faults: list[Fault]) -> np.ndarray:
+def whole_numbers(values: pd.Series, file: str, faults: list[Fault]) -> np.ndarray:
     """Turn text into int64, −1 (and a fault) where it is no whole number from 0 on."""
     good = values.str.fullmatch("[0-9]{1,18}").to_numpy(dtype=bool)
     for place in np.flatnonzero(~good):
@@ -214,7 +214,7 @@ def _repeat_faults(table: pd.DataFrame, file: str) -> list[Fault]:
     return faults
 
 
-def _read_features(
+def read_features(
     folder: Path, file: str, n_items: int | None, faults: list[Fault]
 ) -> np.ndarray | None:
     """Read an array of features as float32; None (and a fault) where it cannot be used."""

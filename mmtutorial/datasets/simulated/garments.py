@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 
 from mmtutorial.datasets.collections import Collection
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.simulated.shoppers import simulate, stream, withhold
 from mmtutorial.storage.files import cached, cached_place
+from mmtutorial.terminal import steps
 
 PHOTOGRAPHS = Collection(
     "clothing-dataset-small",
@@ -268,9 +268,7 @@ def _copy_media(folder: Path, items: pd.DataFrame, media: pd.DataFrame) -> None:
     for name in ("images", "audio"):
         (folder / name).mkdir()
     rows = zip(items["image"], items["audio"], media["photograph"], media["recording"], strict=True)
-    for image, audio, photograph, recording in track(
-        rows, description="Copying the garments", total=len(items), transient=True
-    ):
+    for image, audio, photograph, recording in steps(rows, "Copying the garments", len(items)):
         if image:
             shutil.copyfile(places["image"] / photograph, folder / image)
         if audio:

@@ -18,7 +18,6 @@ import pandas as pd
 import soundfile
 from joblib import Parallel, delayed
 from PIL import Image
-from rich.progress import track
 
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.datasets.simulated.shop_pictures import COLOURS, KINDS, draw
@@ -26,6 +25,7 @@ from mmtutorial.datasets.simulated.shop_reviews import write_review, write_title
 from mmtutorial.datasets.simulated.shop_sounds import VOICES, synthesise
 from mmtutorial.datasets.simulated.shoppers import simulate, stream, withhold
 from mmtutorial.storage.files import cached, cached_place
+from mmtutorial.terminal import steps
 
 SAMPLE_RATE = 8000  # Hz
 SECONDS = 1.0
@@ -208,5 +208,5 @@ def _write_media(folder: Path, items: pd.DataFrame, seed: int, noise: float) -> 
     )
     description = "Drawing and playing the products"
     with contextlib.closing(made):  # whoever interrupts it
-        for _ in track(made, description=description, total=len(products), transient=True):
+        for _ in steps(made, description, len(products)):
             pass
