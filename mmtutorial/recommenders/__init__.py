@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mmtutorial.recommenders.blend import Blend
     from mmtutorial.recommenders.index import Index
     from mmtutorial.recommenders.item_to_item import EASE, ContentKNN, ItemKNN
+    from mmtutorial.recommenders.limits import IdealObserver
     from mmtutorial.recommenders.pairwise import BPR, VBPR, LightGCN
     from mmtutorial.recommenders.simple import Oracle, Popularity, Random
     from mmtutorial.recommenders.two_tower import TwoTower
@@ -19,6 +20,7 @@ _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes s
     "blend": ("Blend",),
     "index": ("Index",),
     "item_to_item": ("EASE", "ContentKNN", "ItemKNN"),
+    "limits": ("IdealObserver",),
     "pairwise": ("BPR", "VBPR", "LightGCN"),
     "simple": ("Oracle", "Popularity", "Random"),
     "two_tower": ("TwoTower",),
@@ -31,6 +33,7 @@ __all__ = [
     "VBPR",
     "Blend",
     "ContentKNN",
+    "IdealObserver",
     "Index",
     "ItemKNN",
     "LightGCN",

@@ -1,0 +1,94 @@
+"""What the ideal observer infers is what enumeration of every possible taste gives."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmtutorial.datasets import shop
+from mmtutorial.datasets.choice import choice_chance
+from mmtutorial.datasets.simulated.shoppers import simulate
+from mmtutorial.evaluation import evaluate, global_time_split
+from mmtutorial.interactions import Interactions
+from mmtutorial.recommenders import Oracle, Popularity
+from mmtutorial.recommenders.limits import IdealObserver
+
+ITEMS = pd.DataFrame(
+    {
+        "item": [f"i{row}" for row in range(8)],
+        "image_attribute": list("aabbaabb"),
+        "audio_attribute": list("xyxyxyxy"),
+        "text_attribute": 0.0,
+    }
+)  # two kinds, two voices, equally frequent: a taste is +1 for one and −1 for the other
+
+
+def test_it_agrees_with_enumeration_in_a_tiny_world() -> None:
+    bought, truth = simulate(
+        ITEMS, seed=2, n_users=40, mean_interactions=5, noise=1.0, launched_late=0.0, shown=4,
+        weights={"image": 1.0, "audio": 0.7, "text": 0.0, "pair": 0.4},
+    )  # fmt: skip
+    early = bought.groupby("user").head(3)
+    train = Interactions.of(early, items=ITEMS["item"])
+    observer = IdealObserver(truth, draws=300).fit(train)
+    shelf, pairs = truth.shelf.to_numpy(), ITEMS["image_attribute"] + ITEMS["audio_attribute"]
+    first = early.groupby("item")["timestamp"].min().reindex(ITEMS["item"]).fillna(np.inf)
+    tastes = np.array(
+        [
+            image * np.where(ITEMS["image_attribute"] == "a", 1.0, -1.0)
+            + 0.7 * audio * np.where(ITEMS["audio_attribute"] == "x", 1.0, -1.0)
+            + 0.8 * (pairs == pair)
+            for image, audio, pair in product([1, -1], [1, -1], sorted(set(pairs)))
+        ]
+    )
+    everything = choice_chance(tastes, shelf)
+    expected = np.empty((train.n_users, 8))
+    for user in range(train.n_users):
+        weight, owned = np.ones(len(tastes)), []
+        log = train.log[train.log["user"] == user]
+        for item, time in zip(log["item"], log["timestamp"], strict=True):
+            there = np.array(first <= time)
+            there[owned] = False
+            chance = choice_chance(tastes[:, there], shelf[there])
+            weight *= chance[:, np.flatnonzero(there).tolist().index(item)]
+            owned.append(item)
+        expected[user] = weight @ everything / weight.sum()
+    found = observer.score(np.arange(train.n_users))
+    assert np.abs(found - expected).max() < 0.03  # of 300 draws
+    assert np.abs(found - expected).mean() < 0.008
+    prior = np.abs(everything.mean(axis=0) - expected).mean()
+    assert prior > 0.03  # without the histories it would be seen to be wrong
+
+
+def test_it_stays_between_popularity_and_the_oracle() -> None:
+    data = shop(n_items=80, n_users=150)
+    split = global_time_split(Interactions.of(data.interactions, items=data.items["item"]))
+    assert data.truth is not None
+    quality = {
+        each.name: evaluate(each.fit(split.train), split).per_user["ndcg"].mean()
+        for each in (Popularity(), IdealObserver(data.truth, draws=20), Oracle(data.truth))
+    }
+    assert quality["popularity"] + 0.02 < quality["ideal observer"] < quality["oracle"] + 0.01
+
+
+def test_the_same_seed_gives_the_same_scores_and_a_stranger_the_prior() -> None:
+    data = shop(n_items=40, n_users=30)
+    train = Interactions.of(data.interactions, items=data.items["item"], users=[*data.users, "new"])
+    one, again = (IdealObserver(data.truth, draws=4).fit(train) for _ in range(2))
+    np.testing.assert_array_equal(one.score([0, 30]), again.score([0, 30]))
+    assert np.isfinite(one.score([30])).all()
+    assert (
+        IdealObserver(data.truth, draws=4, seed=1).fit(train).score([0]) != one.score([0])
+    ).any()
+
+
+def test_what_it_cannot_observe_is_refused() -> None:
+    with pytest.raises(ValueError, match="not simulated"):
+        IdealObserver(None)  # type: ignore[arg-type]
+    truth = shop(n_items=40, n_users=30).truth
+    assert truth is not None
+    with pytest.raises(ValueError, match="at least one"):
+        IdealObserver(truth, draws=0)
