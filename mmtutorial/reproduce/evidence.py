@@ -179,7 +179,9 @@ def evidence(
     else:
         rows = rows[rows["reference"].eq(against)]
         table = _gains(rows)
-        over = " or ".join(dict.fromkeys(rows["over"]))
+        over = "users and seeds" + (
+            " (item coverage: seeds)" if "item_coverage" in set(rows["metric"]) else ""
+        )
     if table.empty:
         return _nothing(dataset)
     order = pd.Categorical(table["metric"], categories=list(metrics))
