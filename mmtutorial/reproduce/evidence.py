@@ -179,9 +179,9 @@ def evidence(
     else:
         rows = rows[rows["reference"].eq(against)]
         table = _gains(rows)
-        over = "users and seeds" + (
-            " (item coverage: seeds)" if "item_coverage" in set(rows["metric"]) else ""
-        )
+        whole = rows["metric"].eq("item_coverage")  # no mean over users
+        over = " or ".join(dict.fromkeys(rows.loc[~whole, "over"]))
+        over += " (item coverage: seeds)" if over and whole.any() else ""
     if table.empty:
         return _nothing(dataset)
     order = pd.Categorical(table["metric"], categories=list(metrics))
