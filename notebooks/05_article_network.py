@@ -42,7 +42,7 @@
 
 # %% tags=["parameters"]
 profile = (
-    "quick"  # once, on every fourth shopper; "full": five seeds, all shoppers
+    "quick"  # once, on every fifth shopper; "full": five seeds, all shoppers
 )
 dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
@@ -142,7 +142,7 @@ plots.show(
 # ## The data, cut in two places by time
 #
 # {doc}`01_data` introduces the data and every step of preprocessing. Here we call them. A shopper's
-# *first* purchase of an item counts. (Where there are many, the profile `quick` takes every fourth
+# *first* purchase of an item counts. (Where there are many, the profile `quick` takes every fifth
 # shopper, to be done sooner.) Nothing else is filtered: to keep only items that were bought
 # often enough, as many papers do, one would have to look into the test period. And every item stays
 # in the *catalogue*, because a new item without a history must be recommendable too.
@@ -178,7 +178,7 @@ if timeless:
 # %%
 bought = deduplicate(data.interactions)
 if profile == "quick" and len(bought) > 10_000:  # a step reads everything anew
-    bought = bought[bought["user"].isin(data.users[::4])]
+    bought = bought[bought["user"].isin(data.users[::5])]
 interactions = Interactions.of(bought, items=data.items["item"])
 split = global_time_split(interactions)
 cold = cold_items(split)  # bool (n_items,): without a purchase in training
@@ -848,7 +848,7 @@ quoted_evidence(
 # ### Seeds
 #
 # How much depends on the random start? The profile `full` trains with five seeds, and on all shoppers
-# instead of every fourth one.
+# instead of every fifth one.
 
 # %%
 over_seeds = pd.DataFrame(

@@ -337,7 +337,7 @@ else:
 # left out of the sum; the others that were held out, the user's own among them, stay in it.
 #
 # **The optimiser** is AdamW {cite}`loshchilov2019` with learning rate {glue:text}`recommend-rate` and
-# weight decay {glue:text}`recommend-decay`. The weights that are kept are a running average over the last
+# weight decay {glue:text}`recommend-decay` (with 0 it is Adam). The weights that are kept are a running average over the last
 # steps {cite}`polyak1992`. Each different item goes through the item tower once per step, however many
 # histories and choices contain it.
 #
@@ -676,7 +676,8 @@ if arms:
         return in_words(found.row(name))
 
     told = [
-        f"The best baseline is **{rival}** (chosen as in chapter 9). "
+        f"The best baseline is **{rival}** (by NDCG@10 on "
+        "validation, or on the test where a baseline keeps none, which favours it). "
         f"In NDCG@10, concatenation gains {gain('concatenation', rival)} over it, and "
         f"{favourite}, the fusion that was best on validation, {gain(favourite, rival)}.",
         f"Over the same tower on ids alone, concatenation gains "
@@ -687,8 +688,8 @@ if arms:
     )
     if together["high"] < content_alone["low"]:
         told.append(
-            "Content *with* ids is worse than content alone. The ids let the tower "
-            "fit the training purchases without content, and it overfits."
+            "Content *with* ids is worse than content alone. One possible reason is "
+            "that ids let the tower fit the training purchases without content."
         )
     elif together["low"] > content_alone["high"]:
         told.append("Content with ids is better than content alone.")
@@ -1178,8 +1179,9 @@ if under:
             f"content is {ids['mean'].idxmax()} ({in_words(ids.loc[ids['mean'].idxmax()])}), "
             f"and the best that reads content is {read['mean'].idxmax()} "
             f"({in_words(read.loc[read['mean'].idxmax()])}). Both were picked by this "
-            "very table, so their distance is a description, not a test. On real "
-            "listeners, with long histories and no cold artists, content adds little."
+            "very table, so their distance is a description, not a test. Mind that "
+            "`text` and `words` are two encodings of the same tags: a row that reads "
+            "both reads one source."
         )
     )
 
