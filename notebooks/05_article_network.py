@@ -36,7 +36,7 @@
 # code *is* a recommender. It says so at every point, and changes nothing else. We call the article's code
 # the *listing*.
 #
-# This page has two kinds of numbers. What stands beside a blue bar and ends with *Evidence* was measured
+# This page has two kinds of numbers. What stands beside an orange bar and ends with *Evidence* was measured
 # before, by this chapter's own full run on all shoppers. All other numbers are live: the page trains the
 # network once, on a part of the shoppers.
 

@@ -32,7 +32,7 @@
 # turns three vectors into one, and it lets one modality change the meaning of another. It has to do
 # both for items that have no sound at all.
 #
-# This page has two kinds of numbers. What stands beside a blue bar and ends with *Evidence* was
+# This page has two kinds of numbers. What stands beside an orange bar and ends with *Evidence* was
 # measured before, with several seeds, until training stopped by itself; `mmtutorial reproduce`
 # measures it anew. All other numbers are *live*: this page computes them from small networks that
 # train in seconds. Live networks are too short for a verdict. They show how things work.

@@ -34,7 +34,7 @@
 # product` says how well user and item agree. All items' vectors can be computed beforehand. So a list
 # takes one multiplication of matrices, and an item that was launched this morning can be in it by noon.
 #
-# As in {doc}`06_fusion`, what stands beside a blue bar and ends with *Evidence* was measured before,
+# As in {doc}`06_fusion`, what stands beside an orange bar and ends with *Evidence* was measured before,
 # with several seeds. All other numbers are live, from networks that train in seconds with one seed.
 
 # %% tags=["parameters"]

@@ -33,7 +33,7 @@
 # seeds.
 #
 # Nearly all numbers of this page are live: its recommenders are simple, and fitted in seconds. What
-# stands beside a blue bar and ends with *Evidence* was measured before, with several seeds.
+# stands beside an orange bar and ends with *Evidence* was measured before, with several seeds.
 
 # %% tags=["parameters"]
 profile = "quick"  # where seeds matter, "quick" trains five, "full" ten

@@ -28,7 +28,8 @@ from mmtutorial.reproduce import ledger
 from mmtutorial.reproduce.results import Results, find
 
 MEASURES = {**ledger.MEASURES, "recall": "recall@10", "gini": "Gini"}
-STYLE = "border-left:.3em solid var(--pst-color-primary,#0173b2);padding:.2em 0 .2em .8em"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+STYLE = "border-left:.3em solid #de8f05;padding:.2em 0 .2em .8em"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,8 @@ class Evidence:
         )["recommender"]
         columns = {
             MEASURES[str(name)].replace("@10", f"@{rows['k'].iloc[0]}"): pd.Series(
-                [in_words(each) for each in rows.to_dict("records")], index=rows["recommender"]
+                [in_words(each).replace(" ", NO_BREAK) for each in rows.to_dict("records")],
+                index=rows["recommender"],
             )
             for name, rows in self.table.groupby("metric", sort=False)
         }
@@ -246,14 +248,14 @@ def in_words(row: Mapping[Any, Any] | pd.Series) -> str:
 
     >>> in_words({"relative_gain": 0.1, "relative_low": 0.05, "relative_high": 0.15})
     '+10.0% [+5.0%, +15.0%]'
-    >>> in_words({"mean": 0.1234, "low": np.nan, "high": np.nan})
-    '0.123'
+    >>> in_words({"mean": 0.1234, "low": 0.12, "high": 0.1268})
+    '0.123 ± 0.003'
     """
-    gain = "relative_gain" in row
-    names = ("relative_gain", "relative_low", "relative_high") if gain else ("mean", "low", "high")
-    form = "+.1%" if gain else ".3f"
-    number, low, high = (format(row[name], form) for name in names)
-    return f"{number} [{low}, {high}]" if np.isfinite(row[names[1]]) else number
+    if "relative_gain" in row:
+        gain, low, high = (row[f"relative_{name}"] for name in ("gain", "low", "high"))
+        return f"{gain:+.1%}" + (f" [{low:+.1%}, {high:+.1%}]" if np.isfinite(low) else "")
+    half = row["high"] - row["mean"]  # Student's interval lies evenly around the mean
+    return f"{row['mean']:.3f}" + (f" ± {half:.3f}" if np.isfinite(half) else "")
 
 
 def quote(name: str, value: object) -> None:
