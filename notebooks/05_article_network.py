@@ -26,7 +26,7 @@
 #
 # ## The idea in words
 #
-# The article's section 5.2 lists some thirty lines of Keras. Three encoders each read one medium
+# The article's section 5.2 lists some thirty lines of Keras. Three encoders each read one modality
 # and return one vector: an LSTM reads a **text**, a convolution reads an **image**, another LSTM
 # reads a **sound**. The three vectors are laid end to end, which is the whole of the *fusion*.
 # Two dense layers turn the long vector into a probability for each of `num_classes` classes.
@@ -603,7 +603,7 @@ for shopper, recommended, chance in zip(shoppers, lists, chances, strict=True):
     )
 
 # %% [markdown]
-# The same at a glance: the last three items of each shopper's training, the newest beside the line, and
+# The same at a glance: the last three items of each shopper's training, the newest next to the line, and
 # the five that the network recommends.
 
 # %% tags=["hide-input"]

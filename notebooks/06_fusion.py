@@ -34,7 +34,7 @@
 #
 # This page has two kinds of numbers. What stands beside an orange bar and ends with *Evidence* was
 # measured before, with several seeds, until training stopped by itself; `mmtutorial reproduce`
-# measures it anew. All other numbers are *live*: this page computes them from small networks that
+# measures it again. All other numbers are *live*: this page computes them from small networks that
 # train in seconds. Live networks are too short for a verdict. They show how things work.
 
 # %% tags=["parameters"]
