@@ -902,7 +902,8 @@ plots.table(
 )
 
 # %% [markdown]
-# Each line compares a fusion with late fusion on the same shoppers. Note what a *ranking* asks for. A sum
+# Each line compares a fusion with late fusion on the same shoppers. In the first group late fusion can
+# express the whole taste, so a difference there comes from training, not from products. Note what a *ranking* asks for. A sum
 # of "likes the kind" and "likes the voice" puts the items that have both above all others. Only the
 # items after them are out of order. So for one favourite pair a sum is nearly enough. Exercise 1 shows
 # what no sum can do.
@@ -1004,9 +1005,9 @@ quote(
 # The columns are NDCG@10. Without one modality the plain tower changes by
 # {glue:text}`fusion-missing-losses`. With another item's modality instead, it changes by
 # {glue:text}`fusion-wrong-losses`. A mask can be made of what is absent. Nothing marks what is wrong.
-# With everything there, modality dropout changes NDCG@10 by {glue:text}`fusion-dropout-price`. A tower
-# that trains with it learns more slowly, so a short training exaggerates its cost. The same numbers after
-# training until the validation part stops it, with one seed:
+# With everything there, modality dropout changes NDCG@10 by {glue:text}`fusion-dropout-price`. A short
+# training can misjudge that cost. Here are the same numbers after training until the validation part stops
+# it, with one seed:
 
 # %% tags=["hide-input"]
 quoted_evidence(
