@@ -1110,11 +1110,15 @@ for _ in range(20):
         hits.append(pd.Series(above.sum(axis=1) < 10).groupby(user).mean())
     differences.append((hits[0] - hits[1]).mean())
 over_all = (full_hits(ranks[a]) - full_hits(ranks[b])).loc[some].mean()
-expected = (curves["hit rate@10"][a] - curves["hit rate@10"][b])[size]
+expected = [
+    by_user(cases, sampled_hit_rate(cases["rank"], cases["others"], size))
+    for cases in (ranks[a], ranks[b])
+]
+expected = (expected[0] - expected[1]).loc[some].mean()
 print(
-    f"hit rate@10, {a} − {b}: expected in a sample of {size} {expected:+.4f}; "
-    f"for {len(some)} users over all items {over_all:+.4f}, and in 20 samples "
-    f"from {min(differences):+.4f} to {max(differences):+.4f}"
+    f"hit rate@10, {a} − {b}, for {len(some)} users: over all items {over_all:+.4f}; "
+    f"expected in a sample of {size} items {expected:+.4f}; in 20 samples from "
+    f"{min(differences):+.4f} to {max(differences):+.4f}"
 )
 
 # %% [markdown]
