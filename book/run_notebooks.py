@@ -53,9 +53,14 @@ def keep(executed: Path, cache_folder: Path) -> None:
 
 
 def measured() -> str:
-    """Return a digest of the committed results, which the report shows."""
+    """Return a digest of the committed results, which `shows_results` says who shows."""
     tables = sorted((ROOT / "results").rglob("*.csv"))
     return key(tables=[table.read_text(encoding="utf-8") for table in tables])
+
+
+def shows_results(path: Path) -> bool:
+    """Say whether a notebook shows committed results: the report, and chapters with evidence."""
+    return path.stem == REPORT or "mmtutorial.reproduce.evidence" in path.read_text("utf-8")
 
 
 def main() -> int:
@@ -68,7 +73,7 @@ def main() -> int:
     for other in set((BUILD / "executed").glob("*")) - {BUILD / "executed" / state}:
         shutil.rmtree(other)
     work = [
-        Notebook(path, depends=measured() if path.stem == REPORT else "") for path in in_order(ROOT)
+        Notebook(path, depends=measured() if shows_results(path) else "") for path in in_order(ROOT)
     ]
     with Board(work, 0, Console()) as board:
         runs = run_notebooks(

@@ -18,20 +18,22 @@
 #
 # **You will be able to**
 #
-# - compute every measure of this book from a list, with a pencil, and find the library's number;
-# - say what each measure sees, and where two toolboxes give the same name to different numbers;
-# - split interactions so that nothing leaks, and measure what a leak is worth;
+# - compute every measure of this book from a list by hand, and get the library's number;
+# - say what each measure reflects, and where two toolboxes give the same name to different numbers;
+# - split interactions so that nothing leaks, and measure how much a leak inflates a result;
 # - show on your own runs how a sample of the catalogue misleads;
-# - put an interval around every number, and tell a difference from an accident, over users and over
-#   seeds.
+# - put an interval around every number, and test differences over users and over seeds.
 #
 # ## The idea in words
 #
 # "Ten per cent more accurate" is half a sentence. Accurate by which measure, on lists how long, for
-# whom, knowing what, better than which rival, and would it be so again? Each of these questions has
-# several defensible answers, and the answers change the number. So we fix them before the first
-# result, write each as a formula, and give every number with what it would have been for other users
-# and other seeds.
+# whom, from which data, better than which rival, and would it be so again? Each of these questions has
+# several defensible answers, and the answers change the number. So we fix them before the first result,
+# and write each as a formula. Every number comes with an interval that covers other users and other
+# seeds.
+#
+# Nearly all numbers of this page are live: its recommenders are simple, and fitted in seconds. What
+# stands beside an orange bar and ends with *Evidence* was measured before, with several seeds.
 
 # %% tags=["parameters"]
 profile = "quick"  # where seeds matter, "quick" trains five, "full" ten
@@ -39,16 +41,15 @@ dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input"]
-import importlib.util
 import time
 from dataclasses import replace
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
-from myst_nb import glue
 from scipy import sparse, stats
 from sklearn.metrics import (
     average_precision_score,
@@ -84,7 +85,7 @@ from mmtutorial.evaluation import (
     relevant_ranks,
     sampled_hit_rate,
     sampled_ndcg,
-    sampled_ranks,
+    tune,
     with_parts,
 )
 from mmtutorial.preprocessing.behaviour import deduplicate
@@ -92,20 +93,19 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.reduce import reduce, tf_idf
 from mmtutorial.preprocessing.text import clean, tokenise
 from mmtutorial.recommenders.base import top_k
+from mmtutorial.reproduce.evidence import (
+    committed,
+    evidence,
+    in_words,
+    quote,
+)
+from mmtutorial.reproduce.ledger import best as best_of
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
 plots.use_style()
 threadpool_limits(1)  # many small products: one thread is faster than two
 started = time.perf_counter()
-
-
-def quote(**numbers):
-    """Hand numbers of this run to the text of this chapter."""
-    for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"evaluation-{name.replace('_', '-')}", plain, display=False)
-
 
 # %% [markdown]
 # ## One user's list
@@ -123,7 +123,7 @@ def quote(**numbers):
 # \end{aligned}
 # ```
 #
-# These see the list as a set. The next three also see the order: {term}`NDCG` {cite}`jarvelin2002`,
+# These treat the list as a set. The next three also depend on the order: {term}`NDCG` {cite}`jarvelin2002`,
 # the {term}`reciprocal rank` {cite}`voorhees1999` and the {term}`average precision`
 # {cite}`buckley2000`,
 #
@@ -180,9 +180,8 @@ by_equation = {
 
 # %% [markdown]
 # The library's functions take the lists of many users at once, as an array `ranked` of item rows, and
-# a sparse matrix of what is relevant. Here it is one user. Beside them stand two independent
-# programmes: scikit-learn, and (where it is installed) ranx {cite}`bassani2022`, against which our
-# tests also hold the library on thousands of random lists.
+# a sparse matrix of what is relevant. Here there is one user. We compare with scikit-learn, an independent
+# program. Our tests also compare the library with ranx {cite}`bassani2022` on thousands of random lists.
 
 # %%
 row = {thing: number for number, thing in enumerate(things)}
@@ -210,32 +209,11 @@ def by_scikit_learn(shown, taken):
     }
 
 
-def by_ranx(shown, taken):
-    """What ranx says, or nothing where it is not installed."""
-    if importlib.util.find_spec("ranx") is None:
-        return {}
-    import numba
-
-    numba.config.DISABLE_JIT = True  # one list is not worth compiling for
-    import ranx
-
-    names = ["hit_rate", "precision", "recall", "ndcg", "mrr", "map"]
-    found = ranx.evaluate(
-        ranx.Qrels({"ann": dict.fromkeys(taken, 1)}),
-        ranx.Run({"ann": {t: -float(n) for n, t in enumerate(shown)}}),
-        [f"{name}@5" for name in names],
-    )
-    return dict(zip(by_equation, found.values(), strict=True))
-
-
 columns = {
     "from the equations": by_equation,
     "library": by_library,
-    "ranx": by_ranx(shown, taken),
     "scikit-learn": by_scikit_learn(shown, taken),
 }
-for name, value in columns["ranx"].items():
-    assert abs(value - by_library[name]) < 1e-9, name
 plots.table(
     pd.DataFrame({name: pd.Series(each) for name, each in columns.items()})
     .loc[list(by_equation)]
@@ -245,10 +223,10 @@ plots.table(
 )
 
 # %% [markdown]
-# One number disagrees. scikit-learn's average precision knows no $k$: it reads on beyond the list,
-# where the three things that were not shown stand level at place 8, finds the tin there, and adds
-# $3/8$: $(1 + 2/4 + 3/8)/3 = 0.625$. And a second one would, if the list were short. Let the mug be
-# sold out, so that place 5 is empty:
+# One number differs. scikit-learn's average precision has no $k$. It continues beyond the list, where the
+# three items that were not shown share place 8. There it finds the tin, and adds $3/8$:
+# $(1 + 2/4 + 3/8)/3 = 0.625$. A second number differs if the list is short. Let the mug be sold out, so
+# that place 5 is empty:
 
 # %%
 short = np.array([[row[thing] for thing in shown[:4]] + [-1]])
@@ -275,7 +253,7 @@ plots.table(
 #
 # ## The data, the contenders, and what is chosen on what
 #
-# The rest of the chapter needs real lists.
+# The rest of the chapter uses lists from a whole data set.
 
 # %% tags=["remove-output"]
 data = (
@@ -318,15 +296,15 @@ if refused:
 
 
 # %% [markdown]
-# A list of recommenders, simple ones, each one word here:
+# The recommenders are simple ones:
 #
-# - **random** and **popularity**, which know nothing of the user;
-# - **item-kNN** {cite}`sarwar2001`, which knows who took what: an item is like those that the same
+# - **random** and **popularity**, which do not depend on the user;
+# - **item-kNN** {cite}`sarwar2001`, which reads interactions: an item is similar to those that the same
 #   users took;
-# - **content-kNN**, which knows what items are: here, the words of their texts (or ready-made features,
-#   where there are no texts);
-# - **EASE** {cite}`steck2019`, a linear model of who took what, and **EASE + content**, the same with
-#   each word as one more user;
+# - **content-kNN**, which reads the words of the items' texts (or ready-made features, where there are no
+#   texts);
+# - **EASE** {cite}`steck2019`, a linear model of the interactions, and **EASE + content**, the same with
+#   each word as one more user {cite}`jeunen2020`;
 # - **the oracle**, where the shoppers are simulated: it knows how probable each choice truly is.
 #
 # (The texts of new items are there when the test begins, and may be read; who takes the items is what
@@ -335,38 +313,18 @@ if refused:
 
 
 # %% tags=["remove-output"]
-def on_validation(recommender):
-    """NDCG@10 on the validation part, to choose by."""
-    recommender.fit(split.train, content)
-    found = evaluate(recommender, split, part="validation")
-    return found.per_user["ndcg"].mean()
-
-
-strengths = pd.Series(
-    {l2: on_validation(EASE(l2=l2)) for l2 in (10, 30, 100, 300, 1000)}
+l2, strengths = tune(EASE, {"l2": [10, 30, 100, 300, 1000]}, split)
+chosen, weights = tune(
+    EASE,
+    {"l2": [l2["l2"]], "content_weight": [1, 3, 10, 30, 100]},
+    split,
+    content,
 )
-l2 = float(strengths.idxmax())
-weights = pd.Series(
-    {
-        weight: on_validation(EASE(l2=l2, content_weight=weight))
-        for weight in (1, 3, 10, 30, 100)
-    }
-)
-content_weight = float(weights.idxmax())
 
 # %% tags=["hide-input"]
 plots.table(
-    pd.DataFrame(
-        {
-            "setting": [
-                *(f"EASE, l2 = {each:g}" for each in strengths.index),
-                *(
-                    f"EASE, l2 = {l2:g}, content_weight = {each:g}"
-                    for each in weights.index
-                ),
-            ],
-            "NDCG@10 on validation": [*strengths, *weights],
-        }
+    pd.concat([strengths, weights])[["l2", "content_weight", "ndcg"]].rename(
+        columns={"ndcg": "NDCG@10 on validation"}
     ),
     digits=4,
 )
@@ -380,8 +338,8 @@ def contenders():
         Popularity(),
         ItemKNN(),
         ContentKNN(),
-        EASE(l2=l2),
-        EASE(l2=l2, content_weight=content_weight),
+        EASE(**l2),
+        EASE(**chosen),
         *([Oracle(data.truth)] if data.truth is not None else []),
     ]
 
@@ -423,26 +381,27 @@ by_validation = sorted(
     learnt, key=lambda name: -validated[name].per_user["ndcg"].mean()
 )
 best, second = by_validation[:2]
-quote(
-    dataset=data.name,
-    stand_in=data.name if wordless else "",
-    split=split.name,
-    n_users=f"{len(split.test_users):,}",
-    n_items=f"{data.n_items:,}",
-    n_cold=f"{cold.sum():,}",
-    best=best,
-    second=second,
-)
+for name, value in {
+    "evaluation-dataset": data.name,
+    "evaluation-stand-in": data.name if wordless else "",
+    "evaluation-split": split.name,
+    "evaluation-n-users": f"{len(split.test_users):,}",
+    "evaluation-n-items": f"{data.n_items:,}",
+    "evaluation-n-cold": f"{cold.sum():,}",
+    "evaluation-best": best,
+    "evaluation-second": second,
+}.items():
+    quote(name, value)
 
 # %% [markdown]
 # Data set {glue:text}`evaluation-dataset`, split "{glue:text}`evaluation-split`", lists of ten for
 # {glue:text}`evaluation-n-users` users out of {glue:text}`evaluation-n-items` items. On the
-# *validation* part {glue:text}`evaluation-best` came first and {glue:text}`evaluation-second` second;
-# we shall look at these two more closely.
+# *validation* part {glue:text}`evaluation-best` came first and {glue:text}`evaluation-second` second.
+# Later sections compare these two.
 #
 # What is left out of a list is one more choice. We leave out what the user took in training and in
-# validation. Some toolboxes leave out training items only; then the validation items take up places
-# of the test's lists, although everybody knows by then that they were taken, and the numbers are others:
+# validation. Some toolboxes leave out training items only. Then validation items take up places of the
+# test's lists, although it is known that they were taken, and the numbers differ:
 
 # %% tags=["remove-output"]
 one_rule = {
@@ -466,7 +425,8 @@ rules["changes by"] = [
 plots.table(rules, index=True, digits=3)
 
 # %% [markdown]
-# An `Evaluation` remembers its rule, and `compare` refuses to put two different ones side by side.
+# The same lists have different numbers under the two rules. An `Evaluation` stores its rule, and `compare`
+# refuses to mix them.
 #
 # ## The whole catalogue
 #
@@ -502,10 +462,10 @@ plots.table(rules, index=True, digits=3)
 # ```
 #
 # where $n_i$ users took item $i$ in training, and $y_i \in \mathbb{R}^{d_y}$ describes it; items with
-# $y_i = 0$ do not count. The $y_i$ are fixed beforehand, the same for all recommenders: a recommender
-# measured by its own vectors would be judge in its own cause.
+# $y_i = 0$ do not count. The $y_i$ are fixed beforehand, the same for all recommenders. A recommender must
+# not be measured by its own vectors.
 #
-# In NumPy, for three users and the eight things; `np.sort` puts the counts in the order that Gini
+# In NumPy, for three users and the eight items of the shop; `np.sort` puts the counts in the order that Gini
 # wants, and the pairs of a list are all entries above the diagonal of a table of cosines:
 
 # %%
@@ -533,8 +493,7 @@ for ours, theirs in [
 print(f"item coverage {coverage:.3f}, Gini {gini:.3f}, as in the library")
 
 # %% [markdown]
-# And for our recommenders, with both readings of user coverage; the looser one is 1 for whoever fills
-# every list:
+# For our recommenders, with both readings of user coverage:
 
 # %%
 catalogue = pd.DataFrame(
@@ -550,6 +509,10 @@ catalogue = pd.DataFrame(
     }
 )
 plots.table(catalogue, index=True, digits=3)
+
+# %% [markdown]
+# The looser reading, a full list, is 1 for all of them and says nothing. Popularity covers few items, and
+# random covers nearly all.
 
 # %% tags=["hide-input"]
 palette = dict(
@@ -574,9 +537,9 @@ def scatter(axis, points):
 # %% [markdown]
 # ### Coverage is cheap
 #
-# Random lists cover nearly everything and serve nearly nobody. That is more than a curiosity: anyone
-# can *buy* item coverage with it. Take the lists of the best recommender, and replace the last
-# $1, 2, \dots, 10$ of the ten places by items drawn at random.
+# Random lists cover nearly everything and are of use to nearly nobody. So item coverage can be raised
+# without any skill. Take the lists of the best recommender, and replace the last $1, 2, \dots, 10$ of the
+# ten places by items drawn at random.
 
 # %%
 k = 10
@@ -635,22 +598,22 @@ plots.show(
 
 # %% tags=["remove-cell"]
 change = dial / dial.loc[0] - 1
-quote(
-    random_coverage=f"{table.loc['random', 'item_coverage']:.1%}",
-    random_hits=f"{table.loc['random', 'hit_rate']:.1%}",
-    one_coverage=f"{change.loc[1, 'item_coverage']:+.1%}",
-    one_ndcg=f"{change.loc[1, 'ndcg']:+.1%}",
-    one_hits=f"{change.loc[1, 'hit_rate']:+.1%}",
-)
+for name, value in {
+    "evaluation-random-coverage": f"{table.loc['random', 'item_coverage']:.1%}",
+    "evaluation-random-hits": f"{table.loc['random', 'hit_rate']:.1%}",
+    "evaluation-one-coverage": f"{change.loc[1, 'item_coverage']:+.1%}",
+    "evaluation-one-ndcg": f"{change.loc[1, 'ndcg']:+.1%}",
+    "evaluation-one-hits": f"{change.loc[1, 'hit_rate']:+.1%}",
+}.items():
+    quote(name, value)
 
 # %% [markdown]
 # Random covers {glue:text}`evaluation-random-coverage` of the items, and
 # {glue:text}`evaluation-random-hits` of the users find something in its lists. A single random item at
 # the tenth place changes the item coverage of {glue:text}`evaluation-best` by
 # {glue:text}`evaluation-one-coverage`, its NDCG by {glue:text}`evaluation-one-ndcg` and its hit rate by
-# {glue:text}`evaluation-one-hits`. So "coverage rises by 5 %" ([C2](#claim-c2)) says something about a
-# recommender only beside what happened to its accuracy, and this is the comparison that
-# {doc}`07_recommend` and {doc}`09_reproduction` have to make.
+# {glue:text}`evaluation-one-hits`. So "coverage rises by 5 %" ([C2](#claim-c2)) means little without the
+# change of accuracy. {doc}`06_fusion` and {doc}`09_reproduction` show both.
 #
 # ## Who is tested on what
 #
@@ -661,8 +624,8 @@ quote(
 # - {term}`Leave-last-out` tests on each user's last new item and validates on the one before, for
 #   users with three different items or more. Other users' future leaks into training.
 # - The cold-item split holds whole items back, at random, and ignores time.
-# - A *given* split comes with the data: whoever published them has said of each row whether it trains,
-#   validates or tests. It makes results comparable; how it was drawn, one has to ask. Where a data set has
+# - A *given* split comes with the data: they name, for each row, whether it trains,
+#   validates or tests. It makes results comparable, if one knows how it was drawn. Where a data set has
 #   neither parts nor usable times, chapters 6 to 8 draw such parts at random (`with_parts`), and say so.
 
 # %% tags=["hide-input"]
@@ -686,8 +649,8 @@ timed_log = Interactions.of(
 )
 
 # %% [markdown]
-# A few users (rows of the picture) with all they took, coloured by the part in which it is; and in the
-# last panel a few items, since there whole items are held back:
+# The figure shows a few users (rows) with all that they took, coloured by the part. The panel of the
+# cold-item split shows items instead, since there whole items are held back:
 
 # %% tags=["hide-input"]
 panels = [
@@ -723,7 +686,7 @@ plots.show(
 # without what they took in training and validation.
 #
 # Does the order of the recommenders hold under another split? The same recommenders with the same
-# settings, fitted anew:
+# settings, fitted again:
 
 # %% tags=["remove-output"]
 splits = {split.name: split}
@@ -762,26 +725,27 @@ by_k = pd.DataFrame(
     }
 )
 tau_k = by_k.corr(method="kendall")["k = 10"].min()
-quote(
-    tau_splits=", ".join(
+for name, value in {
+    "evaluation-tau-splits": ", ".join(
         f"{value:.2f} ({name})" for name, value in tau.items()
     ),
-    tau_k=f"{tau_k:.2f}",
-    winners_splits=", ".join(
+    "evaluation-tau-k": f"{tau_k:.2f}",
+    "evaluation-winners-splits": ", ".join(
         f"{by_split.drop(index='oracle', errors='ignore')[name].idxmax()}"
         f" ({name})"
         for name in splits
     ),
-)
+}.items():
+    quote(name, value)
 
 # %% [markdown]
 # {term}`Kendall's tau`, $\tau$, is 1 if two orders are the same and $-1$ if one is the other reversed. Against the
-# order by "{glue:text}`evaluation-split`" it is {glue:text}`evaluation-tau-splits`. Best of those that
-# could be used in practice: {glue:text}`evaluation-winners-splits`. A recommender that only counts who
-# took what cannot rank an item that nobody took, so the cold-item split turns the order over. It is not
-# a stricter version of the same question; it is another question.
+# order by "{glue:text}`evaluation-split`" it is {glue:text}`evaluation-tau-splits`. Without the oracle, the
+# best are {glue:text}`evaluation-winners-splits`. A recommender of interactions alone cannot rank an item
+# without interactions, so the cold-item split changes the order. It asks another question, not a stricter
+# version of the same one.
 #
-# And another length of the list? NDCG@$k$:
+# Does the order hold for another length of the list? NDCG@$k$:
 
 # %% tags=["hide-input"]
 plots.table(by_k, index=True, digits=3)
@@ -792,8 +756,8 @@ plots.table(by_k, index=True, digits=3)
 #
 # ### Cold and warm items apart
 #
-# One number for all test items hides that a recommender may be good at known items and blind for new
-# ones. `relevant_items` counts only some items as relevant, in the same lists: a user who took none of
+# One number for all test items hides that a recommender may be good at known items and unable to
+# recommend new ones. `relevant_items` counts only some items as relevant, in the same lists: a user who took none of
 # them is not evaluated.
 
 
@@ -818,8 +782,8 @@ by_kind[themselves], n_met[themselves] = apart(candidates=kinds[few])
 by_kind = pd.DataFrame(by_kind)
 
 # %% [markdown]
-# `candidates` goes further, and lets only some items compete: the last column ranks these items among
-# themselves. No shop asks that question, but it tells what a recommender knows about them.
+# `candidates` lets only some items compete: the last column ranks these items among themselves. No shop
+# asks that question, but it shows what a recommender knows about them.
 
 # %% tags=["hide-input"]
 plots.table(
@@ -828,41 +792,16 @@ plots.table(
     digits=3,
 )
 
-# %% tags=["hide-input"]
-values, among = by_kind[few], by_kind[themselves]
-content_names = [name for name in names if "content" in name]
-told = (
-    f"{n_met[few]:,} users took {few} items in the test. Recommenders that only count "
-    "who took what reach "
-    + ", ".join(
-        f"{values[name]:.3f} ({name})"
-        for name in names
-        if name in ("popularity", "item-kNN", "EASE")
-    )
-    + " on them in lists over the whole catalogue; those that read, "
-    + ", ".join(f"{values[name]:.3f} ({name})" for name in content_names)
-    + ". Among themselves they reach "
-    + ", ".join(f"{among[name]:.3f} ({name})" for name in content_names)
-    + f", and random {among['random']:.3f}. (Whoever gives all of them the same score "
-    "ranks them by their rows in the catalogue.)"
-)
-if (
-    values["EASE + content"] < 0.5 * values["content-kNN"]
-    and among["EASE + content"] > 1.2 * among["random"]
-):
-    told += (
-        " EASE + content knows more of these items than it shows: in lists over the "
-        "whole catalogue they lose to items that many took. It reads, and still leaves "
-        "new items out; its settings were chosen for all items together, and most of "
-        "those are warm."
-    )
-Markdown(told)
-
 # %% [markdown]
+# Recommenders that read interactions alone cannot place an item without any in a list over the whole
+# catalogue. Among themselves, such items get the same score from them and are ordered by their rows. A
+# recommender that reads content may know more about new items than its lists show: against items with many
+# interactions they lose. {doc}`07_recommend` measures this for the two-tower recommender.
+#
 # ## Leakage
 #
-# A recommender that has learnt from what it is tested on is not good, it is informed. The coarse
-# mistake, to fit on all interactions, is refused:
+# {term}`Leakage` means that a recommender has learnt from what it is tested on. The coarse mistake, to fit
+# on all interactions, is refused:
 
 # %%
 try:
@@ -871,16 +810,16 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# {term}`Leakage` has quieter ways: a review written after the split, tags that users gave nobody knows
-# when, a vocabulary built over texts of the test period, a setting chosen on the test (exercise 4); and
-# *other users'* future, which leave-last-out lets in by construction. What are the coarse mistake and the
-# quiet one worth? Two experiments, each on equal terms: the same users, the same test items, the same
-# recommender, and only what it has learnt from differs.
+# There are less visible ways: a review written after the split, tags without a date, a vocabulary built
+# over texts of the test period, a setting chosen on the test (exercise 4). Another one is *other users'*
+# future, which leave-last-out lets in by construction. How much do the coarse mistake and this one inflate
+# a result? In both experiments users, test items and recommender stay the same. Only what is learnt from
+# changes.
 #
 # **The coarse mistake.** `evaluate` refuses it, so the lists are cut out by hand.
 
 # %% tags=["remove-output"]
-learners = [Popularity, ItemKNN, lambda: EASE(l2=l2)]
+learners = [Popularity, ItemKNN, lambda: EASE(**l2)]
 owned = (split.train.matrix + split.validation.matrix)[split.test_users]
 coarse = {}
 for made in learners:
@@ -891,27 +830,28 @@ for made in learners:
         "learnt from everything": metrics.ndcg(lists, relevant).mean(),
     }
 coarse = pd.DataFrame(coarse).T
+coarse["changes by"] = (
+    coarse["learnt from everything"] / coarse["learnt from training"] - 1
+).map("{:+.0%}".format)
 
 # %% tags=["hide-input"]
 plots.table(coarse, index=True, digits=3)
 
 # %% [markdown]
-# **The quiet one.** Leave-last-out tests every user on the last new item, whenever that was. We cut the
-# users into six groups by that moment. For each group the recommender learns from the group's own
+# The more a recommender can memorise, the more it gains from the leak. A result that is too good to be
+# true should be searched for this mistake first.
+#
+# **Other users' future.** Leave-last-out tests every user on the last new item, whenever that was. We cut
+# the users into six groups by that moment. For each group the recommender learns from the group's own
 # histories, and of all *other* users from
 #
 # 1. what they took before the group's first test (honest);
 # 2. all that leave-last-out lets in, also what they took afterwards;
-# 3. as many interactions as in 1, but drawn from 2 at random: if it is the *future* that helps and not
-#    the larger number, it still helps here. (A strict test: drawing thins out everyone's history, and
-#    fewer pairs of items are left to learn from.)
+# 3. as many interactions as in 1, but drawn from 2 at random. If the *future* helps, and not the larger
+#    number, it still helps here. (A strict test: drawing thins out everyone's history.)
 #
-# Once on {glue:text}`evaluation-leak-data`; and, where the items' attributes are known to a simulator,
-# once with the same items and shoppers who meet each of them only from some time of the year on, since all
-# of them are launched late instead of most at the beginning.
-
-# %% tags=["remove-cell"]
-quote(leak_data=timed.name)
+# Where the items' attributes are known to a simulator, there is a second group of shoppers. They meet
+# every item only from some time of the year on, since all of them are launched late.
 
 
 # %%
@@ -934,9 +874,9 @@ def learnt_by_group(log, n_groups=6):
             for part in (whole.validation, whole.test)
         ]
         for name, others in [
-            ("1 honest", past),
-            ("2 leave last out", ~own),
-            ("3 leave last out, same number", mixed),
+            ("honest", past),
+            ("with the future", ~own),
+            ("same number, with the future", mixed),
         ]:
             train_part = whole.train.where(own | others)
             yield name, Split("leave last out", train_part, *parts)
@@ -950,7 +890,7 @@ def all_groups(evaluations):
 
 
 # %% tags=["remove-output"]
-worlds = {timed.name: timed_log}
+logs = {timed.name: timed_log}
 attributes = {"image_attribute", "audio_attribute", "text_attribute"}
 if attributes <= set(timed.items):
     launched, _ = datasets.simulate(
@@ -960,105 +900,33 @@ if attributes <= set(timed.items):
         mean_interactions=18,
         launched_late=1.0,
     )
-    worlds["all launched late"] = Interactions.of(
+    logs["all launched late"] = Interactions.of(
         launched, items=timed.items["item"]
     )
-leaks = {}
-for world, log in worlds.items():
+leaks = []
+for shoppers, log in logs.items():
     groups = list(learnt_by_group(log))
     for made in learners:
-        measured = {}
+        found = {}
         for name, each in groups:
-            found = evaluate(made().fit(each.train), each)
-            measured.setdefault(name, []).append(found)
-        honest, *leaking = (all_groups(each) for each in measured.values())
-        for name, each in zip(list(measured)[1:], leaking, strict=True):
-            found = paired_comparison(each, honest, n_draws=2000, seed=seed)
-            leaks[f"{world}: {each.recommender}, {name[2:]}"] = found
+            result = evaluate(made().fit(each.train), each)
+            found.setdefault(name, []).append(result)
+        honest, *leaking = (all_groups(each) for each in found.values())
+        row = {"shoppers": shoppers, "recommender": honest.recommender}
+        for name, each in zip(list(found)[1:], leaking, strict=True):
+            gain = paired_comparison(each, honest, n_draws=2000, seed=seed)
+            row[name] = in_words(vars(gain))
+        leaks.append(row)
 
 # %% tags=["hide-input"]
-gains = pd.DataFrame(
-    {
-        name: {
-            column: getattr(found, column)
-            for column in ("relative_gain", "relative_low", "relative_high")
-        }
-        for name, found in leaks.items()
-    }
-).T
-figure, axis = plt.subplots(
-    figsize=(7, 0.3 * len(gains) + 1), layout="constrained"
-)
-plots.relative_gains(gains, axis, "NDCG@10 beside the honest one (%)")
-axis.tick_params(axis="y", labelsize=9)
-plots.show(
-    figure,
-    alt="Forest plot: for popularity, item-kNN and EASE, in one or two worlds, the relative "
-    "change of NDCG by leave-last-out, as it is and with the number of interactions kept "
-    "equal, with 95 % intervals and a line at zero.",
-)
-
-
-# %% tags=["remove-cell"]
-def in_words(found):
-    sure = found.relative_low > 0 or found.relative_high < 0
-    return (
-        f"{found.a} {found.relative_gain:+.1%} "
-        f"[{found.relative_low:+.1%}, {found.relative_high:+.1%}]"
-        f"{'' if sure else ' (not told apart from 0)'}"
-    )
-
-
-def told_of(world, same):
-    return "; ".join(
-        in_words(found)
-        for name, found in leaks.items()
-        if name.startswith(f"{world}:") and name.endswith("number") == same
-    )
-
-
-inflation = coarse["learnt from everything"] / coarse["learnt from training"]
-quote(
-    coarse=", ".join(
-        f"{name} {100 * (value - 1):+.0f} %"
-        for name, value in inflation.items()
-    ),
-    leak_users=f"{len(honest.users):,}",
-    leak_added=told_of(timed.name, same=False),
-    leak_equal=told_of(timed.name, same=True),
-)
+plots.table(pd.DataFrame(leaks))
 
 # %% [markdown]
-# The coarse mistake changes NDCG@10 by {glue:text}`evaluation-coarse`; a result that is too good to be true
-# should be searched for it first. The quiet one, on {glue:text}`evaluation-leak-data`:
-# {glue:text}`evaluation-leak-added`. With the number of interactions kept:
-# {glue:text}`evaluation-leak-equal`.
-
-# %% tags=["hide-input"]
-sure = [name for name, each in leaks.items() if each.relative_low > 0]
-by_number = [name for name in sure if not name.endswith("number")]
-by_future = [name for name in sure if name.endswith("number")]
-told = [
-    f"In {len(by_number)} of {len(leaks) // 2} comparisons the interval of the inflation "
-    f"lies above zero; at an equal number of interactions, where only the future itself can "
-    f"help, in {len(by_future)}."
-]
-if timed.truth is not None:
-    told.append(
-        "In this simulation tastes and fashions stand still, and only launches tell "
-        "something that the past did not know; with real users, more may move."
-    )
-if "all launched late" in worlds:
-    told.append(
-        "Where everything is launched late: "
-        f"{told_of('all launched late', same=False)}; at an equal number "
-        f"{told_of('all launched late', same=True)}."
-    )
-Markdown(" ".join(told))
-
-# %% [markdown]
-# The leak is not the same for all recommenders, so a leaking split can change their order and not only
-# their level.
+# Both columns are relative changes of NDCG@10 against the honest one, with 95 % intervals over users. An
+# interval above zero in the last column means that the future itself inflates the result. Where only the
+# other column lies above zero, the larger number of interactions explains it. The leak differs between
+# recommenders, so a leaking split can change their order. (Simulated tastes and fashions stand still, and
+# only launches carry news; with real users, more may change.)
 #
 # ## Why not a sample
 #
@@ -1072,7 +940,7 @@ Markdown(" ".join(told))
 #   \Bigl(\frac{r-1}{n-1}\Bigr)^{j} \Bigl(1 - \frac{r-1}{n-1}\Bigr)^{n_{\text{drawn}} - j} .
 # ```
 #
-# This is another measure, which hardly sees the top of the list, and can reverse the order of two
+# This is another measure. It hardly depends on the top of the list, and can reverse the order of two
 # recommenders {cite}`krichene2020`. We show {term}`sampled metrics <sampled metric>` as a warning only.
 # First the formula against real draws, for an item at place 40 of 1,001:
 
@@ -1082,12 +950,12 @@ r, n, n_drawn, k = 40, 1001, 100, 10
 above = generator.integers(1, n, size=(20_000, n_drawn)) < r  # r − 1 of n − 1
 drawn = (above.sum(axis=1) < k).mean()  # share of 20,000 samples with a hit
 formula = sampled_hit_rate(np.array([r]), np.array([n - 1]), n_drawn, k)[0]
-print(f"drawn {drawn:.4f}, {{eq}} {formula:.4f}".replace("{eq}", "formula"))
+print(f"drawn {drawn:.4f}, formula {formula:.4f}")
 assert abs(drawn - formula) < 5 * np.sqrt(0.25 / 20_000)
-quote(example_drawn=f"{formula:.2f}")
+quote("evaluation-example-drawn", f"{formula:.2f}")
 
 # %% [markdown]
-# It is never in a top ten, and a sample of a hundred says {glue:text}`evaluation-example-drawn`. Now our
+# The item is never in a top ten, but its sampled hit rate is {glue:text}`evaluation-example-drawn`. Now our
 # own runs. `relevant_ranks` gives the place of every test item among all items that the user did not
 # take; from these the sampled measures follow for every $n_{\text{drawn}}$, and the full ranking too.
 # Each test item is a case, and a user's cases are averaged before users are.
@@ -1164,111 +1032,93 @@ plots.show(
     "their order.",
 )
 
-# %% tags=["remove-cell"]
-flips = []
-for label, curve in curves.items():
-    for place, a in enumerate(names):
-        for b in names[place + 1 :]:
-            truth = curve.loc["all", a] - curve.loc["all", b]
-            for size in sizes:
-                said = curve.loc[size, a] - curve.loc[size, b]
-                if truth * said < 0:
-                    better, worse = (a, b) if truth > 0 else (b, a)
-                    flips.append(
-                        {
-                            "measure": label,
-                            "items drawn": size,
-                            "better over all": better,
-                            "by": abs(truth) / curve.loc["all", worse],
-                            "better in the sample": worse,
-                            "by ": abs(said) / curve.loc[size, better],
-                        }
-                    )
-flips = pd.DataFrame(flips)
-n_pairs = len(names) * (len(names) - 1) // 2
+# %% [markdown]
+# All lines fall, and at different rates. Which pairs of recommenders change their order? Each row of the
+# table is one pair that does, at the number of items drawn where the reversal is largest:
 
 # %% tags=["hide-input"]
-if flips.empty:
-    spread = curves["NDCG@10"].drop(columns=["random"])
-    ratio = (spread.max(axis=1) / spread.min(axis=1)).round(1)
-    told = (
-        f"No pair of these {len(names)} recommenders changes its order in expectation. "
-        "The distances do change: without random, the best has "
-        f"{ratio['all']} times the NDCG of the last over all items, and "
-        f"{ratio[usual]} times in a sample of {usual}."
-    )
-    display(Markdown(told))
-else:
-    pairs = flips[["better over all", "better in the sample", "measure"]]
-    p_full = {
-        (a, b, measure): permutation_p(
-            (full[measure](ranks[a]) - full[measure](ranks[b])).to_numpy(),
-            seed=seed,
+flips = []
+for label, curve in curves.items():
+    for a, b in combinations(names, 2):
+        truth = curve.loc["all", a] - curve.loc["all", b]
+        better, worse = (a, b) if truth > 0 else (b, a)
+        said = (curve[worse] / curve[better] - 1).drop("all")
+        if truth and said.max() > 0:
+            difference = full[label](ranks[better]) - full[label](ranks[worse])
+            flips.append(
+                {
+                    "measure": label,
+                    "better over all items": better,
+                    "p over all items": permutation_p(
+                        difference.to_numpy(), seed=seed
+                    ),
+                    "better in the sample": worse,
+                    "by": f"{said.max():.1%}",
+                    "items drawn": said.idxmax(),
+                }
+            )
+flips = pd.DataFrame(flips)
+if len(flips):
+    flips = flips.sort_values("p over all items", ignore_index=True)
+    display(
+        plots.table(
+            flips.assign(
+                **{
+                    "p over all items": flips["p over all items"].map(
+                        plots.p_value
+                    )
+                }
+            ).head(8)
         )
-        for a, b, measure in pairs.drop_duplicates().itertuples(index=False)
-    }
-    flips["p over all"] = [
-        p_full[each] for each in pairs.itertuples(index=False, name=None)
-    ]
-    strongest = flips.assign(
-        clear=flips["p over all"] < 0.05,
-        both=np.minimum(flips["by"], flips["by "]),
-    ).sort_values(["clear", "both"], ascending=False)
-    pair = strongest.iloc[0]
-    two = ["better over all", "better in the sample"]
-    n_flipped = len(flips.drop_duplicates(two))
-    n_clear = len(strongest[strongest["clear"]].drop_duplicates(two))
+    )
+else:
     display(
         Markdown(
-            f"**{n_flipped}** of the {n_pairs} pairs of recommenders change their "
-            f"order in some sample; of these, **{n_clear}** can be told apart over all "
-            "items (permutation test over users, p < 0.05). The clearest: over all "
-            f"items **{pair['better over all']}** is better than "
-            f"**{pair['better in the sample']}** by {pair['by']:.1%} "
-            f"({pair['measure']}, p = {pair['p over all']:.2g}); among "
-            f"{pair['items drawn']} drawn items the latter is better by "
-            f"{pair['by ']:.1%}."
+            "*No pair of these recommenders changes its order in expectation.*"
         )
     )
-    clearest = strongest.drop_duplicates(two).drop(columns=["clear", "both"])
-    for name in ("by", "by "):
-        clearest[name] = clearest[name].map("{:.1%}".format)
-    clearest["p over all"] = clearest["p over all"].map("{:.2g}".format)
-    display(plots.table(clearest.head(8)))
 
 # %% [markdown]
-# The expectation is not even what a paper reports: it draws once. Twenty samples of the clearest pair
-# (of the first two recommenders, where no pair changes its order), with the difference that each sample
-# would have printed:
+# The expectation is not even what a paper reports, since a paper draws once. We draw twenty samples for
+# one pair: the first of the table, or else the first two recommenders on validation. Both rank the
+# relevant item among the *same* drawn items:
 
 # %%
 a, b = (
-    (pair["better over all"], pair["better in the sample"])
+    flips.loc[0, ["better over all items", "better in the sample"]]
     if len(flips)
     else (best, second)
 )
-size = int(pair["items drawn"]) if len(flips) else usual
-draws = {}
-for draw in range(20):
-    hits = [
-        by_user(
-            ranks[name],
-            sampled_ranks(
-                ranks[name]["rank"],
-                ranks[name]["others"],
-                size,
-                seed=1000 * seed + 2 * draw + side,
-            )
-            <= 10,
-        )
-        for side, name in enumerate((a, b))
-    ]
-    draws[draw] = (hits[0] - hits[1]).mean()
-draws = pd.Series(draws)
-over_all = (full_hits(ranks[a]) - full_hits(ranks[b])).mean()
+size = int(flips.loc[0, "items drawn"]) if len(flips) else usual
+some = np.random.default_rng(seed).permutation(split.test_users)[:300]
+owned = (split.train.matrix + split.validation.matrix)[some].toarray() > 0
+taken = split.test.matrix[some].toarray() > 0
+user, item = np.nonzero(taken & ~owned)  # one case each
+others = np.argsort(owned | taken, axis=1, kind="stable")  # who can be drawn
+n_others = (~(owned | taken)).sum(axis=1)
+generator = np.random.default_rng(seed)
+differences = []
+for _ in range(20):
+    place = generator.random((len(user), size)) * n_others[user][:, None]
+    drawn = others[user[:, None], place.astype(int)]  # (cases, size)
+    hits = []
+    for name in (a, b):
+        scores = fitted[name].score(some)
+        theirs, its = scores[user[:, None], drawn], scores[user, item][:, None]
+        earlier = drawn < item[:, None]  # who wins a tie
+        above = (theirs > its) | ((theirs == its) & earlier)
+        hits.append(pd.Series(above.sum(axis=1) < 10).groupby(user).mean())
+    differences.append((hits[0] - hits[1]).mean())
+over_all = (full_hits(ranks[a]) - full_hits(ranks[b])).loc[some].mean()
+expected = [
+    by_user(cases, sampled_hit_rate(cases["rank"], cases["others"], size))
+    for cases in (ranks[a], ranks[b])
+]
+expected = (expected[0] - expected[1]).loc[some].mean()
 print(
-    f"hit rate@10, {a} − {b}: over all items {over_all:+.4f}; in 20 samples of "
-    f"{size} items from {draws.min():+.4f} to {draws.max():+.4f}"
+    f"hit rate@10, {a} − {b}, for {len(some)} users: over all items {over_all:+.4f}; "
+    f"expected in a sample of {size} items {expected:+.4f}; in 20 samples from "
+    f"{min(differences):+.4f} to {max(differences):+.4f}"
 )
 
 # %% [markdown]
@@ -1276,7 +1126,7 @@ print(
 #
 # The mean over $\lvert \mathcal U \rvert$ users comes with a 95 % interval from the {term}`bootstrap`
 # {cite}`efron1979,efron1993`: draw as many users with replacement, $1\,000$ times, and take the 2.5th
-# and 97.5th percentiles of the means. In NumPy, and the library's `summary()`:
+# and 97.5th percentiles of the means. In NumPy, and by the library's `summary()`:
 
 # %%
 values = evaluations[best].per_user["ndcg"].to_numpy()  # (n,)
@@ -1302,7 +1152,7 @@ np.testing.assert_allclose(
 #   \bigl\lvert \sum_u \delta_u \bigr\rvert\bigr\}}{1 + \#\{\text{draws}\}} ,
 # ```
 #
-# each $s_u$ being $+1$ or $-1$ by the toss of a coin: if $A$ and $B$ were equally good, their labels
+# each $s_u$ being $+1$ or $-1$ with probability 1/2: if $A$ and $B$ were equally good, their labels
 # could be swapped. This is the {term}`permutation test` {cite}`smucker2007`. Again in NumPy, in the
 # library, and in SciPy, for the two recommenders that came first on validation:
 
@@ -1329,9 +1179,9 @@ found = paired_comparison(evaluations[best], evaluations[second], seed=seed)
 print(found)
 
 # %% [markdown]
-# How much the pairing is worth, and what the mean hides: on the left the differences, user by user, in
-# order; on the right what other users would have given, paired and as if the two had been measured on
-# different users.
+# What does the pairing gain, and what does the mean hide? On the left are the differences, user by user, in
+# order. On the right is the bootstrap of the mean difference: on the same users, and as if the two
+# recommenders had been measured on different users.
 
 # %% tags=["hide-input"]
 generator = np.random.default_rng(seed + 1)
@@ -1362,22 +1212,23 @@ plots.show(
 )
 
 # %% tags=["remove-cell"]
-quote(
-    better=f"{(delta > 0).mean():.0%}",
-    worse=f"{(delta < 0).mean():.0%}",
-    equal=f"{(delta == 0).mean():.0%}",
-    paired_width=f"{np.std(separate) / np.std(together):.1f}",
-    top_two=str(found),
-)
+for name, value in {
+    "evaluation-better": f"{(delta > 0).mean():.0%}",
+    "evaluation-worse": f"{(delta < 0).mean():.0%}",
+    "evaluation-equal": f"{(delta == 0).mean():.0%}",
+    "evaluation-paired-width": f"{np.std(separate) / np.std(together):.1f}",
+    "evaluation-top-two": str(found),
+}.items():
+    quote(name, value)
 
 # %% [markdown]
 # {glue:text}`evaluation-best` is better for {glue:text}`evaluation-better` of the users and worse for
-# {glue:text}`evaluation-worse`; for {glue:text}`evaluation-equal` the two are level. On different users
-# the difference of the means would vary {glue:text}`evaluation-paired-width` times as much.
+# {glue:text}`evaluation-worse`; for {glue:text}`evaluation-equal` the two are equal. On different users the
+# standard deviation of the mean difference would be {glue:text}`evaluation-paired-width` times as large.
 #
 # ### Many comparisons
 #
-# Where many pairs are compared, some look different by accident. {term}`Holm's correction`
+# Where many pairs are compared, some differ by chance. {term}`Holm's correction`
 # {cite}`holm1979` multiplies the smallest of $m$ values by $m$, the next by $m - 1$, and so on, and
 # lets none fall below the one before it. Every recommender against popularity:
 
@@ -1411,14 +1262,8 @@ def readable(compared):
             "recommender": compared["recommender"],
             "measure": compared["metric"],
             "mean": compared["mean"].map("{:.4f}".format),
-            "difference": [
-                f"{each.difference:+.4f} [{each.low:+.4f}, {each.high:+.4f}]"
-                for each in compared.itertuples()
-            ],
             "relative gain": [
-                f"{each.relative_gain:+.1%} "
-                f"[{each.relative_low:+.1%}, {each.relative_high:+.1%}]"
-                for each in compared.itertuples()
+                in_words(each) for each in compared.to_dict("records")
             ],
             "p": compared["p"].map(plots.p_value),
             "p by Holm": compared["p_holm"].map(plots.p_value),
@@ -1441,10 +1286,9 @@ plots.table(readable(compared))
 # %% [markdown]
 # ## How sure: over seeds
 #
-# No interval over users says what another training would have given. Some recommenders have no seed:
-# counting, and solving a linear equation, give the same every time. Most networks do have one. So here is
-# a recommender that is trained from random numbers, BPR {cite}`rendle2009` (a small one), several times,
-# and nothing else differs:
+# An interval over users does not cover another training. Some recommenders have no seed: counting, and
+# solving a linear equation, give the same result every time. Networks start from random weights. So we
+# train BPR {cite}`rendle2009` (a small one) several times, with the seed as the only difference:
 
 # %% tags=["remove-output"]
 n_seeds = 5 if profile == "quick" else 10
@@ -1528,11 +1372,10 @@ print(both)
 plots.table(both.sources.reset_index(), digits=3)
 
 # %% [markdown]
-# And so every comparison of a trained recommender looks in this book: n, seeds, difference, interval, p by
-# Holm. Item coverage and Gini are no means over users, and a drawn crowd with repeated users covers less
-# (exercise 6); their spread is taken over seeds alone. The dotted lines are the article's ten and five per
-# cent ([C1](#claim-c1), [C2](#claim-c2)): a claim of that size needs the whole interval to the right of
-# zero, and a claim of "at least" needs it to the right of the dotted line.
+# Every comparison of a trained recommender in this book has this form: users, seeds, difference, interval,
+# p by Holm. Item coverage and Gini are no means over users, and a resample with repeated users covers less
+# (exercise 6). So their interval is over seeds alone. A claim of a gain needs the whole interval above
+# zero. A claim of "at least 10 %" ([C1](#claim-c1)) needs the whole interval above 10 %.
 
 # %%
 rivals = [name for name in names if name not in ("oracle", "random")]
@@ -1544,24 +1387,18 @@ against_bpr = compare_all(
 )
 plots.table(readable(against_bpr))
 
+# %% [markdown]
+# For networks that train for minutes, the comparisons over seeds are committed. This one has the article's
+# fusion, concatenation, against the single modality that was best on validation:
+
 # %% tags=["hide-input"]
-figure, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
-for axis, metric, label, goal in [
-    (axes[0], "hit_rate", "hit rate@10", 0.10),
-    (axes[1], "item_coverage", "item coverage@10", 0.05),
-]:
-    rows = against_bpr[against_bpr["metric"] == metric]
-    plots.relative_gains(
-        rows.set_index("recommender"),
-        axis,
-        f"{label}, relative to BPR (%)",
-        goal=goal,
-    )
-plots.show(
-    figure,
-    alt="Two forest plots, hit rate and item coverage: the relative gain of each recommender "
-    "over BPR with its 95 % interval, a line at zero and a dotted line at ten and at five "
-    "per cent.",
+single = best_of(committed(), dataset, "single") if committed() else None
+evidence(
+    dataset,
+    "fusions",
+    ["ndcg", "hit_rate", "item_coverage"],
+    against=single or "text",
+    recommenders=["concatenation"],
 )
 
 # %% tags=["remove-cell"]
@@ -1573,23 +1410,24 @@ gain = paired_comparison(
 )
 covers = table["item_coverage"]
 used = plots.resources(started)
-quote(
-    seeds=n_seeds,
-    seed_spread=f"{relative:.1f}",
-    e_users=f"{e_users:.4f}",
-    e_seeds=f"{e_seeds:.4f}",
-    both=str(both),
-    tau_hits_ndcg=f"{tau_m1.loc['hit_rate', 'ndcg']:.2f}",
-    tau_coverage_ndcg=f"{tau_m1.loc['item_coverage', 'ndcg']:.2f}",
-    covering_most=covers.idxmax(),
-    best_hits=table.loc[best, "hit_rate"].round(3),
-    content_hits=f"{gain.relative_gain:+.1%} "
+for name, value in {
+    "evaluation-seeds": n_seeds,
+    "evaluation-seed-spread": f"{relative:.1f}",
+    "evaluation-e-users": f"{e_users:.4f}",
+    "evaluation-e-seeds": f"{e_seeds:.4f}",
+    "evaluation-both": str(both),
+    "evaluation-tau-hits-ndcg": f"{tau_m1.loc['hit_rate', 'ndcg']:.2f}",
+    "evaluation-tau-coverage-ndcg": f"{tau_m1.loc['item_coverage', 'ndcg']:.2f}",
+    "evaluation-covering-most": covers.idxmax(),
+    "evaluation-best-hits": table.loc[best, "hit_rate"].round(3),
+    "evaluation-content-hits": f"{gain.relative_gain:+.1%} "
     f"[{gain.relative_low:+.1%}, {gain.relative_high:+.1%}]",
-    content_coverage=f"{covers['EASE + content'] / covers['EASE'] - 1:+.1%}",
-    minutes=f"{used['seconds'] / 60:.1f}",
-    memory=f"{used['peak_mb'] / 1000:.1f}",
-    cores=int(used["cores"]),
-)
+    "evaluation-content-coverage": f"{covers['EASE + content'] / covers['EASE'] - 1:+.1%}",
+    "evaluation-minutes": f"{used['seconds'] / 60:.1f}",
+    "evaluation-memory": f"{used['peak_mb'] / 1000:.1f}",
+    "evaluation-cores": int(used["cores"]),
+}.items():
+    quote(name, value)
 
 # %% [markdown]
 # Over {glue:text}`evaluation-seeds` seeds, BPR's NDCG@10 has a standard deviation of
@@ -1600,7 +1438,7 @@ quote(
 #
 # A recommender is judged by accuracy, coverage and NDCG (row [M1](#claim-m1)), and fusion improves
 # coverage by 5 % or more ([C2](#claim-c2)). Lists' length, split, data and intervals are not given.
-# The same recommenders, placed by each of the three measures (1 is best):
+# The same recommenders, ranked by each of the three measures (1 is best):
 
 # %% tags=["hide-input"]
 plots.table(
@@ -1617,8 +1455,8 @@ plots.table(
 # %% [markdown]
 # | row | the article | here |
 # |---|---|---|
-# | [M1](#claim-m1) | accuracy, coverage, NDCG | all three, with both readings of coverage. Hit rate and NDCG agree on the order (Kendall's $\tau$ = {glue:text}`evaluation-tau-hits-ndcg`); item coverage does not follow them ($\tau$ = {glue:text}`evaluation-tau-coverage-ndcg`), and {glue:text}`evaluation-covering-most` has most of it. The article's own coverage, of users, is the mean hit rate: as we read it, no third measure beside accuracy |
-# | [C2](#claim-c2) | coverage rises by 5 % or more | one random item a list changes item coverage by {glue:text}`evaluation-one-coverage` and NDCG by {glue:text}`evaluation-one-ndcg`: the number is evidence only beside accuracy. Content in EASE changes item coverage by {glue:text}`evaluation-content-coverage` and hit rate (user coverage) by {glue:text}`evaluation-content-hits`, both without a seed. Fusion against the best single modality, over seeds, is for {doc}`07_recommend` and {doc}`09_reproduction` |
+# | [M1](#claim-m1) | accuracy, coverage, NDCG | all three, with both readings of coverage. Hit rate and NDCG agree on the order (Kendall's $\tau$ = {glue:text}`evaluation-tau-hits-ndcg`); item coverage does not follow them ($\tau$ = {glue:text}`evaluation-tau-coverage-ndcg`), and {glue:text}`evaluation-covering-most` has most of it. The article's own coverage, of users, is the mean hit rate: as we read it, not a third measure |
+# | [C2](#claim-c2) | coverage rises by 5 % or more | one random item a list changes item coverage by {glue:text}`evaluation-one-coverage` and NDCG by {glue:text}`evaluation-one-ndcg`: the number means little without accuracy. Content in EASE changes item coverage by {glue:text}`evaluation-content-coverage` and hit rate (user coverage) by {glue:text}`evaluation-content-hits`, both without a seed. Fusion against the best single modality, over seeds: {doc}`06_fusion` and {doc}`09_reproduction` |
 # | [S1](#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`evaluation-minutes` minutes on {glue:text}`evaluation-cores` cores and {glue:text}`evaluation-memory` GB |
 #
 # ## Exercises
@@ -1730,7 +1568,7 @@ print(f"different users  {unpaired:>8,.0f}")
 
 # %% [markdown]
 # **6.** (Run it.) Why has item coverage no bootstrap interval over users? Draw the users of the best
-# recommender anew with replacement, two hundred times, and compare the coverage of their lists with that
+# recommender with replacement, two hundred times, and compare the coverage of their lists with that
 # of all lists.
 #
 # ```{dropdown} Solution

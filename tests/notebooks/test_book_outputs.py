@@ -57,3 +57,11 @@ def test_what_did_not_run_as_committed_is_refused(
     nbformat.write(notebook(executed, tags), tmp_path / "page.ipynb")
     with pytest.raises(ValueError, match="was not executed to its end with its default parameters"):
         book.keep(tmp_path / "page.ipynb", tmp_path / "cache")
+
+
+def test_chapters_that_show_results_run_again_when_these_change(book: ModuleType) -> None:
+    shown = [
+        path.stem[:2] for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+        if book.shows_results(path)
+    ]  # fmt: skip
+    assert shown == ["05", "06", "07", "08", "09"]
