@@ -34,6 +34,8 @@ MOVED = {  # where the classes of the first edition are now, for what was saved 
     "mmtutorial.baselines.simple": "mmtutorial.recommenders.simple",
     "mmtutorial.blend": "mmtutorial.recommenders.blend",
     "mmtutorial.two_tower": "mmtutorial.recommenders.two_tower",
+    "mmtutorial.recommenders.item_to_item.EASE": "mmtutorial.recommenders.ease.EASE",
+    "mmtutorial.recommenders.pairwise.LightGCN": "mmtutorial.recommenders.graph.LightGCN",
 }
 _ABOUT, _ARRAYS = "recommender.json", "arrays.npz"
 _GROUP = 32  # columns of which the highest is looked at first, in `top_k`
@@ -543,9 +545,9 @@ def _class_of(name: str, folder: Path) -> type[Recommender]:
     Nor are its commands: to import `mmtutorial.__main__` is to run them.
     """
     module, _, bare = name.rpartition(".")
-    if module in MOVED:
-        module = MOVED[module]
-        name = f"{module}.{bare}"
+    name = f"{MOVED.get(module, module)}.{bare}"
+    name = MOVED.get(name, name)
+    module = name.rpartition(".")[0]
     ours = module.partition(".")[0] == "mmtutorial" and "__main__" not in module
     if name not in Recommender._classes and ours:
         with contextlib.suppress(ImportError):  # told below
