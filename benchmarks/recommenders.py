@@ -10,15 +10,15 @@ Both learn from the training part and are measured by our `evaluate` on the test
 catalogue is ranked, training and validation items are left out, NDCG@20 and recall@20. VBPR reads
 the same features in both: the ready-made ones where the data set has some; else TF-IDF words, small
 pictures and MFCC summaries, reduced to 64 numbers each. The options that are used stand in OPTIONS.
-``--tune`` chooses them on the validation part, by the grids in GRIDS, with as many trials for ours as
-for Cornac's, with seed 0. Those in OPTIONS were found so, by earlier grids with more trials for
-Cornac's; where there are none, each learns by its defaults. Ours stops early by the validation part,
-which is in its time; Cornac's number of epochs is one of its options.
+``--tune`` chooses them on the validation part, by the grids in GRIDS, with as many trials for ours
+as for Cornac's, with seed 0. Those in OPTIONS were found so, by earlier grids with more trials for
+Cornac's; where there are none, each learns by its defaults. Ours stops early by the validation
+part, which is in its time; Cornac's number of epochs is one of its options.
 
 Cornac learns in C++ (BPR; one thread where a seed is given) or PyTorch (VBPR, LightGCN; one thread
-too, since its batches are too small to be shared out), ours in TensorFlow, whose compilation is in the
-time. A quality is reached where ours, the mean over the seeds, is not below Cornac's 95 % interval
-over the seeds (Student's t).
+too, since its batches are too small to be shared out), ours in TensorFlow, whose compilation is in
+the time. A quality is reached where ours, the mean over the seeds, is not below Cornac's 95 %
+interval over the seeds (Student's t).
 """
 
 from __future__ import annotations

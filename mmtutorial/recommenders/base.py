@@ -28,7 +28,7 @@ from mmtutorial.storage.files import beside, expanded, put, recover
 
 Rows = np.ndarray | Sequence[int]
 
-MOVED = {  # where the classes of the first edition are now, for what was saved by it
+MOVED = {  # modules and classes of earlier versions: where they are now, for what was saved
     "mmtutorial.baselines.item_to_item": "mmtutorial.recommenders.item_to_item",
     "mmtutorial.baselines.pairwise": "mmtutorial.recommenders.pairwise",
     "mmtutorial.baselines.simple": "mmtutorial.recommenders.simple",
@@ -544,8 +544,8 @@ def _class_of(name: str, folder: Path) -> type[Recommender]:
 
     Nor are its commands: to import `mmtutorial.__main__` is to run them.
     """
-    module, _, bare = name.rpartition(".")
-    name = f"{MOVED.get(module, module)}.{bare}"
+    module, dot, bare = name.rpartition(".")
+    name = MOVED.get(module, module) + dot + bare
     name = MOVED.get(name, name)
     module = name.rpartition(".")[0]
     ours = module.partition(".")[0] == "mmtutorial" and "__main__" not in module

@@ -125,6 +125,19 @@ def test_saved_and_loaded_it_scores_the_same_to_the_last_bit(name: str, tmp_path
             assert after.options() == before.options()
 
 
+@pytest.mark.parametrize(("name", "place"), [("EASE", "item_to_item"), ("LightGCN", "pairwise")])
+def test_what_was_saved_before_its_class_moved_still_loads(
+    name: str, place: str, tmp_path: Path
+) -> None:
+    about = fitted(name).save(tmp_path) / "recommender.json"
+    now = f"mmtutorial.recommenders.{'ease' if name == 'EASE' else 'graph'}.{name}"
+    assert now in about.read_text()
+    then = f"mmtutorial.recommenders.{place}.{name}"
+    about.write_text(about.read_text().replace(now, then))
+    scores = Recommender.load(tmp_path).score(EVERYONE)
+    np.testing.assert_array_equal(scores, fitted(name).score(EVERYONE))
+
+
 @by_name
 def test_what_was_seen_is_left_out_and_lists_longer_than_the_catalogue_end_in_nothing(
     name: str,
