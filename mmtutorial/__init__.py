@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmtutorial.recommenders import (
         BPR,
         EASE,
+        FREEDOM,
         VBPR,
         Blend,
         ContentKNN,
@@ -42,8 +43,8 @@ _MODULES = {  # imported when asked for: together they take seconds
     "api": ("Experiment", "experiment", "features", "split"),
     "datasets": ("Dataset", "DatasetError", "Fault", "from_tables", "load"),
     "recommenders": (
-        "BPR", "EASE", "VBPR", "Blend", "ContentKNN", "ItemKNN", "LightGCN", "Popularity",
-        "Random", "Recommender", "TwoTower",
+        "BPR", "EASE", "FREEDOM", "VBPR", "Blend", "ContentKNN", "ItemKNN", "LightGCN",
+        "Popularity", "Random", "Recommender", "TwoTower",
     ),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -51,6 +52,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "BPR",
     "EASE",
+    "FREEDOM",
     "VBPR",
     "Blend",
     "ContentKNN",

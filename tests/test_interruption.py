@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from mmtutorial.article import ArticleNetwork
 from mmtutorial.encoders.text import next_word_model, train_next_word
-from mmtutorial.recommenders import BPR, VBPR, LightGCN, Popularity
+from mmtutorial.recommenders import BPR, FREEDOM, VBPR, LightGCN, Popularity
 from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.blend import Blend
 from mmtutorial.recommenders.two_tower import TwoTower
@@ -66,6 +66,9 @@ LEARN: dict[str, Callable[[Path | None], Any]] = {
     "BPR": lambda resume: learnt(BPR(**SMALL, patience=2), {}, VALIDATION, resume),
     "VBPR": lambda resume: learnt(VBPR(**SMALL), ready(), None, resume),
     "LightGCN": lambda resume: learnt(LightGCN(**SMALL), {}, VALIDATION, resume),
+    "FREEDOM": lambda resume: learnt(
+        FREEDOM(pruned=0.5, k=3, **SMALL), ready(), VALIDATION, resume
+    ),
     "article's network": lambda resume: learnt(
         ArticleNetwork(4, 4, epochs=2, batch_size=128, verbose=0), PICTURED, VALIDATION, resume
     ),
@@ -75,7 +78,13 @@ LEARN: dict[str, Callable[[Path | None], Any]] = {
     "language model": words,
 }  # fmt: skip
 
-SLOW_TO_TRACE = set(LEARN) - {"BPR", "VBPR", "LightGCN", "blend"}  # seconds, at every start
+SLOW_TO_TRACE = set(LEARN) - {
+    "BPR",
+    "VBPR",
+    "LightGCN",
+    "FREEDOM",
+    "blend",
+}  # seconds, at every start
 
 
 @pytest.fixture(autouse=True)

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmtutorial.recommenders.base import Recommender, top_k
     from mmtutorial.recommenders.blend import Blend
+    from mmtutorial.recommenders.ease import EASE
+    from mmtutorial.recommenders.graph import FREEDOM, LightGCN
     from mmtutorial.recommenders.index import Index
-    from mmtutorial.recommenders.item_to_item import EASE, ContentKNN, ItemKNN
+    from mmtutorial.recommenders.item_to_item import ContentKNN, ItemKNN
     from mmtutorial.recommenders.limits import IdealObserver
-    from mmtutorial.recommenders.pairwise import BPR, VBPR, LightGCN
+    from mmtutorial.recommenders.pairwise import BPR, VBPR
     from mmtutorial.recommenders.simple import Oracle, Popularity, Random
     from mmtutorial.recommenders.two_tower import TwoTower
 
 _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes seconds
     "base": ("Recommender", "top_k"),
     "blend": ("Blend",),
+    "ease": ("EASE",),
+    "graph": ("FREEDOM", "LightGCN"),
     "index": ("Index",),
-    "item_to_item": ("EASE", "ContentKNN", "ItemKNN"),
+    "item_to_item": ("ContentKNN", "ItemKNN"),
     "limits": ("IdealObserver",),
-    "pairwise": ("BPR", "VBPR", "LightGCN"),
+    "pairwise": ("BPR", "VBPR"),
     "simple": ("Oracle", "Popularity", "Random"),
     "two_tower": ("TwoTower",),
 }
@@ -30,6 +34,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "BPR",
     "EASE",
+    "FREEDOM",
     "VBPR",
     "Blend",
     "ContentKNN",

@@ -28,12 +28,14 @@ from mmtutorial.storage.files import beside, expanded, put, recover
 
 Rows = np.ndarray | Sequence[int]
 
-MOVED = {  # where the classes of the first edition are now, for what was saved by it
+MOVED = {  # modules and classes of earlier versions: where they are now, for what was saved
     "mmtutorial.baselines.item_to_item": "mmtutorial.recommenders.item_to_item",
     "mmtutorial.baselines.pairwise": "mmtutorial.recommenders.pairwise",
     "mmtutorial.baselines.simple": "mmtutorial.recommenders.simple",
     "mmtutorial.blend": "mmtutorial.recommenders.blend",
     "mmtutorial.two_tower": "mmtutorial.recommenders.two_tower",
+    "mmtutorial.recommenders.item_to_item.EASE": "mmtutorial.recommenders.ease.EASE",
+    "mmtutorial.recommenders.pairwise.LightGCN": "mmtutorial.recommenders.graph.LightGCN",
 }
 _ABOUT, _ARRAYS = "recommender.json", "arrays.npz"
 _GROUP = 32  # columns of which the highest is looked at first, in `top_k`
@@ -542,10 +544,10 @@ def _class_of(name: str, folder: Path) -> type[Recommender]:
 
     Nor are its commands: to import `mmtutorial.__main__` is to run them.
     """
-    module, _, bare = name.rpartition(".")
-    if module in MOVED:
-        module = MOVED[module]
-        name = f"{module}.{bare}"
+    module, dot, bare = name.rpartition(".")
+    name = MOVED.get(module, module) + dot + bare
+    name = MOVED.get(name, name)
+    module = name.rpartition(".")[0]
     ours = module.partition(".")[0] == "mmtutorial" and "__main__" not in module
     if name not in Recommender._classes and ours:
         with contextlib.suppress(ImportError):  # told below

@@ -9,21 +9,20 @@ from typing import Any, Self
 import numpy as np
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.metrics import ndcg
-from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.validation import quality, validation_users
 
-_PLACES = 10  # of the validation lists that decide on the weights
 _BLOCK = 1024  # users whose scores are held at a time
 
 
 class Blend(Recommender):
-    r"""Adds up what several recommenders say, each on a scale of its own.
+    r"""Adds up the scores of several recommenders, each on a scale of its own.
 
     .. math::
         \hat y_{ui} = \sum_a w_a \frac{\hat y_{ui}^{(a)} - \mu_u^{(a)}}{\sigma_u^{(a)}}
 
     with the mean μ and the deviation σ of a user's scores over the whole catalogue; a recommender
-    to which all items are equal says 0. Without ``weights``, those are chosen that rank the
+    that scores all items equally adds 0. Without ``weights``, those are chosen that rank the
     validation part best, by NDCG@10 over users with a training and a validation item: all that are
     multiples of ``step`` and sum to 1, the earlier recommenders' larger where several are equally
     good.
@@ -90,10 +89,8 @@ class Blend(Recommender):
     def _learn(
         self, train: Interactions, features: Features, validation: Interactions | None
     ) -> None:
-        watched = np.zeros(0, dtype=np.int64)
-        if validation is not None:
-            watched = np.intersect1d(train.log["user"], validation.log["user"])
-        if self.weights is None and not len(watched):
+        users = validation_users(train, validation, at_most=train.n_users)
+        if self.weights is None and (validation is None or not len(users)):
             raise ValueError(
                 "the weights are chosen by users with a training and a validation item, and there "
                 "are none: fit(train, features, validation), or give Blend its weights"
@@ -101,23 +98,23 @@ class Blend(Recommender):
         for each in self.recommenders:
             part = each._fit(train, features or None, validation, self._unfinished.folder)
             self._unfinished.parts.append(part)
-        if self.weights is not None:
+        if self.weights is not None or validation is None:
             self.chosen = np.array(self.weights, dtype=np.float64)
             return
         tried = np.array(list(_simplex(len(self.recommenders), round(1 / self.step)))) * self.step
-        quality = np.zeros(len(tried))
-        for start in range(0, len(watched), _BLOCK):
-            users = watched[start : start + _BLOCK]
-            said, seen = self._said(users), train.matrix[users]
+        total = np.zeros(len(tried))
+        for start in range(0, len(users), _BLOCK):
+            block = users[start : start + _BLOCK]
+            parts = self._standardised(block)
             for place, weights in enumerate(tried):
-                ranked = top_k(_add(said, weights), _PLACES, seen)
-                quality[place] += ndcg(ranked, validation.matrix[users]).sum()  # type: ignore[union-attr]
-        self.chosen = tried[int(quality.argmax())]
+                mean = quality(_add(parts, weights), train, validation, block)
+                total[place] += mean * len(block)
+        self.chosen = tried[int(total.argmax())]
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        return _add(self._said(users), self.chosen)
+        return _add(self._standardised(users), self.chosen)
 
-    def _said(self, users: np.ndarray) -> list[np.ndarray]:
+    def _standardised(self, users: np.ndarray) -> list[np.ndarray]:
         """Return each recommender's scores with mean 0 and deviation 1: (n_users, n_items)."""
         return [_standard(each.score(users)) for each in self.recommenders]
 

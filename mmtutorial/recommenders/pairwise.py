@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy import sparse
 
 from mmtutorial.interactions import Interactions
 from mmtutorial.keras_settings import keras, keras_defaults
-from mmtutorial.metrics import ndcg
-from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.recommenders.validation import quality, validation_users
 from mmtutorial.storage.arrays import under
 from mmtutorial.storage.epochs import Epochs
 
-_PLACES = 10  # of the validation lists that decide when to stop
-_WATCHED_USERS = 2048  # at most so many users are validated after an epoch
+_LARGEST_BATCH = 65536
 
-Parts = dict[str, "tf.Variable | tf.Tensor | tf.SparseTensor"]
+Parts = dict[str, Any]  # variables, which are learnt, and whatever else scores are computed from
+Represented = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class Pairwise(Recommender):
@@ -48,8 +47,11 @@ class Pairwise(Recommender):
         Length of the vectors.
     learning_rate, l2 : float
         Adam's step, and λ.
-    epochs, batch_size, patience : int
-        How long, how many triples a step, and how many epochs to wait for a better one.
+    epochs, patience : int
+        How long, and how many epochs to wait for a better one.
+    batch_size : int, optional
+        How many triples a step. Without it, it grows with the data:
+        an epoch has at most 128 steps, of at least 1,024 triples (LightGCN 32, of 4,096).
     spread : float
         Standard deviation of the vectors before learning. From small ones few directions grow
         first, from larger ones many; which is better depends on the data.
@@ -65,6 +67,7 @@ class Pairwise(Recommender):
     _users: np.ndarray
     _items: np.ndarray
     _bias: np.ndarray
+    _least_batch, _steps = 1024, 128  # unless batch_size is given: an epoch has at most 128 steps
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Pairwise(Recommender):
         learning_rate: float = 0.003,
         l2: float = 0.02,
         epochs: int = 400,
-        batch_size: int = 1024,
+        batch_size: int | None = None,
         patience: int = 30,
         spread: float = 0.1,
         seed: int = 0,
@@ -93,10 +96,17 @@ class Pairwise(Recommender):
         """Return what the scores are computed from; the variables among it are learnt."""
 
     @abstractmethod
-    def _represent(
-        self, parts: Parts, users: tf.Tensor, items: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _represent(self, parts: Parts, users: tf.Tensor, items: tf.Tensor) -> Represented:
         """Return p (n_users, d), q (n_items, d), b (n_items,) and ½‖Θ‖² of these rows."""
+
+    def _begin_epoch(self, parts: Parts, generator: np.random.Generator) -> None:
+        """Change parts, or draw them anew."""
+
+    def _further_loss(
+        self, parts: Parts, p: tf.Tensor, taken: tf.Tensor, others: tf.Tensor
+    ) -> tf.Tensor:
+        """Return what else is to be small, summed over the triples of a batch."""
+        return tf.zeros(())
 
     def _vectors(self, generator: np.random.Generator, *shape: int) -> tf.Variable:
         return tf.Variable(generator.normal(0.0, self.spread, shape).astype(np.float32))
@@ -106,32 +116,41 @@ class Pairwise(Recommender):
         self, train: Interactions, features: Features, validation: Interactions | None
     ) -> None:
         for name in ("dimensions", "epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
         tf.config.experimental.enable_op_determinism()
         generator = np.random.default_rng(self.seed)
         draw = _Triples(train)
         parts = self._parts(train, features, generator)
-        step_through, changed = self._compiled(parts)
+        step_through, changed = self._compiled(parts, self._batch(draw.count))
         known = np.unique(train.log["user"])
-        watched = _watched_users(known, validation)
+        users = validation_users(train, validation)
         with Epochs(
             self.name, self.epochs, self.patience, self._unfinished, changed, generator
         ) as epochs:
             for _ in epochs:
-                quality = None
+                found = None
+                self._begin_epoch(parts, generator)
                 loss = float(step_through(*draw(generator)))
-                if validation is not None and len(watched):
+                if validation is not None and len(users):
                     self._set_vectors(parts, train, known)
-                    quality = self._quality(train, validation, watched)
-                epochs.end(loss, quality, lambda: [self._users, self._items, self._bias])
+                    found = quality(self._score(users), train, validation, users)
+                epochs.end(loss, found, lambda: [self._users, self._items, self._bias])
         self.history = epochs.history
         if epochs.best:
             self._users, self._items, self._bias = epochs.best
         else:
             self._set_vectors(parts, train, known)
 
-    def _compiled(self, parts: Parts) -> tuple[Callable[..., tf.Tensor], list[Any]]:
+    def _batch(self, n_triples: int) -> int:
+        """Return how many triples a step compares."""
+        grown = min(max(-(-n_triples // self._steps), self._least_batch), _LARGEST_BATCH)
+        return self.batch_size or grown
+
+    def _compiled(
+        self, parts: Parts, batch_size: int
+    ) -> tuple[Callable[..., tf.Tensor], list[Any]]:
         """Return a function that takes one epoch's triples, learns, and returns the mean loss.
 
         And the variables that it changes.
@@ -143,8 +162,8 @@ class Pairwise(Recommender):
         @tf.function
         def step_through(users: tf.Tensor, taken: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
             total, n_triples = 0.0, tf.size(users)
-            for start in tf.range(0, n_triples, self.batch_size):
-                batch = slice(start, start + self.batch_size)
+            for start in tf.range(0, n_triples, batch_size):
+                batch = slice(start, start + batch_size)
                 size = tf.cast(tf.size(users[batch]), tf.float32)
                 with tf.GradientTape() as tape:
                     items = tf.concat([taken[batch], others[batch]], axis=0)
@@ -152,7 +171,9 @@ class Pairwise(Recommender):
                     better, worse = tf.split(q, 2)  # each (batch, d)
                     b_better, b_worse = tf.split(b, 2)
                     margin = tf.reduce_sum(p * (better - worse), axis=1) + b_better - b_worse
-                    loss = (tf.reduce_sum(tf.nn.softplus(-margin)) + self.l2 * squares) / size
+                    total_loss = tf.reduce_sum(tf.nn.softplus(-margin)) + self.l2 * squares
+                    total_loss += self._further_loss(parts, p, taken[batch], others[batch])
+                    loss = total_loss / size
                 gradients = [tf.convert_to_tensor(each) for each in tape.gradient(loss, learnt)]
                 optimiser.apply(gradients, learnt)
                 total += loss * size
@@ -168,11 +189,6 @@ class Pairwise(Recommender):
         strangers = np.ones(train.n_users, dtype=bool)
         strangers[known] = False
         self._users[strangers] = self._users[known].mean(axis=0)
-
-    def _quality(self, train: Interactions, validation: Interactions, users: np.ndarray) -> float:
-        """Return the mean NDCG@10 of these users, training items excluded."""
-        ranked = top_k(self._score(users), _PLACES, exclude=train.matrix[users])
-        return float(ndcg(ranked, validation.matrix[users]).mean())
 
     def _score(self, users: np.ndarray) -> np.ndarray:
         return self._users[users] @ self._items.T + self._bias
@@ -217,9 +233,7 @@ class BPR(Pairwise):
             "bias": tf.Variable(tf.zeros(train.n_items)),
         }
 
-    def _represent(
-        self, parts: Parts, users: tf.Tensor, items: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _represent(self, parts: Parts, users: tf.Tensor, items: tf.Tensor) -> Represented:
         p, q = tf.gather(parts["users"], users), tf.gather(parts["items"], items)
         b = tf.gather(parts["bias"], items)
         return p, q, b, tf.nn.l2_loss(p) + tf.nn.l2_loss(q) + tf.nn.l2_loss(b)
@@ -270,7 +284,7 @@ class VBPR(Pairwise):
         learning_rate: float = 0.001,
         l2: float = 0.02,
         epochs: int = 400,
-        batch_size: int = 1024,
+        batch_size: int | None = None,
         patience: int = 30,
         spread: float = 0.1,
         seed: int = 0,
@@ -296,105 +310,12 @@ class VBPR(Pairwise):
             "content bias": tf.Variable(tf.zeros((content.shape[1], 1))),
         }
 
-    def _represent(
-        self, parts: Parts, users: tf.Tensor, items: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _represent(self, parts: Parts, users: tf.Tensor, items: tf.Tensor) -> Represented:
         content = tf.gather(parts["content"], items)
         p = tf.concat([tf.gather(parts[name], users) for name in ("users", "tastes")], axis=1)
         q = tf.concat([tf.gather(parts["items"], items), content @ parts["embedding"]], axis=1)
         b = tf.gather(parts["bias"], items) + tf.squeeze(content @ parts["content bias"], axis=1)
         return p, q, b, tf.nn.l2_loss(p) + tf.nn.l2_loss(q) + tf.nn.l2_loss(b)
-
-
-class LightGCN(Pairwise):
-    r"""Vectors averaged over the graph of who took what. Ignores features.
-
-    Users and items are nodes, interactions edges. In each layer a node becomes the sum of its
-    neighbours, and its vector is the mean over the layers:
-
-    .. math::
-        \boldsymbol p_u^{(l+1)} = \sum_{i \in H(u)} \frac{\boldsymbol q_i^{(l)}}
-                                  {\sqrt{|H(u)|\,|H(i)|}}, \qquad
-        \boldsymbol q_i^{(l+1)} = \sum_{u \in H(i)} \frac{\boldsymbol p_u^{(l)}}
-                                  {\sqrt{|H(u)|\,|H(i)|}}, \qquad
-        \boldsymbol p_u = \frac{1}{L + 1} \sum_{l=0}^{L} \boldsymbol p_u^{(l)}
-
-    Only the vectors of layer 0 are learnt, and penalised; there is no bias. Each step goes once
-    through the whole graph. See `Pairwise` for the loss.
-
-    Parameters
-    ----------
-    layers : int
-        L; with 0 it is matrix factorisation. For the other parameters see `Pairwise`.
-
-    References
-    ----------
-    He, Deng, Wang, Li, Zhang and Wang (2020), LightGCN: simplifying and powering graph convolution
-    network for recommendation.
-
-    Examples
-    --------
-    >>> taken = {"ann": "tea cup pot", "bob": "tea cup", "eve": "ice cone", "joe": "ice cone bowl"}
-    >>> train = Interactions.of([(user, item, time) for user, items in taken.items()
-    ...                          for time, item in enumerate(items.split())])
-    >>> graph = LightGCN(dimensions=4, epochs=50).fit(train)
-    >>> train.items[graph.recommend([1, 2], k=1)].tolist()  # bob and eve
-    [['pot'], ['bowl']]
-    """
-
-    name = "LightGCN"
-
-    def __init__(
-        self,
-        layers: int = 2,
-        dimensions: int = 64,
-        learning_rate: float = 0.01,
-        l2: float = 0.003,
-        epochs: int = 400,
-        batch_size: int = 4096,
-        patience: int = 30,
-        spread: float = 0.1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(dimensions, learning_rate, l2, epochs, batch_size, patience, spread, seed)
-        self.layers = layers
-
-    def _parts(
-        self, train: Interactions, features: Features, generator: np.random.Generator
-    ) -> Parts:
-        if self.layers < 0:
-            raise ValueError(f"layers is {self.layers}; it must be 0 or more")
-        self._n_users = train.n_users
-        taken = train.matrix.astype(np.float64)
-        blocks: Any = [[None, taken], [taken.T, None]]
-        edges = sparse.csr_array(sparse.block_array(blocks))
-        degree = np.maximum(edges.sum(axis=1), 1.0)
-        graph = edges.sorted_indices().tocoo()
-        places = np.stack(graph.coords, axis=1).astype(np.int64)
-        weights = 1 / np.sqrt(degree[places[:, 0]] * degree[places[:, 1]])
-        return {
-            "nodes": self._vectors(generator, len(degree), self.dimensions),  # users, then items
-            "graph": tf.SparseTensor(places, weights.astype(np.float32), graph.shape),
-        }
-
-    def _represent(
-        self, parts: Parts, users: tf.Tensor, items: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        def mean_of_layers(nodes: tf.Tensor) -> tf.Tensor:
-            layer = total = tf.convert_to_tensor(nodes)
-            for _ in range(self.layers):
-                layer = tf.sparse.sparse_dense_matmul(parts["graph"], layer)
-                total += layer
-            return total / (self.layers + 1)
-
-        @tf.custom_gradient
-        def propagate(nodes: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-            return mean_of_layers(nodes), mean_of_layers  # symmetric, so its own gradient
-
-        rows = tf.concat([users, self._n_users + items], axis=0)
-        vectors = tf.gather(propagate(parts["nodes"]), rows)
-        p, q = tf.split(vectors, [tf.size(users), tf.size(items)])
-        return p, q, tf.zeros(tf.size(items)), tf.nn.l2_loss(tf.gather(parts["nodes"], rows))
 
 
 class _Triples:
@@ -416,6 +337,8 @@ class _Triples:
                 "there is nothing to compare: no user both took an item and left one untaken"
             )
 
+        self.count = len(self._usable)
+
     def __call__(self, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Draw: int32 users, taken items, other items; the latter uniformly."""
         chosen = generator.permutation(self._usable)
@@ -424,13 +347,3 @@ class _Triples:
         passed = np.searchsorted(self._keys, users * self._width + rank, side="right")
         others = rank + passed - self._start[users]
         return tuple(each.astype(np.int32) for each in (users, self._items[chosen], others))
-
-
-def _watched_users(known: np.ndarray, validation: Interactions | None) -> np.ndarray:
-    """Return users, spread evenly, who have both training and validation items: int rows."""
-    if validation is None:
-        return np.array([], dtype=np.int64)
-    users = np.intersect1d(known, validation.log["user"])
-    if len(users) <= _WATCHED_USERS:
-        return users
-    return users[np.linspace(0, len(users) - 1, _WATCHED_USERS).astype(np.int64)]

@@ -16,6 +16,7 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import (
     BPR,
     EASE,
+    FREEDOM,
     VBPR,
     ContentKNN,
     ItemKNN,
@@ -70,6 +71,7 @@ MAKERS: dict[str, Callable[[], Recommender]] = {
     "popularity": Popularity,
     "oracle": lambda: Oracle(truth()),
     "item-kNN": lambda: ItemKNN(k=5),
+    "item-kNN of weighted users": lambda: ItemKNN(5, exponents=(0.5, 0.2), user_exponent=1.0),
     "content-kNN": lambda: ContentKNN(k=5),
     "content-kNN of one modality": lambda: ContentKNN(("audio",), k=5),
     "EASE": lambda: EASE(l2=5.0, popularity=0.2),
@@ -77,6 +79,7 @@ MAKERS: dict[str, Callable[[], Recommender]] = {
     "BPR": lambda: BPR(**SMALL),
     "VBPR": lambda: VBPR(("text", "audio"), content_dimensions=3, **SMALL),
     "LightGCN": lambda: LightGCN(layers=2, **SMALL),
+    "FREEDOM": lambda: FREEDOM({"text": 2.0, "audio": 1.0}, k=4, **SMALL),
 }
 EVERYONE = np.arange(N_USERS)
 by_name = pytest.mark.parametrize("name", MAKERS)
@@ -122,6 +125,19 @@ def test_saved_and_loaded_it_scores_the_same_to_the_last_bit(name: str, tmp_path
             assert after.options() == before.options()
 
 
+@pytest.mark.parametrize(("name", "place"), [("EASE", "item_to_item"), ("LightGCN", "pairwise")])
+def test_what_was_saved_before_its_class_moved_still_loads(
+    name: str, place: str, tmp_path: Path
+) -> None:
+    about = fitted(name).save(tmp_path) / "recommender.json"
+    now = f"mmtutorial.recommenders.{'ease' if name == 'EASE' else 'graph'}.{name}"
+    assert now in about.read_text()
+    then = f"mmtutorial.recommenders.{place}.{name}"
+    about.write_text(about.read_text().replace(now, then))
+    scores = Recommender.load(tmp_path).score(EVERYONE)
+    np.testing.assert_array_equal(scores, fitted(name).score(EVERYONE))
+
+
 @by_name
 def test_what_was_seen_is_left_out_and_lists_longer_than_the_catalogue_end_in_nothing(
     name: str,
@@ -163,13 +179,15 @@ def test_who_reads_no_features_ignores_them(name: str) -> None:
     np.testing.assert_array_equal(without.score(EVERYONE), fitted(name).score(EVERYONE))
 
 
-@pytest.mark.parametrize("name", ["content-kNN", "EASE with content", "VBPR"])
+@pytest.mark.parametrize("name", ["content-kNN", "EASE with content", "VBPR", "FREEDOM"])
 def test_who_reads_features_asks_for_them(name: str) -> None:
     with pytest.raises(ValueError, match=r"reads the features .*fit\(train, features\)"):
         MAKERS[name]().fit(TRAIN)
 
 
-@pytest.mark.parametrize("name", ["content-kNN of one modality", "EASE with content", "VBPR"])
+@pytest.mark.parametrize(
+    "name", ["content-kNN of one modality", "EASE with content", "VBPR", "FREEDOM"]
+)
 def test_a_lacking_modality_is_named(name: str) -> None:
     with pytest.raises(
         ValueError, match=r"reads the features \['audio'\], and fit was given \['text'\]"

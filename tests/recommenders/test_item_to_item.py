@@ -49,6 +49,28 @@ matrices = st.builds(
 
 
 @settings(max_examples=25)
+@given(matrices, st.integers(1, 10), st.sampled_from([0.0, 0.7]))
+def test_item_knn_weighs_users_and_items_by_its_exponents(
+    taken: np.ndarray, k: int, user_exponent: float
+) -> None:
+    counts = taken.sum(axis=1)
+    weights = np.maximum(counts, 1.0) ** -user_exponent
+    weights *= counts.sum() / max(counts @ weights, 1e-12)
+    common = (taken * weights[:, None]).T @ taken
+    n = np.diag(common)
+    both = n[:, None] ** 0.8 * n**0.3 + 2.0
+    similarity = np.divide(common, both, out=np.zeros_like(common), where=common > 0)
+    np.fill_diagonal(similarity, 0.0)
+    model = ItemKNN(k, 2.0, exponents=(0.8, 0.3), user_exponent=user_exponent)
+    weights = model.fit(interactions(taken))._weights.toarray()
+    # ties are decided by rounding: which neighbours are kept is compared by their similarities
+    kept = nearest_only(similarity, k)
+    np.testing.assert_allclose(np.sort(weights, 0), np.sort(kept, 0), rtol=1e-4, atol=1e-6)
+    chosen = weights > 0
+    np.testing.assert_allclose(weights[chosen], similarity[chosen], rtol=1e-4)
+
+
+@settings(max_examples=25)
 @given(matrices, st.integers(1, 10), st.sampled_from([0.0, 3.0]))
 def test_item_knn_is_its_definition(taken: np.ndarray, k: int, shrink: float) -> None:
     columns = taken.T.astype(float)
@@ -159,6 +181,9 @@ def test_options_out_of_range_are_refused() -> None:
     for model, message in (
         (ItemKNN(k=0), "k is 0; an item needs at least one neighbour"),
         (ItemKNN(shrink=-1), "shrink is -1; it must be 0 or more"),
+        (ItemKNN(exponents=(1.0,)), r"exponents is \(1.0,\); it must be two numbers"),
+        (ItemKNN(user_exponent=-1.0), "user_exponent is -1.0; it must be 0 or more"),
+        (EASE(user_exponent=-1.0), "user_exponent is -1.0; it must be 0 or more"),
         (ContentKNN(k=0), "k is 0"),
         (EASE(l2=0), "l2 is 0; it must be above 0"),
         (EASE(popularity=1.5), "popularity is 1.5; it must be from 0 to 1"),

@@ -17,12 +17,14 @@ from scipy import stats
 from mmtutorial.evaluation import leave_last_out
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import ndcg
-from mmtutorial.recommenders import BPR, VBPR, LightGCN, pairwise
+from mmtutorial.recommenders import BPR, FREEDOM, VBPR, LightGCN, pairwise
 from mmtutorial.recommenders.base import top_k
 from mmtutorial.recommenders.content import unit_rows
+from mmtutorial.recommenders.validation import validation_users
 from mmtutorial.storage import epochs
 
 SMALL = {"dimensions": 5, "epochs": 2, "batch_size": 16}
+KINDS = {"text": np.array([[n % 2, 1 - n % 2, 0.1] for n in range(20)])}
 
 
 def two_tastes(n_users: int = 40, n_items: int = 20, share: float = 0.6) -> Interactions:
@@ -91,17 +93,21 @@ def test_vbpr_is_its_equation() -> None:
     assert squares == pytest.approx(((p**2).sum() + (q**2).sum() + (b**2).sum()) / 2, rel=1e-5)
 
 
+def normalised(taken: np.ndarray) -> np.ndarray:
+    n_users, n_items = taken.shape
+    zeros = (np.zeros((n_users, n_users)), np.zeros((n_items, n_items)))
+    adjacency = np.block([[zeros[0], taken], [taken.T, zeros[1]]])
+    degree = np.maximum(adjacency.sum(axis=1), 1e-9)
+    return adjacency / np.sqrt(degree[:, None] * degree)
+
+
 @pytest.mark.parametrize("layers", [0, 1, 3])
 def test_lightgcn_is_its_equation(layers: int) -> None:
     train = two_tastes(6, 5)
     parts, (p, q, b, squares) = parts_and_vectors(LightGCN(layers=layers, **SMALL), train, {})
-    taken = train.matrix.toarray()
     both = parts["nodes"].numpy()
-    zeros = (np.zeros((6, 6)), np.zeros((5, 5)))
-    adjacency = np.block([[zeros[0], taken], [taken.T, zeros[1]]])
-    degree = np.maximum(adjacency.sum(axis=1), 1e-9)
-    normalised = adjacency / np.sqrt(degree[:, None] * degree)
-    powers = [np.linalg.matrix_power(normalised, layer) @ both for layer in range(layers + 1)]
+    whole = normalised(train.matrix.toarray())
+    powers = [np.linalg.matrix_power(whole, layer) @ both for layer in range(layers + 1)]
     np.testing.assert_allclose(np.vstack([p, q]), np.mean(powers, axis=0), rtol=1e-4, atol=1e-6)
     assert not b.any()
     assert squares == pytest.approx((both**2).sum() / 2, rel=1e-5)
@@ -111,7 +117,7 @@ def test_the_gradient_of_lightgcn_is_that_of_its_equation() -> None:
     train = two_tastes(6, 5)
     model = LightGCN(layers=2, **SMALL)
     parts = model._parts(train, {}, np.random.default_rng(0))
-    graph = tf.sparse.to_dense(parts["graph"])
+    graph = tf.constant(normalised(train.matrix.toarray()), tf.float32)
     users, items = tf.constant([0, 3]), tf.constant([1, 1])
     with tf.GradientTape(persistent=True) as tape:
         p, q, _, squares = model._represent(parts, users, items)
@@ -125,10 +131,10 @@ def test_the_gradient_of_lightgcn_is_that_of_its_equation() -> None:
     np.testing.assert_allclose(*slopes, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [BPR, LightGCN])
+@pytest.mark.parametrize("kind", [BPR, LightGCN, FREEDOM])
 def test_fitted_again_and_again_it_is_the_same_to_the_last_bit(kind: type) -> None:
     train = two_tastes()
-    vectors = [kind(**{**SMALL, "epochs": 4}).fit(train)._users for _ in range(5)]
+    vectors = [kind(**{**SMALL, "epochs": 4}).fit(train, KINDS)._users for _ in range(5)]
     for again in vectors[1:]:
         np.testing.assert_array_equal(again, vectors[0])
 
@@ -159,10 +165,10 @@ def test_one_step_is_adam_on_the_loss_of_the_docstring() -> None:
             assert moved == pytest.approx(-0.1 * np.sign(slope), rel=0.01)
 
 
-@pytest.mark.parametrize("kind", [BPR, LightGCN])
+@pytest.mark.parametrize("kind", [BPR, LightGCN, FREEDOM])
 def test_it_learns_who_likes_what(kind: type[pairwise.Pairwise]) -> None:
     train = two_tastes()
-    model = kind(dimensions=8, epochs=60, batch_size=64).fit(train)
+    model = kind(dimensions=8, epochs=60, batch_size=64).fit(train, KINDS)
     losses = model.history["loss"]
     assert losses[-1] < losses[0] / 2
     left = ~(train.matrix.toarray() > 0)
@@ -216,11 +222,16 @@ def test_validation_of_strangers_alone_is_as_none() -> None:
     assert list(model.history) == ["loss"]
 
 
-def test_many_users_are_watched_by_an_even_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_users_an_even_sample_is_validated() -> None:
     train = two_tastes()
-    assert pairwise._watched_users(np.arange(40), train).tolist() == list(range(40))
-    monkeypatch.setattr(pairwise, "_WATCHED_USERS", 4)
-    assert pairwise._watched_users(np.arange(40), train).tolist() == [0, 13, 26, 39]
+    assert validation_users(train, train).tolist() == list(range(40))
+    assert validation_users(train, train, at_most=4).tolist() == [0, 13, 26, 39]
+
+
+def test_a_step_compares_more_where_there_is_more() -> None:
+    assert [BPR()._batch(n) for n in (10, 10**6, 10**9)] == [1024, 7813, 65536]
+    assert [LightGCN()._batch(n) for n in (10, 10**6)] == [4096, 31250]
+    assert BPR(batch_size=7)._batch(10**6) == 7
 
 
 def test_progress_is_shown_when_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
