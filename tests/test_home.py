@@ -21,11 +21,11 @@ from mmtutorial.preprocessing.image import encode_images, load_image
 from mmtutorial.preprocessing.text import Vocabulary
 from mmtutorial.recommenders import BPR, Random
 from mmtutorial.recommenders.base import Recommender
+from mmtutorial.reproduce.cache import data_digest
+from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.notebooks import Notebook, in_order
 from mmtutorial.reproduce.results import Results, gather
 from mmtutorial.reproduce.run import check_bands, write_bands
-from mmtutorial.reproduce.scheduler import run_tasks
-from mmtutorial.reproduce.store import data_digest
 from mmtutorial.storage.files import cache_folder
 
 TRAIN = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])

@@ -26,7 +26,7 @@ from mmtutorial.evaluation.splits import (
     leave_last_out,
     with_parts,
 )
-from mmtutorial.evaluation.tuning import tune
+from mmtutorial.evaluation.tuning import Range, tune
 from mmtutorial.metrics import (
     average_precision,
     gini,
@@ -44,6 +44,7 @@ from mmtutorial.metrics import (
 __all__ = [
     "Evaluation",
     "PairedComparison",
+    "Range",
     "Split",
     "average_precision",
     "cold_items",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +18,24 @@ from mmtutorial.storage.checkpoint import Unfinished
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _QUALITY = "validation_ndcg"
+_REPORT: ContextVar[Callable[[int, float], None] | None] = ContextVar("report", default=None)
+
+
+@contextlib.contextmanager
+def report_epochs(report: Callable[[int, float], None]) -> Iterator[None]:
+    """Have ``report`` called with each epoch's number and quality; what it raises ends learning.
+
+    >>> reported = []
+    >>> with report_epochs(lambda epoch, quality: reported.append((epoch, quality))):
+    ...     Epochs("nobody", 9, 2, Unfinished(), [], np.random.default_rng(0)).end(0.5, 0.25)
+    >>> reported
+    [(0, 0.25)]
+    """
+    before = _REPORT.set(report)
+    try:
+        yield
+    finally:
+        _REPORT.reset(before)
 
 
 class _State:
@@ -155,6 +175,8 @@ class Epochs:
                 self._state.best = best()
             qualities.append(quality)
             told = f", best NDCG@10 {max(qualities):.4f}"
+            if report := _REPORT.get():
+                report(len(qualities) - 1, quality)
         self._bar.update(self._task, advance=1, description=f"{self._name} learns{told}")
         if not self._bar.live.is_started and time.monotonic() - self._started > _PATIENCE:
             self._bar.start()

@@ -96,7 +96,7 @@ def test_progress_is_shown_when_it_takes_long(
 def test_what_cannot_be_tuned_is_refused(split: Split) -> None:
     with pytest.raises(ValueError, match="metric is 'accuracy'; choose by one of hit_rate"):
         tune(EASE, {"l2": [1.0]}, split, metric="accuracy")
-    with pytest.raises(ValueError, match=r"grid\['l2'\] is empty"):
+    with pytest.raises(ValueError, match=r"space\['l2'\] is empty"):
         tune(EASE, {"l2": []}, split)
     with pytest.raises(ValueError, match="the option 'recall' is named like a metric"):
         tune(EASE, {"recall": [1.0]}, split)

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 from mmtutorial.reproduce import results
-from mmtutorial.reproduce.store import ONE_THREAD
+from mmtutorial.reproduce.threads import ONE_THREAD
 from tests.own_folder import shop_media, write_own_folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
+from mmtutorial.reproduce.scheduler import run_tasks
 
 from mmtutorial.reproduce import scheduler
-from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
-from mmtutorial.reproduce.scheduler import run_tasks
 from mmtutorial.storage import checkpoint as unfinished
 from mmtutorial.storage.epochs import Epochs
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from mmtutorial.reproduce.experiments import Task
 from rich.console import Console
 from typer.testing import CliRunner
 
 from mmtutorial import cli
 from mmtutorial.reproduce import experiments, run
-from mmtutorial.reproduce.experiments import Task
 from mmtutorial.reproduce.notebooks import Notebook, Run
 from mmtutorial.reproduce.results import Results
 from tests.reproduce.test_notebooks import GLUED, made

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from mmtutorial.reproduce.store import data_digest
+from mmtutorial.reproduce.cache import data_digest
 from mmtutorial.storage import digests
 from mmtutorial.storage.digests import folder_digest, work_digest
 
