@@ -126,7 +126,7 @@ def test_commands(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "mmtutorial.reproduce.run.run_notebooks", lambda work, out, **_: asked.update(out=out) or []
     )
     monkeypatch.setattr(
-        "mmtutorial.reproduce.run.grid", lambda name, *_: asked.update(name=name) or []
+        "mmtutorial.reproduce.run.grid", lambda name, *_, **options: asked.update(name=name) or []
     )
     for arguments in (
         ["data", "shop", "--out", "~/mine"],

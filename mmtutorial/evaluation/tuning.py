@@ -18,7 +18,7 @@ from mmtutorial.evaluation.full_ranking import evaluate
 from mmtutorial.evaluation.splits import Split
 from mmtutorial.metrics import ACCURACY
 from mmtutorial.recommenders.base import Features, Recommender
-from mmtutorial.storage.epochs import report_epochs
+from mmtutorial.storage.checkpoint import report_epochs
 from mmtutorial.storage.files import expanded
 
 if TYPE_CHECKING:

@@ -142,7 +142,7 @@ def run_all(
                 ): name
                 for name in left
             }
-            for future in as_completed(list(futures)):
+            for future in as_completed(list(futures), loop=client.loop):
                 outcome: Any = future.exception() if future.status == "error" else None
                 if outcome is None or isinstance(outcome, KilledWorker):
                     try:
@@ -172,7 +172,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator[Client]:
                     threads_per_worker=1,
                     processes=True,
                     memory_limit=0,
-                    dashboard_address=None,
+                    dashboard_address=":0",
                     silence_logs=logging.CRITICAL,
                 )
             )

@@ -59,11 +59,7 @@ class Facts:
 
     @classmethod
     def of(cls, dataset: str, profile: str = "full") -> Facts:
-        """Read them from the data set.
-
-        >>> Facts.of("shop", "quick").modalities
-        ('text', 'image', 'audio')
-        """
+        """Read them from the data set."""
         made = MADE.get(dataset, {}) if profile == "quick" else {}
         stage = stage_of(Task("", dataset, "", "", made=made))
         data = stage.data
@@ -277,8 +273,9 @@ def grid(
 
     Examples
     --------
-    >>> [task.recommender for task in grid("shop", "quick", 1, ["fusions"])]
-    ['text', 'image', 'audio', 'concatenation', 'attention']
+    >>> facts = Facts("mine", ("text", "image"))
+    >>> [task.recommender for task in grid("mine", "quick", 1, ["fusions"], facts=facts)]
+    ['text', 'image', 'concatenation', 'attention']
     """
     if profile not in LENGTH:
         raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")

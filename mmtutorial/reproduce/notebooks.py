@@ -315,10 +315,13 @@ async def _execute(run: Run, tell: Tell) -> tuple[Run, str]:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    path = run.notebook.path.absolute()
-    book = parameterize_notebook(nbformat.read(path, as_version=4), run.notebook.parameters())
+    path, parameters = run.notebook.path.absolute(), run.notebook.parameters()
+    book = nbformat.read(path, as_version=4)
+    if parameters:
+        book = parameterize_notebook(load_notebook_node(str(path)), parameters)
     client = NotebookClient(
         book, timeout=None, kernel_name="python3", record_timing=False, iopub_timeout=_BUSY,
         resources={"metadata": {"path": str(path.parent)}},
@@ -342,6 +345,9 @@ async def _execute(run: Run, tell: Tell) -> tuple[Run, str]:
         error = "its kernel was ended from outside, perhaps for want of memory"
     except Exception as fault:
         error = f"{type(fault).__name__}: {fault}"
+    here = asyncio.current_task()
+    if here is not None and here.cancelling():  # which nbclient took for the kernel's death
+        raise asyncio.CancelledError
     end = replace(
         run, state="failed" if error else "done", seconds=time.perf_counter() - started,
         peak_memory=peak, cell=number if error else None, error=error.strip(),

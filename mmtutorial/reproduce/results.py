@@ -373,7 +373,7 @@ def environment() -> dict[str, Any]:
     """Say with what the numbers were made.
 
     >>> sorted(environment())[:3]
-    ['commit', 'cores', 'library']
+    ['code', 'commit', 'cores']
     """
     versions = {}
     for name in VERSIONS:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
@@ -14,28 +12,10 @@ from rich.progress import Progress
 
 from mmtutorial.keras_settings import keras
 from mmtutorial.storage.arrays import under
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.checkpoint import REPORT, Unfinished
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _QUALITY = "validation_ndcg"
-_REPORT: ContextVar[Callable[[int, float], None] | None] = ContextVar("report", default=None)
-
-
-@contextlib.contextmanager
-def report_epochs(report: Callable[[int, float], None]) -> Iterator[None]:
-    """Have ``report`` called with each epoch's number and quality; what it raises ends learning.
-
-    >>> reported = []
-    >>> with report_epochs(lambda epoch, quality: reported.append((epoch, quality))):
-    ...     Epochs("nobody", 9, 2, Unfinished(), [], np.random.default_rng(0)).end(0.5, 0.25)
-    >>> reported
-    [(0, 0.25)]
-    """
-    before = _REPORT.set(report)
-    try:
-        yield
-    finally:
-        _REPORT.reset(before)
 
 
 class _State:
@@ -175,7 +155,7 @@ class Epochs:
                 self._state.best = best()
             qualities.append(quality)
             told = f", best NDCG@10 {max(qualities):.4f}"
-            if report := _REPORT.get():
+            if report := REPORT.get():
                 report(len(qualities) - 1, quality)
         self._bar.update(self._task, advance=1, description=f"{self._name} learns{told}")
         if not self._bar.live.is_started and time.monotonic() - self._started > _PATIENCE:
