@@ -1,6 +1,7 @@
 """Experiments: the grid, one measurement, the map over processes and clusters, the tables."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
 
+from mmtutorial.reproduce import cluster
 from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.grids import GRIDS, Facts, Plan, grid
 from mmtutorial.reproduce.measure import measure, stage_of
@@ -218,8 +219,7 @@ def test_a_worker_that_dies_loses_its_own_task_only(tmp_path):
 
     def kill(done, of, task):
         if not killed:
-            children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
-            killed.append(max(map(int, children.split())))
+            killed.append(multiprocessing.active_children()[0].pid)
             os.kill(killed[0], signal.SIGKILL)
 
     found, failures = run_tasks(CHANCES, tmp_path, jobs=2, tell=kill)
@@ -231,8 +231,8 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
         textwrap.dedent(f"""
-        from mmtutorial.reproduce.experiments import Task
-        from mmtutorial.reproduce.tasks import Outcome, Task
+        from mmtutorial.reproduce.cluster import run_tasks
+        from mmtutorial.reproduce.tasks import Task
         if __name__ == "__main__":
             tasks = [Task("baselines", "shop", "random", "Random", seed, {{"seed": seed}},
                           (), {SMALL}) for seed in range(4)]
@@ -434,7 +434,7 @@ def test_permuted_features_are_those_of_other_items_and_random_ones_are_nobodys(
     mixed = stage_of(replace(TOWER, damage={"permuted": dict.fromkeys(names, 1.0)})).features
     drawn = stage_of(replace(TOWER, damage={"random": dict.fromkeys(names, 1.0)})).features
     order = [
-        [row for row in range(40) if np.array_equal(whole["text"][row], each)][0]
+        next(row for row in range(40) if np.array_equal(whole["text"][row], each))
         for each in mixed["text"]
     ]
     assert sorted(order) == list(range(40)) and order != list(range(40))
@@ -468,7 +468,13 @@ def test_items_held_back_are_others_for_each_seed_and_compete_among_each_other()
 
 
 def test_a_run_at_popularitys_level_is_flagged():
-    popular = replace(CHANCE, recommender="popularity", kind="Popularity", options={}, made={})
+    popular = replace(
+        CHANCE,
+        recommender="popularity",
+        kind="Popularity",
+        options={},
+        made={"n_items": 120, "n_users": 300},
+    )
     tables = gather(
         [measure(replace(popular, recommender=kind, kind=kind)) for kind in ("Oracle", "Popularity")],
         profile="quick", n_draws=1,
