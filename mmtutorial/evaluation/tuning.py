@@ -131,8 +131,8 @@ def tune(
     >>> best, table[["k", "ndcg"]].to_numpy().tolist()
     ({'k': 1}, [[1.0, 0.5], [2.0, 0.5]])
     """
-    plan = _plan(space, metric, n_trials, first)
-    n_trials = len(plan) if n_trials is None else n_trials
+    _check(space, metric, n_trials, first)
+    plan, n_trials = _plan(space, n_trials, first)
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -216,10 +216,10 @@ class _Study:
             self.kept.engine.dispose()
 
 
-def _plan(
+def _check(
     space: Space, metric: str, n_trials: int | None, first: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
-    """Return the options that are tried without a search; ValueError where that cannot be."""
+) -> None:
+    """Raise ValueError where that cannot be searched."""
     if metric not in ACCURACY:
         raise ValueError(f"metric is {metric!r}; choose by one of {', '.join(ACCURACY)}")
     for name, values in space.items():
@@ -240,14 +240,20 @@ def _plan(
             )
             if not inside:
                 raise ValueError(f"{name} = {value!r}, to begin with, is outside of the space")
+
+
+def _plan(
+    space: Space, n_trials: int | None, first: Sequence[Mapping[str, Any]]
+) -> tuple[Sequence[Mapping[str, Any]], int]:
+    """Return the options that are tried without a search, and the number of all trials."""
     choices = [values for values in space.values() if not isinstance(values, Range)]
     if len(choices) == len(space):
         combinations: list[Mapping[str, Any]] = [
             dict(zip(space, each, strict=True)) for each in product(*choices)
         ]
         if n_trials is None or n_trials >= len(combinations):
-            return combinations
-    return list(first)
+            return combinations, len(combinations)
+    return first, n_trials or len(first)
 
 
 def _distribution(values: Sequence[Any] | Range) -> Any:
