@@ -246,6 +246,7 @@ def _operations(recommender: Recommender) -> float:
         return 0.0
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # it warns of a function that its own profiler calls
     inputs = {
         name: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype)
         for name, tensor in tower.input.items()
