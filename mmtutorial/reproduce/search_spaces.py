@@ -94,6 +94,8 @@ def towers(names: tuple[str, ...]) -> list[Arm]:
     with_ids = {**TOWER, **WITH_IDS}
     arms.append(Arm("fusions", "ids", "TwoTower", (), {"ids": True}, TOWER))
     for fusion in fusions:
+        if fusion == "late":  # keeps the modalities apart, where ids would join them
+            continue
         fixed = {"fusion": fusion, "ids": True}
         arms.append(Arm("fusions", f"{fusion} + ids", "TwoTower", names, fixed, with_ids))
     if fusions:

@@ -70,7 +70,7 @@ def test_full_has_five_seeds_of_every_fusion_and_modality():
     tasks = grid("shop", "full", 5, ["fusions"], facts=SHOP)
     names = [task.recommender for task in tasks if task.seed == 4]
     for name in ("text", "image", "audio", "text + image", "ids", "blend",
-                 *FUSIONS, *(f"{name} + ids" for name in FUSIONS)):  # fmt: skip
+                 *FUSIONS, *(f"{name} + ids" for name in FUSIONS if name != "late")):  # fmt: skip
         assert names.count(name) == 1
     assert len(tasks) == 5 * len(names)
 
