@@ -8,7 +8,6 @@ import errno
 import functools
 import io
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,14 +19,11 @@ import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
-from mmtutorial.reproduce.store import ONE_THREAD
+from mmtutorial.reproduce.threads import ONE_THREAD
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes
     threadpool_limits(1)
     os.environ |= ONE_THREAD
-
-# jsonschema's grammar of addresses, which no test needs, takes longer to load than all of pytest
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 collect_ignore = ["tests/hostile/fuzz.py"]  # run by hand; it needs atheris
 

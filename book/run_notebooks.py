@@ -20,9 +20,10 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from rich.console import Console
 
+from mmtutorial.reproduce.board import Board
+from mmtutorial.reproduce.cache import key
 from mmtutorial.reproduce.notebooks import Notebook, in_order, run_notebooks
-from mmtutorial.reproduce.run import REPORT, Board
-from mmtutorial.reproduce.store import key
+from mmtutorial.reproduce.run import REPORT
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 from fresh_outputs import ROOT, fingerprint
@@ -37,10 +38,8 @@ def keep(executed: Path, cache_folder: Path) -> None:
         ran = cell.cell_type != "code" or cell.execution_count or not cell.source.strip()
         if not ran or "injected-parameters" in cell.metadata.get("tags", []):
             raise ValueError(f"{executed} was not executed to its end with its default parameters")
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
         if not cell.metadata.get("tags"):
-            cell.metadata.pop("tags", None)  # papermill's empty ones make another notebook of it
+            cell.metadata.pop("tags", None)  # empty ones make another notebook of it
     original = ROOT / "notebooks" / executed.name
     cache_folder.mkdir(parents=True, exist_ok=True)
     cache = get_cache(cache_folder)

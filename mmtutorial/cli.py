@@ -145,11 +145,17 @@ def reproduce(
     profile: Annotated[str, typer.Option(help="quick, or full")] = "quick",
     seeds: Annotated[int, typer.Option(help="seeds of the experiments")] = 1,
     out: Annotated[Path, typer.Option(help="where everything goes, and is kept")] = Path("out"),
-    only: Annotated[str, typer.Option(help="a pattern of notebooks' and experiments' names")] = "*",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="a pattern of notebooks' and experiments' names; repeatable"),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="how much runs at a time")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="a Dask scheduler, tcp://…")] = None,
     root: Annotated[Path, typer.Option(help="the clone with the notebooks")] = Path("."),
     into: Annotated[Path | None, typer.Option(help="renew the results in this folder")] = None,
+    tune: Annotated[bool, typer.Option(help="first search all options anew, for full")] = False,
+    trials: Annotated[int, typer.Option(help="of each arm, with --tune")] = 16,
+    memory: Annotated[float | None, typer.Option(help="MiB that no notebook may exceed")] = None,
     bands: Annotated[Path | None, typer.Option(help="hold key measures against this file")] = None,
     renew_bands: Annotated[bool, typer.Option(help="write that file anew instead")] = False,
 ) -> None:
@@ -161,8 +167,9 @@ def reproduce(
         from mmtutorial.reproduce import run
 
         results, faults = run.reproduce(
-            dataset or ["shop"], profile=profile, n_seeds=seeds, out=out, only=only, jobs=jobs,
-            scheduler=scheduler, root=root, into=into, console=console,
+            dataset or ["shop"], profile=profile, n_seeds=seeds, out=out, only=only or ["*"],
+            jobs=jobs, scheduler=scheduler, root=root, into=into,
+            trials=trials if tune else None, memory=memory, console=console,
         )  # fmt: skip
         if bands and renew_bands:
             run.write_bands(results, bands)

@@ -8,13 +8,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import importlib
 import io
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,6 +25,7 @@ from matplotlib.lines import Line2D
 from PIL import Image, ImageOps
 
 from mmtutorial.datasets.dataset import Dataset
+from mmtutorial.memory import peak_memory
 
 MODALITY_COLOURS = dict(
     zip(("text", "image", "audio"), sns.color_palette("colorblind"), strict=False)
@@ -197,26 +195,9 @@ def resources(started: float) -> dict[str, float]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "seconds": time.perf_counter() - started,
-        "peak_mb": _peak_memory() / 1e6,
+        "peak_mb": peak_memory() / 1e6,
         "cores": float(cores or 1),
     }
-
-
-def _peak_memory() -> float:
-    """Return the most bytes of memory that this process has held at once."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux; getrusage would count the parent's memory too
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024.0 * int(line.split()[1])
-    if sys.platform == "darwin":
-        import resource
-
-        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    try:  # Windows; psutil comes with Jupyter
-        return float(importlib.import_module("psutil").Process().memory_info().peak_wset)
-    except (ImportError, AttributeError):
-        return float("nan")
 
 
 def gallery(data: Dataset, item_rows: Sequence[int], captions: Sequence[str] | None = None) -> HTML:

@@ -44,6 +44,7 @@ seed = 0
 import json
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import librosa
@@ -53,7 +54,6 @@ import pandas as pd
 import seaborn as sns
 import soundfile
 from IPython.display import Markdown, display
-from myst_nb import glue
 from PIL import Image
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
@@ -78,17 +78,14 @@ from mmtutorial.preprocessing.text import (
     sequences,
     tokenise,
 )
+from mmtutorial.reproduce import notebooks
 
 plots.use_style()
 COLOURS = plots.MODALITY_COLOURS | {"behaviour": (0.35, 0.35, 0.35)}
 started = time.perf_counter()
 
 
-def quote(**numbers):
-    """Hand numbers of this run to the text of this chapter."""
-    for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"data-{name.replace('_', '-')}", plain, display=False)
+quote = partial(notebooks.quote, "data")
 
 
 # %% [markdown]

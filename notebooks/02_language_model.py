@@ -44,6 +44,7 @@ seed = 0
 
 # %% tags=["hide-input"]
 import time
+from functools import partial
 
 from mmtutorial import datasets, plots  # first: it quiets TensorFlow
 
@@ -54,7 +55,6 @@ import pandas as pd
 import seaborn as sns
 import tensorflow as tf
 from IPython.display import display
-from myst_nb import glue
 from scipy.stats import t as student
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import RidgeCV
@@ -96,6 +96,7 @@ from mmtutorial.preprocessing.text import (
     clean,
     tokenise,
 )
+from mmtutorial.reproduce import notebooks
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -107,11 +108,7 @@ COLOURS = sns.color_palette("colorblind")
 started = time.perf_counter()
 
 
-def quote(**numbers):
-    """Hand numbers of this run to the text of this chapter."""
-    for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"language-{name.replace('_', '-')}", plain, display=False)
+quote = partial(notebooks.quote, "language")
 
 
 # %% [markdown]

@@ -40,6 +40,7 @@ seed = 0
 
 # %% tags=["hide-input"]
 import time
+from functools import partial
 from itertools import pairwise
 
 from mmtutorial import datasets, plots  # first: it quiets TensorFlow
@@ -52,7 +53,6 @@ import seaborn as sns
 import tensorflow as tf
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
-from myst_nb import glue
 from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import train_test_split
@@ -75,6 +75,7 @@ from mmtutorial.equations.convolution import (
     receptive_field,
 )
 from mmtutorial.preprocessing.image import encode_images
+from mmtutorial.reproduce import notebooks
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -85,11 +86,7 @@ tf.config.experimental.enable_op_determinism()
 started = time.perf_counter()
 
 
-def quote(**numbers):
-    """Hand numbers of this run to the text of this chapter."""
-    for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"cnn-{name.replace('_', '-')}", plain, display=False)
+quote = partial(notebooks.quote, "cnn")
 
 
 # %% [markdown]

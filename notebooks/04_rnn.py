@@ -44,6 +44,7 @@ seed = 0
 import inspect
 import re
 import time
+from functools import partial
 
 from mmtutorial import datasets, plots  # first: it quiets TensorFlow
 
@@ -56,7 +57,6 @@ import seaborn as sns
 import tensorflow as tf
 from IPython.display import Markdown, display
 from matplotlib.patches import FancyBboxPatch
-from myst_nb import glue
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import train_test_split
@@ -77,6 +77,7 @@ from mmtutorial.equations.recurrence import (
     split_weights,
 )
 from mmtutorial.preprocessing import audio
+from mmtutorial.reproduce import notebooks
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -88,11 +89,7 @@ threadpool_limits(1)
 started = time.perf_counter()
 
 
-def quote(**numbers):
-    """Hand numbers of this run to the text of this chapter."""
-    for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"rnn-{name.replace('_', '-')}", plain, display=False)
+quote = partial(notebooks.quote, "rnn")
 
 
 def listing(function):

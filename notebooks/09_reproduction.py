@@ -40,9 +40,11 @@
 profile = "quick"  # no difference here: whatever the tables hold is shown
 dataset = "shop"  # for the examples worked by hand, where the tables have it
 seed = 0
+results_folder = ""  # that `mmtutorial reproduce` wrote; "": results/full
 
 # %% tags=["hide-input"]
 import json
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -51,15 +53,15 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
-from myst_nb import glue
 
 from mmtutorial import plots
+from mmtutorial.reproduce import notebooks
 from mmtutorial.reproduce.ledger import best, judge_all
 from mmtutorial.reproduce.results import Results, find
 
 plots.use_style()
 colours = sns.color_palette("colorblind")
-results = Results.open(find())
+results = Results.open(results_folder or find())
 measures, comparisons = results.measures, results.comparisons
 DATASETS = list(dict.fromkeys(measures["dataset"]))
 worked = next(
@@ -68,11 +70,7 @@ worked = next(
 )
 
 
-def quote(**numbers):
-    """Hand numbers of this run to the text of this chapter."""
-    for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"reproduction-{name.replace('_', '-')}", plain, display=False)
+quote = partial(notebooks.quote, "reproduction")
 
 
 # %% tags=["hide-input"]

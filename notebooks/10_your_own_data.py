@@ -47,6 +47,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -54,7 +55,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import display
-from myst_nb import glue
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
@@ -70,6 +70,7 @@ from mmtutorial.evaluation import (
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.preprocessing.text import clean, tokenise
 from mmtutorial.recommenders.two_tower import TwoTower
+from mmtutorial.reproduce import notebooks
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -79,11 +80,7 @@ colours = sns.color_palette("colorblind")
 started = time.perf_counter()
 
 
-def quote(**numbers):
-    """Hand numbers of this run to the text of this chapter."""
-    for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"own-{name.replace('_', '-')}", plain, display=False)
+quote = partial(notebooks.quote, "own")
 
 
 # %% [markdown]

@@ -21,11 +21,11 @@ from mmtutorial.preprocessing.image import encode_images, load_image
 from mmtutorial.preprocessing.text import Vocabulary
 from mmtutorial.recommenders import BPR, Random
 from mmtutorial.recommenders.base import Recommender
+from mmtutorial.reproduce.cache import data_digest
+from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.notebooks import Notebook, in_order
 from mmtutorial.reproduce.results import Results, gather
 from mmtutorial.reproduce.run import check_bands, write_bands
-from mmtutorial.reproduce.scheduler import run_tasks
-from mmtutorial.reproduce.store import data_digest
 from mmtutorial.storage.files import cache_folder
 
 TRAIN = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
@@ -126,7 +126,7 @@ def test_commands(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "mmtutorial.reproduce.run.run_notebooks", lambda work, out, **_: asked.update(out=out) or []
     )
     monkeypatch.setattr(
-        "mmtutorial.reproduce.run.grid", lambda name, *_: asked.update(name=name) or []
+        "mmtutorial.reproduce.run.grid", lambda name, *_, **options: asked.update(name=name) or []
     )
     for arguments in (
         ["data", "shop", "--out", "~/mine"],

@@ -17,7 +17,8 @@ from mmtutorial.evaluation import cold_items, default_split, evaluate
 from mmtutorial.evaluation.readiness import limitations
 from mmtutorial.preprocessing.features import raw_features, ready_features
 from mmtutorial.recommenders.two_tower import TwoTower
-from mmtutorial.reproduce.experiments import grid, measure
+from mmtutorial.reproduce.grids import grid
+from mmtutorial.reproduce.measure import measure
 from tests.own_folder import shop_media, write_own_folder
 
 SMALL: dict[str, Any] = {"n_items": 60, "n_users": 50, "source": shop_media}

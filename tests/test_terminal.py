@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from mmtutorial import cli, datasets
 from mmtutorial.datasets import Dataset
-from mmtutorial.reproduce import run as reproduce
+from mmtutorial.reproduce.board import Board
 from mmtutorial.reproduce.notebooks import Notebook, Run
 from mmtutorial.terminal import plain
 
@@ -145,7 +145,7 @@ def test_brackets_and_colons_are_no_markup(
 def test_the_board_shows_folders_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     work = [Notebook(Path("page.ipynb"), name) for name in MARKUP]
     console = Console(width=200)
-    board = reproduce.Board(work, 0, console)
+    board = Board(work, 0, console)
     for each in work:
         board.notebook(Run(each, "done", 1.0, 2.0, each.path))
     console.print(board._table())

@@ -27,7 +27,7 @@ from mmtutorial.evaluation.splits import (
     user_time_split,
     with_parts,
 )
-from mmtutorial.evaluation.tuning import tune
+from mmtutorial.evaluation.tuning import Range, tune
 from mmtutorial.metrics import (
     average_precision,
     gini,
@@ -45,6 +45,7 @@ from mmtutorial.metrics import (
 __all__ = [
     "Evaluation",
     "PairedComparison",
+    "Range",
     "Split",
     "average_precision",
     "cold_items",

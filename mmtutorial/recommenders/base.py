@@ -58,7 +58,7 @@ class Recommender(ABC):
     name = "recommender"
     _train: Interactions | None = None
     _unfinished = Unfinished()
-    _seconds_before = 0.0  # that interrupted runs of `fit` had taken
+    seconds_before = 0.0  # that interrupted runs of `fit` had taken
     _classes: dict[str, type[Recommender]] = {}  # noqa: RUF012 — one for all subclasses
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -133,7 +133,7 @@ class Recommender(ABC):
             self._learn(train, features, validation)
         finally:
             del self._unfinished  # and with it the features
-        self._seconds_before = unfinished.seconds
+        self.seconds_before = unfinished.seconds
         self._train = train
         return unfinished
 

@@ -1,31 +1,65 @@
-"""Run the book's notebooks with papermill, in its order, each in a process of its own.
+"""Run the book's notebooks in its order, each in a kernel of its own.
 
 An executed notebook is put in its place only when it is complete. It is kept as long as what it
-depends on is unchanged: its own source, its parameters, the library, the data.
+depends on is unchanged: its own source, its parameters, the code that it imports, the data.
 """
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
+import math
 import os
 import re
 import subprocess
-import sys
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mmtutorial.datasets import MAKERS
-from mmtutorial.reproduce.store import ONE_THREAD, data_digest, key, write
-from mmtutorial.storage.digests import library_digest
+from mmtutorial.reproduce.cache import data_digest, key, write
+from mmtutorial.reproduce.threads import ONE_THREAD
+from mmtutorial.storage.digests import code_digest, imported_names
 from mmtutorial.storage.files import expanded
+
+if TYPE_CHECKING:
+    from nbclient import NotebookClient
 
 Tell = Callable[["Run"], None]
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_PEAK = "__import__('mmtutorial.memory', fromlist=['memory']).peak_memory()"
+_BUSY = 300  # seconds until a busy machine has passed on what a cell has printed
+
+
+def quote(chapter: str, **numbers: Any) -> None:
+    """Hand numbers of this run to the text of a chapter, as "chapter-name" (`myst_nb.glue`).
+
+    Parameters
+    ----------
+    chapter : str
+        With what the names begin.
+    **numbers
+        Numbers and texts; "_" in a name becomes "-".
+
+    Examples
+    --------
+    >>> from unittest.mock import patch
+    >>> with patch("myst_nb.glue") as glue:
+    ...     quote("data", n_items=np.int64(3))
+    >>> glue.call_args
+    call('data-n-items', 3, display=False)
+    """
+    from myst_nb import glue
+
+    for name, number in numbers.items():
+        plain = number.item() if isinstance(number, np.generic) else number
+        glue(f"{chapter}-{name.replace('_', '-')}", plain, display=False)
 
 
 @dataclass(frozen=True)
@@ -40,6 +74,8 @@ class Notebook:
         Its parameters.
     seed : int
         Its parameter.
+    results : str
+        Its parameter ``results_folder``, where it has one; "" for the committed results.
     depends : str
         A digest of what else it reads, such as results.
     """
@@ -48,6 +84,7 @@ class Notebook:
     dataset: str = "shop"
     profile: str = "quick"
     seed: int = 0
+    results: str = ""
     depends: str = ""
 
     @property
@@ -76,7 +113,10 @@ class Notebook:
                 "running notebooks needs papermill, which is not installed: "
                 "pip install 'mmtutorial[book]'"
             ) from fault
-        wanted = {"dataset": self.dataset, "profile": self.profile, "seed": self.seed}
+        wanted = {
+            "dataset": self.dataset, "profile": self.profile, "seed": self.seed,
+            "results_folder": self.results,
+        }  # fmt: skip
         if self.dataset not in MAKERS:  # a kernel works in the notebook's folder, not in ours
             wanted["dataset"] = os.path.abspath(expanded(self.dataset))
         return {
@@ -89,11 +129,10 @@ class Notebook:
         """Name the run by all that it depends on."""
         cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
         source = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
-        reports = any(kind == "code" and re.search(r"\breproduce\b", text) for kind, text in source)
-        unused = ("cli.py",) if reports else ("cli.py", "reproduce")
         return key(
             source=source, parameters=self.parameters(), depends=self.depends,
-            library=library_digest(unused), data=data_digest(self.dataset),
+            code=_code([text for kind, text in source if kind == "code"]),
+            data=data_digest(self.dataset),
         )  # fmt: skip
 
 
@@ -108,7 +147,7 @@ class Run:
     state : str
         "running", "done", "kept" from an earlier run, or "failed".
     seconds, peak_memory : float
-        Of its run; memory in MiB, the kernel's included. 0 while it runs.
+        Of its run; memory in MiB, of its kernel. 0 while it runs, and memory of a failed one.
     executed : Path
         The executed notebook; of a failed one, as far as it came.
     cell : int or None
@@ -174,7 +213,7 @@ def run_notebooks(
 
     Each computes with one thread, unless environment variables such as OMP_NUM_THREADS say
     otherwise: its numbers do not depend on ``jobs`` or on the number of cores.
-    A failing notebook is reported, and the others go on. Ctrl-C ends the processes; what has been
+    A failing notebook is reported, and the others go on. Ctrl-C ends the kernels; what has been
     finished stays.
 
     Parameters
@@ -186,8 +225,7 @@ def run_notebooks(
     jobs : int
         How many run at a time.
     tell : callable, optional
-        Called with the `Run` whenever a cell begins and at the end; from several threads if
-        ``jobs`` is above 1.
+        Called with the `Run` whenever a cell begins and at the end.
 
     Returns
     -------
@@ -211,175 +249,128 @@ def run_notebooks(
                 f"more than one notebook would go to {place}: name each data set once, "
                 "and give folders different names"
             )
-    running: set[subprocess.Popen[str]] = set()
-    stop = threading.Event()
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_run, each, out, tell, running, stop) for each in work]
+    with ThreadPoolExecutor(1) as thread:  # where nbclient leaves signals alone
+        begun: list[Callable[[], object]] = []
+        runs = thread.submit(asyncio.run, _in_turns(work, out, jobs, tell or _nobody, begun))
         try:
-            return [future.result() for future in futures]
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(running):
-                process.kill()
+            return runs.result()
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from None
+        except BaseException:  # Ctrl-C
+            for cancel in begun:
+                cancel()
             raise
 
 
-def _run(
-    notebook: Notebook,
-    out: Path,
-    tell: Tell | None,
-    running: set[subprocess.Popen[str]],
-    stop: threading.Event,
-) -> Run:
+def _nobody(run: Run) -> None:
+    """Tell nobody."""
+
+
+async def _in_turns(
+    work: Sequence[Notebook], out: Path, jobs: int, tell: Tell, begun: list[Callable[[], object]]
+) -> list[Run]:
+    """Run all; ``begun`` gets what ends everything, callable from another thread."""
+    loop, here = asyncio.get_running_loop(), asyncio.current_task()
+    assert here is not None
+    begun.append(lambda: loop.call_soon_threadsafe(here.cancel))
+    turns = asyncio.Semaphore(jobs)
+
+    async def in_turn(notebook: Notebook) -> Run:
+        async with turns:
+            return await _run(notebook, out, tell)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(in_turn(each)) for each in work]
+    return [task.result() for task in tasks]
+
+
+async def _run(notebook: Notebook, out: Path, tell: Tell) -> Run:
     """Run one, unless it is there."""
     place = notebook.place(out)
     record, failed = place.with_suffix(".json"), place.with_suffix(".failed.ipynb")
     name = notebook.key()
+    run = Run(notebook, "running", 0.0, 0.0, place)
     if place.exists() and record.exists():
         about = json.loads(record.read_text(encoding="utf-8"))
-        if about["key"] == name:
-            run = Run(notebook, "kept", about["seconds"], about["peak_memory"], place)
-            if tell:
-                tell(run)
-            return run
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.stem}.{os.getpid()}.part.ipynb")
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", __name__, str(notebook.path.absolute()), str(part),
-         json.dumps(notebook.parameters())], env={**ONE_THREAD, **os.environ},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    running.add(process)
-    if stop.is_set():  # it began while the others were being ended
-        process.kill()
-    cell: int | None = None
-    end: dict[str, Any] = {
-        "seconds": 0.0, "peak_memory": 0.0,
-        "error": "its process was ended from outside, perhaps for want of memory",
-    }  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if not line.endswith("\n"):  # it was ended while it spoke
-            break
-        said = json.loads(line)
-        if "seconds" in said:
-            end = said
-            continue
-        cell = said["cell"] + 1
-        if tell:
-            tell(Run(notebook, "running", 0.0, 0.0, place, cell, cells=said["of"]))
-    process.wait()
-    process.communicate()  # closes its pipes; not before its end, which it would hasten
-    running.discard(process)
-    seconds, peak_memory, error = end["seconds"], end["peak_memory"], end["error"]
-    if stop.is_set() and error:
-        part.unlink(missing_ok=True)
-        return Run(notebook, "failed", seconds, peak_memory, failed, cell, error)
-    if error:
-        if part.exists():
-            os.replace(part, failed)
-        run = Run(notebook, "failed", seconds, peak_memory, failed, cell, error)
-        if tell:
+        if about.pop("key") == name:
+            run = replace(run, state="kept", **about)
             tell(run)
-        return run
-    record.unlink(missing_ok=True)  # never the old record beside the new notebook
-    os.replace(part, place)
-    write(record, json.dumps({"key": name, "seconds": seconds, "peak_memory": peak_memory}))
-    failed.unlink(missing_ok=True)
-    run = Run(notebook, "done", seconds, peak_memory, place)
-    if tell:
-        tell(run)
+            return run
+    run, content = await _execute(run, tell)
+    if run.error:
+        write(failed, content)
+        run = replace(run, executed=failed)
+    else:
+        record.unlink(missing_ok=True)  # never the old record beside the new notebook
+        write(place, content)
+        cost = {"seconds": run.seconds, "peak_memory": run.peak_memory}
+        write(record, json.dumps({"key": name, **cost}))
+        failed.unlink(missing_ok=True)
+    tell(run)
     return run
 
 
-@dataclass
-class _Teller:
-    """Write one line of JSON for each cell that begins; the process above reads them."""
+async def _execute(run: Run, tell: Tell) -> tuple[Run, str]:
+    """Execute a notebook in a kernel, telling each cell; return the run and the executed one."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
 
-    to: TextIO
-    of: int = 0
-    cell: int = 0
-
-    def say(self, **about: Any) -> None:
-        print(json.dumps({"of": self.of, "cell": self.cell, **about}), file=self.to, flush=True)
-
-
-def _execute(source: str, target: str, parameters: Mapping[str, Any], to: TextIO) -> int:
-    """Run papermill in this process, telling each cell."""
-    import time
-
-    # jsonschema's grammar of addresses, of which notebooks have none: longer to load than the rest
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    import papermill
-    from papermill.engines import NBClientEngine, papermill_engines
-
-    teller = _Teller(to)
-
-    class Telling(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(cls, manager: Any, kernel_name: str, **options: Any) -> Any:
-            begin = manager.cell_start
-            injected = [
-                number
-                for number, cell in enumerate(manager.nb.cells)
-                if "injected-parameters" in cell.metadata.get("tags", [])
-            ]
-            teller.of = len(manager.nb.cells) - len(injected)
-
-            def cell_start(cell: Any, cell_index: int = 0, **more: Any) -> Any:
-                teller.cell = cell_index - sum(number <= cell_index for number in injected)
-                teller.say()
-                return begin(cell, cell_index=cell_index, **more)
-
-            manager.cell_start = cell_start
-            return super().execute_managed_notebook(manager, kernel_name, **options)
-
-    papermill_engines.register("telling", Telling)
-    started, error = time.perf_counter(), ""
+    path, parameters = run.notebook.path.absolute(), run.notebook.parameters()
+    book = nbformat.read(path, as_version=4)
+    if parameters:
+        book = parameterize_notebook(load_notebook_node(str(path)), parameters)
+    client = NotebookClient(
+        book, timeout=None, kernel_name="python3", record_timing=False, iopub_timeout=_BUSY,
+        resources={"metadata": {"path": str(path.parent)}},
+    )  # fmt: skip
+    started, number, error, peak = time.perf_counter(), 0, "", 0.0
+    injected = ["injected-parameters" in cell.metadata.get("tags", ()) for cell in client.nb.cells]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
-        papermill.execute_notebook(
-            source, target, dict(parameters), engine_name="telling", progress_bar=False,
-            cwd=str(Path(source).parent), kernel_name="python3",
-            iopub_timeout=300,  # seconds until a busy machine has passed on what a cell has said
-        )  # fmt: skip
-    except papermill.PapermillExecutionError as fault:
-        traceback = [_COLOURS.sub("", line) for line in fault.traceback]
-        error = f"{fault.ename}: {fault.evalue}\n" + "\n".join(traceback)[-1500:]
-        error = error.strip()
+        async with client.async_setup_kernel(env={**ONE_THREAD, **os.environ}, **quiet):
+            for place, cell in enumerate(client.nb.cells):
+                number = place + 1 - sum(injected[: place + 1])
+                if cell.cell_type == "code":
+                    tell(replace(run, cell=number, cells=len(injected) - sum(injected)))
+                await client.async_execute_cell(
+                    cell, place, execution_count=client.code_cells_executed + 1
+                )
+            peak = await _peak_memory(client)
+    except CellExecutionError as fault:
+        error = f"{fault.ename}: {fault.evalue}\n{_COLOURS.sub('', fault.traceback)[-1500:]}"
+    except DeadKernelError:
+        error = "its kernel was ended from outside, perhaps for want of memory"
     except Exception as fault:
         error = f"{type(fault).__name__}: {fault}"
-    teller.say(seconds=time.perf_counter() - started, peak_memory=_peak_memory(), error=error)
-    return bool(error)
+    here = asyncio.current_task()
+    if here is not None and here.cancelling():  # which nbclient took for the kernel's death
+        raise asyncio.CancelledError
+    end = replace(
+        run, state="failed" if error else "done", seconds=time.perf_counter() - started,
+        peak_memory=peak, cell=number if error else None, error=error.strip(),
+    )  # fmt: skip
+    return end, nbformat.writes(client.nb)
 
 
-def _peak_memory() -> float:
-    """Return the most that an ended kernel held, in MiB; nan on Windows, which does not say."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak / (1024**2 if sys.platform == "darwin" else 1024)
+async def _peak_memory(client: NotebookClient) -> float:
+    """Return the most that a kernel has held, in MiB."""
+    kernel = client.kc
+    assert kernel is not None
+    asked = kernel.execute("", silent=True, user_expressions={"peak": _PEAK})
+    answer: Mapping[str, Any] = await client.async_wait_for_reply(asked) or {}
+    found = answer.get("content", {}).get("user_expressions", {}).get("peak", {}).get("data", {})
+    return float(found.get("text/plain", math.nan)) / 2**20
 
 
-def _end_with_parent(target: str) -> None:
-    """End this process when the one above it is gone: its end of the pipe is closed then.
-
-    What was half-written goes, and the kernel ends by itself when it finds this process gone.
-    """
-    sys.stdin.read()
-    Path(target).unlink(missing_ok=True)
-    os._exit(1)
-
-
-def _only_for_us() -> TextIO:
-    """Take standard output from the kernel, which would inherit it and write into our lines."""
-    ours = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return ours
-
-
-if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, args=sys.argv[2:3], daemon=True).start()
-    sys.exit(_execute(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), _only_for_us()))
+def _code(cells: Sequence[str]) -> str:
+    """Return a digest of the code that cells import; of all where they may call anything."""
+    lines = [
+        line for cell in cells for line in cell.splitlines() if not line.startswith(("%", "!"))
+    ]
+    source = "\n".join(lines)
+    names = imported_names(source)
+    anything = "mmtutorial" in names or re.search(r"""["']mmtutorial["']""", source)
+    return code_digest() if anything else code_digest(*names or ["mmtutorial"])

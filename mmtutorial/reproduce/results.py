@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 
 import mmtutorial
-from mmtutorial.reproduce.experiments import UNUSED, Outcome
-from mmtutorial.reproduce.store import write
-from mmtutorial.storage.digests import PACKAGE, library_digest
+from mmtutorial.reproduce.cache import write
+from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome
+from mmtutorial.storage.digests import PACKAGE, code_digest
 from mmtutorial.storage.files import expanded
 
-COMPARED = ("hit_rate", "ndcg", "item_coverage", "user_coverage", "intra_list_diversity")
+COMPARED = (
+    "hit_rate", "ndcg", "item_coverage", "user_coverage", "intra_list_diversity", "capped_recall",
+)  # fmt: skip
 KEY_MEASURES = ("hit_rate", "ndcg", "item_coverage")  # held against their bands
 VERSIONS = (
     "numpy",
@@ -34,7 +36,6 @@ VERSIONS = (
     "librosa",
 )
 TABLES = ("measures", "comparisons", "costs", "quoted")
-RESULTS = "MMTUTORIAL_RESULTS"  # environment variable: which results chapter 9 reads
 _ORDER = (
     "dataset", "experiment", "recommender", "fusion", "modalities", "condition", "split",
     "reference", "metric", "k", "seed", "profile", "notebook", "name",
@@ -50,8 +51,10 @@ class Results:
     ----------
     measures : DataFrame
         dataset, experiment, recommender, fusion, modalities, condition (JSON), split, metric, k,
-        seed, value. split is "default" where the data set's own was taken; the measure "ndcg" of
-        "validation" is what settings may be chosen by.
+        seed, value, at_popularity (whether the run ended at popularity's level: its NDCG is not
+        significantly higher, for the same users; empty in tables of older runs). split is "default"
+        where the data set's own was taken; the measure "ndcg" of "validation" is what settings may
+        be chosen by.
     comparisons : DataFrame
         dataset, experiment, recommender, reference, metric, k, mean, reference_mean,
         relative_gain, relative_low, relative_high, p, p_holm, n_users, n_seeds, over, condition:
@@ -193,10 +196,9 @@ def is_table_of_results(path: Path) -> bool:
 
 
 def find() -> Path:
-    """Find the results that chapter 9 shows, whatever folder it runs in.
+    """Find the committed results, whatever folder a chapter runs in.
 
-    The folder that the environment variable MMTUTORIAL_RESULTS names; or else ``results/full`` in
-    the working folder or one above it, or beside the library's own folder.
+    ``results/full`` in the working folder or one above it, or beside the library's own folder.
 
     Returns
     -------
@@ -213,16 +215,14 @@ def find() -> Path:
     >>> find().name
     'full'
     """
-    if named := os.environ.get(RESULTS):
-        return Path(named).expanduser()
     here = Path.cwd()
     for folder in (here, *here.parents, PACKAGE.parent):
         if (folder / "results" / "full" / "measures.csv").exists():
             return folder / "results" / "full"
     raise ValueError(
         f"there are no results: neither {here} nor a folder above it holds results/full. Work in a "
-        "clone of mmtutorial; or run `mmtutorial reproduce`, and name the folder results that it "
-        f"wrote in the environment variable {RESULTS}"
+        "clone of mmtutorial; or run `mmtutorial reproduce`, and give the chapter the folder "
+        "results that it wrote as its parameter results_folder"
     )
 
 
@@ -237,12 +237,13 @@ def gather(
     measures, costs = [], []
     for outcome in outcomes:
         about = _about(outcome)
-        measures += [{**about, **row, "seed": outcome.task.seed} for row in outcome.rows]
         about["seed"] = outcome.task.seed
+        flag = {"at_popularity": outcome.at_popularity}
+        measures += [{**about, **row, **flag} for row in outcome.rows]
         costs.append({**about, **outcome.cost})
-    columns = [*_ID, "metric", "k", "seed", "value"]
+    columns = [*_ID, "metric", "k", "seed", "value", "at_popularity"]
     cost_columns = [*_ID[:-1], "seed", "seconds", "epochs", "parameters", "operations"]
-    table = pd.DataFrame(measures, columns=columns).sort_values(columns[:-1], ignore_index=True)
+    table = pd.DataFrame(measures, columns=columns).sort_values(columns[:-2], ignore_index=True)
     if quoted is None:
         quoted = quoted_table([])
     measured = {
@@ -262,55 +263,69 @@ def gather(
 def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.DataFrame:
     """Compare fusions with each modality and baseline, and damaged data with whole ones.
 
-    Whatever read all modalities is compared with each single modality and with each baseline, a
-    single modality with popularity, and a tower of damaged data with the same tower of whole ones.
-    p is corrected (Holm) over all comparisons of one data set and experiment.
+    Whatever read all modalities is compared with each single modality, with ids and with each
+    baseline, a single modality with popularity, a tower of damaged data with the same tower of
+    whole ones, and of items held back all modalities with each. p is corrected (Holm) over all
+    comparisons of one data set and experiment.
     """
-    groups: dict[tuple[str, str, str, str], list[Outcome]] = {}
+    from mmtutorial.evaluation.significance import holm
+
+    groups: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
         task = outcome.task
-        name = (task.dataset, task.experiment, task.recommender, _condition(outcome))
+        name = (task.dataset, task.experiment, _condition(outcome), task.recommender)
         groups.setdefault(name, []).append(outcome)
-    found = []
-    for dataset in dict.fromkeys(name[0] for name in groups):
-        towers = {n[2]: g for n, g in groups.items() if n[:2] == (dataset, "fusions")}
-        simple = {n[2]: g for n, g in groups.items() if n[:2] == (dataset, "baselines")}
-        singles = [n for n in towers if " + " not in n and (n,) == towers[n][0].task.modalities]
-        fused = [
-            n for n, g in towers.items() if "fusion" in g[0].task.options or n == "concatenation"
-        ]
-        pairs = [
-            (a, towers[a], b, each[b], "fusions", "")
-            for a in (*fused, *singles, *({"concatenation + ids", "ids"} & set(towers)))
-            for each in (towers, simple)
-            for b in each
-            if a != b and (b in singles or b == "ids" or each is simple)
-        ]
-        whole = groups.get((dataset, "quality of data", "concatenation", ""))
-        for name, group in groups.items():
-            if whole and name[:2] == (dataset, "quality of data") and group is not whole:
-                pairs.append(("damaged", group, "concatenation", whole, name[1], name[3]))
-        knobs = {n: g for n, g in groups.items() if n[:2] == (dataset, "knobs")}
-        for name, group in knobs.items():
-            for other, beside in knobs.items():
-                if name[2] == "concatenation" != other[2] and name[3] == other[3]:
-                    pairs.append((name[2], group, other[2], beside, "knobs", name[3]))
-        found += [
-            {"dataset": dataset, "experiment": experiment, "condition": condition, **each}
-            for a, left, b, right, experiment, condition in pairs
-            for each in _compared(a, left, b, right, n_draws)
-        ]
+    found = [
+        {"dataset": name[0], "experiment": name[1], "condition": name[2], **each}
+        for name, (a, left), (b, right) in _pairs(groups)
+        for each in _compared(a, left, b, right, n_draws)
+    ]
     columns = [
         "dataset", "experiment", "recommender", "reference", "condition", "metric", "k", "mean",
         "reference_mean", "relative_gain", "relative_low", "relative_high", "p", "p_holm",
         "n_users", "n_seeds", "over",
     ]  # fmt: skip
     table = pd.DataFrame(found, columns=columns)
-    from mmtutorial.evaluation.significance import holm
-
     for _, rows in table.groupby(["dataset", "experiment"]).groups.items():
         table.loc[rows, "p_holm"] = holm(table.loc[rows, "p"].to_numpy())
     return table.sort_values(columns[:6], ignore_index=True)
+
+
+def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[Any, ...]]:
+    """Yield (data set, experiment, condition), and two named groups to compare."""
+
+    def of(dataset: str, experiment: str, condition: str = "") -> dict[str, list[Outcome]]:
+        return {n[3]: g for n, g in groups.items() if n[:3] == (dataset, experiment, condition)}
+
+    for where in dict.fromkeys(name[:3] for name in groups):
+        dataset, experiment, condition = where
+        here = of(*where)
+        singles = [n for n, g in here.items() if (n,) == g[0].task.modalities]
+        several = [n for n, g in here.items() if n not in singles and _reads_several(g[0])]
+        if experiment == "fusions":
+            simple = of(dataset, "baselines")
+            chosen = [n for n in several if " + " not in n or n.endswith("+ ids")]
+            for a in (*chosen, *singles, *({"ids"} & set(here))):
+                beside = {b: here[b] for b in (*singles, *({"ids"} & set(here))) if b != a}
+                for b, group in {**beside, **simple}.items():
+                    yield where, (a, here[a]), (b, group)
+        elif experiment == "controls":
+            towers = of(dataset, "fusions")
+            for a, group in here.items():
+                for b in {a.partition(",")[0], "ids"} & set(towers):
+                    yield where, (a, group), (b, towers[b])
+        elif experiment == "quality of data" and condition:
+            if whole := of(dataset, experiment).get("concatenation"):
+                yield where, ("damaged", here["concatenation"]), ("concatenation", whole)
+        elif experiment in ("cold items", "knobs"):
+            for a in several:
+                for b in singles:
+                    yield where, (a, here[a]), (b, here[b])
+
+
+def _reads_several(outcome: Outcome) -> bool:
+    task = outcome.task
+    return task.kind in ("TwoTower", "Blend") and len(task.modalities or ("all",) * 2) > 1
 
 
 def bands(measures: pd.DataFrame, width: float = 4.0, least: float = 0.01) -> pd.DataFrame:
@@ -358,7 +373,7 @@ def environment() -> dict[str, Any]:
     """Say with what the numbers were made.
 
     >>> sorted(environment())[:3]
-    ['commit', 'cores', 'library']
+    ['code', 'commit', 'cores']
     """
     versions = {}
     for name in VERSIONS:
@@ -368,7 +383,7 @@ def environment() -> dict[str, Any]:
             versions[name] = "not installed"
     return {
         "mmtutorial": mmtutorial.__version__,
-        "library": library_digest(UNUSED),
+        "code": code_digest("mmtutorial.reproduce.measure", "mmtutorial.recommenders.TwoTower"),
         "commit": _commit(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -427,7 +442,7 @@ def _evaluations(name: str, group: Sequence[Outcome]) -> list[Any]:
             name, each.task.split, "test", each.ranked.shape[1], each.users, each.ranked,
             each.per_user,
             {row["metric"]: row["value"] for row in each.rows
-             if row["split"] == each.task.split
+             if row["split"] == (AMONG_COLD if each.task.split == COLD else each.task.split)
              and row["metric"] in ("item_coverage", "user_coverage", "gini")},
         )
         for each in sorted(group, key=lambda outcome: outcome.task.seed)

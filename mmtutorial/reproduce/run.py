@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import fnmatch
-import os
-import re
-import time
-from collections.abc import Mapping, Sequence
-from importlib.metadata import files
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from mmtutorial.datasets import MAKERS
-from mmtutorial.reproduce.experiments import GRIDS, grid
+from mmtutorial.reproduce.board import Board
+from mmtutorial.reproduce.cache import key, write
+from mmtutorial.reproduce.cluster import run_tasks
+from mmtutorial.reproduce.grids import GRIDS, Facts, grid
 from mmtutorial.reproduce.ledger import judge_all
 from mmtutorial.reproduce.notebooks import Notebook, Run, in_order, quoted, run_notebooks
+from mmtutorial.reproduce.report import write_page
 from mmtutorial.reproduce.results import (
-    RESULTS,
     Results,
     bands,
     check_results,
@@ -29,10 +26,11 @@ from mmtutorial.reproduce.results import (
     outside,
     quoted_table,
 )
-from mmtutorial.reproduce.scheduler import run_tasks
-from mmtutorial.reproduce.store import key, write
+from mmtutorial.reproduce.search import as_json, search
+from mmtutorial.reproduce.settings import read_settings, settings_file
+from mmtutorial.reproduce.tasks import Task
 from mmtutorial.storage.files import expanded
-from mmtutorial.terminal import plain, say
+from mmtutorial.terminal import say
 
 REPORT = "09_reproduction"
 FIRST = "fusions"  # the experiment that it begins with
@@ -44,11 +42,13 @@ def reproduce(
     profile: str = "quick",
     n_seeds: int = 1,
     out: str | Path = "out",
-    only: str = "*",
+    only: Sequence[str] = ("*",),
     jobs: int = 1,
     scheduler: str | None = None,
     root: str | Path = ".",
     into: str | Path | None = None,
+    trials: int | None = None,
+    memory: float | None = None,
     console: Console | None = None,
 ) -> tuple[Results, list[str]]:
     """Run it all, or what is missing of it, and write results and report.
@@ -58,14 +58,14 @@ def reproduce(
     datasets : sequence of str
         Names or folders.
     profile : {"quick", "full"}
-        Of notebooks and experiments.
+        Of notebooks and experiments. Profile full takes the options in ``results/settings``.
     n_seeds : int
         Seeds of the experiments; notebooks run with seed 0.
     out : str or Path
         Gets ``notebooks/``, ``outcomes/``, ``results/`` and ``report.html``; what is there and
         still holds is kept.
-    only : str
-        A pattern: notebooks and experiments whose names it matches.
+    only : sequence of str
+        Patterns: notebooks and experiments of whose names one matches.
     jobs : int
         How much runs at a time on this machine.
     scheduler : str, optional
@@ -75,6 +75,11 @@ def reproduce(
     into : str or Path, optional
         A folder of results, in which what has been measured takes the place of what stood there;
         the report is then on all of them.
+    trials : int, optional
+        First search the options of every arm anew, with so many trials each; see
+        `mmtutorial.reproduce.search`.
+    memory : float, optional
+        MiB; a notebook that held more is a fault.
 
     Returns
     -------
@@ -87,22 +92,23 @@ def reproduce(
     ------
     ValueError
         For an unknown data set, profile or pattern, a root without notebooks, results that do
-        not go into those of ``into``, or files of others that would be replaced.
+        not go into those of ``into``, files of others that would be replaced, or a search in
+        profile quick, which would not use it.
     """
     console = console or Console()
     out, root = expanded(out), expanded(root)
     datasets = [name if name in MAKERS else str(expanded(str(name))) for name in datasets]
     _check_places(out, into)
-    paths = in_order(root)
-    chosen = [path for path in paths if fnmatch.fnmatch(path.stem, only) and path.stem != REPORT]
-    grids = [name for name in GRIDS if fnmatch.fnmatch(name, only)]
-    if not chosen and not grids:
-        known = ", ".join([*(path.stem for path in paths), *GRIDS])
-        raise ValueError(f"nothing matches --only {only!r}; there are {known}")
+    if trials is not None and profile != "full":
+        raise ValueError("options are searched for profile full: give --profile full with --tune")
+    work, grids = _chosen(datasets, profile, only, root)
+    if trials is not None:
+        _search_anew(datasets, out, root, trials, jobs, console)
     tasks = [
-        task for name in datasets for task in (grid(name, profile, n_seeds, grids) if grids else [])
+        task
+        for name in datasets
+        for task in (_grid(name, profile, n_seeds, grids, root) if grids else ())
     ]
-    work = [Notebook(path, name, profile) for name in datasets for path in chosen]
     board = Board(work, len(tasks), console)
     with board:
         runs = run_notebooks(work, out, jobs=jobs, tell=board.notebook)
@@ -117,23 +123,79 @@ def reproduce(
         folder = results.save(into)
     faults = [_fault(run) for run in runs if run.state == "failed"]
     faults += [str(failure) for failure in failures]
+    faults += [_too_large(run, memory) for run in runs if memory and run.peak_memory > memory]
     for verdict in judge_all(results):
         say(f"{verdict.row.id:3} {verdict.word}", to=console)
-    if FIRST in set(results.measures.get("experiment", ())):
-        os.environ[RESULTS] = str(folder.absolute())
-        digest = key(
-            tables=[(folder / f"{n}.csv").read_text("utf-8") for n in ("measures", "quoted")]
-        )
-        page = Notebook(root / "notebooks" / f"{REPORT}.ipynb", datasets[0], profile, 0, digest)
-        (report,) = run_notebooks([page], out)
-        if report.state == "failed":
-            faults.append(_fault(report))
-        else:
-            _as_page(report.executed, out / "report.html")
-            say(f"The report: file://{(out / 'report.html').absolute()}", to=console)
-    else:
-        say(f"No report: it begins with {FIRST}, which these results do not hold", to=console)
+    faults += _report(results, folder, root, out, datasets[0], profile, console)
     return results, faults
+
+
+def _chosen(
+    datasets: Sequence[str], profile: str, only: Sequence[str], root: Path
+) -> tuple[list[Notebook], list[str]]:
+    """Return the notebooks and the names of the grids that the patterns match."""
+    paths = in_order(root)
+
+    def wanted(name: str) -> bool:
+        return name != REPORT and any(fnmatch.fnmatch(name, pattern) for pattern in only)
+
+    chosen = [path for path in paths if wanted(path.stem)]
+    grids = [name for name in GRIDS if wanted(name)]
+    if not chosen and not grids:
+        known = ", ".join([*(path.stem for path in paths), *GRIDS])
+        raise ValueError(f"nothing matches --only {' '.join(only)!r}; there are {known}")
+    return [Notebook(path, name, profile) for name in datasets for path in chosen], grids
+
+
+def _grid(dataset: str, profile: str, n_seeds: int, grids: Sequence[str], root: Path) -> list[Task]:
+    """Return the tasks of a data set, with the options that were chosen for it."""
+    settings = read_settings(settings_file(root, dataset)) if profile == "full" else {}
+    return grid(dataset, profile, n_seeds, grids, chosen=settings)
+
+
+def _search_anew(
+    datasets: Sequence[str], out: Path, root: Path, trials: int, jobs: int, console: Console
+) -> None:
+    """Search the options of every arm, and write them where profile full takes them from."""
+    for name in datasets:
+        path = settings_file(root, name)
+        read_settings(path)  # a file of others is refused before hours of search
+
+        def tell(done: int, of: int, arm: str, name: str = name) -> None:
+            say(f"search on {name}: {done} of {of}, {arm}", to=console)
+
+        found = search(Facts.of(name), out, n_trials=trials, jobs=jobs, tell=tell)
+        write(path, as_json(found))
+        say(f"Chosen options: {path}", to=console)
+
+
+def _report(
+    results: Results,
+    folder: Path,
+    root: Path,
+    out: Path,
+    dataset: str,
+    profile: str,
+    console: Console,
+) -> list[str]:
+    """Run the report on these results, and write it as a page; return what failed."""
+    if FIRST not in set(results.measures.get("experiment", ())):
+        say(f"No report: it begins with {FIRST}, which these results do not hold", to=console)
+        return []
+    tables = [(folder / f"{name}.csv").read_text("utf-8") for name in ("measures", "quoted")]
+    path = root / "notebooks" / f"{REPORT}.ipynb"
+    page = Notebook(path, dataset, profile, 0, str(folder.absolute()), key(tables=tables))
+    (report,) = run_notebooks([page], out)
+    if report.state == "failed":
+        return [_fault(report)]
+    write_page(report.executed, out / "report.html")
+    say(f"The report: file://{(out / 'report.html').absolute()}", to=console)
+    return []
+
+
+def _too_large(run: Run, memory: float | None) -> str:
+    where = f"{run.notebook.path} on {run.notebook.dataset}"
+    return f"{where} held {run.peak_memory:.0f} MiB of memory, above {memory:.0f}"
 
 
 def _check_places(out: Path, into: str | Path | None) -> None:
@@ -179,111 +241,3 @@ def _quotes(runs: Sequence[Run]) -> Any:
 def _fault(run: Run) -> str:
     where = "" if run.cell is None else f", cell {run.cell}"
     return f"{run.notebook.path} on {run.notebook.dataset}{where}: {run.error}"
-
-
-PAGE = """{% extends 'index.html.j2' %}
-{% block html_head_js_requirejs %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}
-{% block html_head_js_mathjax %}<script>
-window.MathJax = {
-  tex: {inlineMath: [["$", "$"]], processEscapes: true},
-  options: {enableMenu: false, enableEnrichment: false},  // both load more
-};
-{{ resources.mathjax }}
-</script>{% endblock %}"""  # JupyterLab's own, without what it takes from elsewhere
-
-
-def _as_page(executed: Path, place: Path) -> None:
-    """Write an executed notebook as one page of HTML that needs nothing from elsewhere."""
-    import nbformat
-    from jinja2 import DictLoader
-    from nbconvert import HTMLExporter
-
-    notebook = nbformat.read(executed, as_version=4)
-    values = quoted(executed)
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = plain_markdown(cell.source, values)
-        else:  # what is quoted stands in the text
-            cell.outputs = [o for o in cell.outputs if "scrapbook" not in o.get("metadata", {})]
-    exporter = HTMLExporter(
-        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
-        template_file="page.html.j2",
-        extra_loaders=[DictLoader({"page.html.j2": PAGE})],
-    )  # fmt: skip
-    (mathjax,) = (
-        file for file in files("sphinx-mathjax-offline") or () if file.name == "tex-svg.js"
-    )
-    text, _ = exporter.from_notebook_node(notebook, {"mathjax": mathjax.read_text("utf-8")})
-    write(place, text)
-
-
-def plain_markdown(source: str, values: Mapping[str, Any]) -> str:
-    """Write the book's directives as plain Markdown, with what the text quotes.
-
-    >>> plain_markdown("{term}`Seeds <seed>`: {glue:text}`n`, see {eq}`eq-gain`", {"n": 5})
-    'Seeds: 5, see (eq-gain)'
-    """
-    source = re.sub(r"```{math}\n:label: (\S+)\n(.*?)```", r"$$\2$$ (\1)", source, flags=re.S)
-    source = re.sub(r"```{dropdown} (.*?)\n(.*?)```", r"*\1.* \2", source, flags=re.S)
-    source = re.sub(
-        r"{glue:text}`([^`]*)`", lambda found: str(values.get(found[1], found[1])), source
-    )
-    source = re.sub(r"{eq}`([^`]*)`", r"(\1)", source)
-    source = re.sub(r"{(?:term|doc)}`([^`<]*?)(?: <[^`]*>)?`", r"\1", source)
-    return re.sub(r"{cite}`([^`]*)`", r"[\1]", source)
-
-
-class Board:
-    """One live table in the terminal; plain lines where there is none."""
-
-    columns = ("what", "data set", "state", "seconds", "peak memory (MiB)")
-
-    def __init__(self, work: Sequence[Notebook], n_tasks: int, console: Console) -> None:
-        self.console = console
-        self.runs: dict[tuple[str, str], Run | None] = {(n.name, n.dataset): None for n in work}
-        self.begun: dict[tuple[str, str], float] = {}
-        self.tasks, self.n_tasks = 0, n_tasks
-        self.live = Live(console=console, refresh_per_second=2, get_renderable=self._table)
-
-    def __enter__(self) -> Board:
-        """Show the table, in a terminal."""
-        if self.console.is_terminal:
-            self.live.start()
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        """Leave it there as it is."""
-        if self.console.is_terminal:
-            self.live.stop()
-
-    def notebook(self, run: Run) -> None:
-        """Tell of a notebook."""
-        name = (run.notebook.name, run.notebook.dataset)
-        self.begun.setdefault(name, time.monotonic())
-        self.runs[name] = run
-        if not self.console.is_terminal and run.state != "running":
-            what = f"{run.notebook.name} on {run.notebook.dataset}: {run.state}"
-            cost = f"{run.seconds:.0f} s, {run.peak_memory:.0f} MiB"
-            say(f"{what}, {cost}", to=self.console)
-
-    def experiment(self, done: int, of: int, task: Any) -> None:
-        """Tell of the experiments."""
-        self.tasks, self.n_tasks = done, of
-        if not self.console.is_terminal and (done % 20 == 0 or done == of):
-            say(f"experiments: {done} of {of}", to=self.console)
-
-    def _table(self) -> Table:
-        table = Table(*self.columns)
-        for name, run in self.runs.items():
-            if run is None:
-                told = ["waits"]
-            elif run.state == "running":
-                spent = time.monotonic() - self.begun[name]
-                told = [f"cell {run.cell} of {run.cells}", f"{spent:.0f}"]
-            else:
-                told = [run.state, f"{run.seconds:.0f}", f"{run.peak_memory:.0f}"]
-            table.add_row(*map(plain, (*name, *told)))
-        if self.n_tasks:
-            table.add_row("experiments", "", f"{self.tasks} of {self.n_tasks}")
-        return table

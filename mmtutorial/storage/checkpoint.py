@@ -7,7 +7,8 @@ import functools
 import io
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from time import monotonic
 
@@ -21,6 +22,25 @@ EVERY = 5.0  # seconds between two writings, at least
 _OURS = re.compile(r"[0-9a-f]{32,64}\.npz")  # a state
 _PART = re.compile(r"(tmp\w{8}|\.[0-9a-f]{32})\.part")  # of a state, while it is written
 SHARE = 20  # so many times as long as a writing takes, the next one waits
+REPORT: ContextVar[Callable[[int, float], None] | None] = ContextVar("report", default=None)
+
+
+@contextlib.contextmanager
+def report_epochs(report: Callable[[int, float], None]) -> Iterator[None]:
+    """Have ``report`` called with each epoch's number and quality; what it raises ends learning.
+
+    >>> from mmtutorial.storage.epochs import Epochs
+    >>> reported = []
+    >>> with report_epochs(lambda epoch, quality: reported.append((epoch, quality))):
+    ...     Epochs("nobody", 9, 2, Unfinished(), [], np.random.default_rng(0)).end(0.5, 0.25)
+    >>> reported
+    [(0, 0.25)]
+    """
+    before = REPORT.set(report)
+    try:
+        yield
+    finally:
+        REPORT.reset(before)
 
 
 class Unfinished:

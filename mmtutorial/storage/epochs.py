@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from mmtutorial.keras_settings import keras
 from mmtutorial.storage.arrays import under
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.checkpoint import REPORT, Unfinished
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _QUALITY = "validation_ndcg"
@@ -155,6 +155,8 @@ class Epochs:
                 self._state.best = best()
             qualities.append(quality)
             told = f", best NDCG@10 {max(qualities):.4f}"
+            if report := REPORT.get():
+                report(len(qualities) - 1, quality)
         self._bar.update(self._task, advance=1, description=f"{self._name} learns{told}")
         if not self._bar.live.is_started and time.monotonic() - self._started > _PATIENCE:
             self._bar.start()

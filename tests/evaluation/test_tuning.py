@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,11 @@ import pytest
 from rich.console import Console
 from rich.progress import track
 
-from mmtutorial.evaluation import Split, evaluate, global_time_split, tune, tuning
+from mmtutorial.evaluation import Range, Split, evaluate, global_time_split, tune, tuning
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import EASE, Popularity
 from mmtutorial.recommenders.base import Recommender
+from mmtutorial.storage.epochs import Epochs
 
 
 @pytest.fixture
@@ -96,7 +99,72 @@ def test_progress_is_shown_when_it_takes_long(
 def test_what_cannot_be_tuned_is_refused(split: Split) -> None:
     with pytest.raises(ValueError, match="metric is 'accuracy'; choose by one of hit_rate"):
         tune(EASE, {"l2": [1.0]}, split, metric="accuracy")
-    with pytest.raises(ValueError, match=r"grid\['l2'\] is empty"):
+    with pytest.raises(ValueError, match=r"space\['l2'\] is empty"):
         tune(EASE, {"l2": []}, split)
     with pytest.raises(ValueError, match="the option 'recall' is named like a metric"):
         tune(EASE, {"recall": [1.0]}, split)
+
+
+SPACE = {"l2": Range(1.0, 1000.0, log=True), "content_weight": [0.0, {"text": 3.0}]}
+
+
+def test_a_search_that_was_killed_goes_on_to_the_same_trials(split: Split, tmp_path: Path) -> None:
+    features = {"text": np.random.default_rng(1).standard_normal((25, 3))}
+    first = [{"l2": 100.0}]
+    best, table = tune(EASE, SPACE, split, features, k=5, n_trials=8, first=first)
+    assert table["l2"][0] == 100.0 and table["l2"].between(1, 1000).all() and len(table) == 8
+    assert table["l2"].nunique() == 8
+    storage = tmp_path / "new" / "search.sqlite"
+    fitted = []
+
+    def killed(**options: Any) -> Recommender:
+        fitted.append(options)
+        if len(fitted) in (1, 4):
+            raise KeyboardInterrupt
+        return EASE(**options)
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            tune(killed, SPACE, split, features, k=5, n_trials=8, first=first, storage=storage)
+    again, other = tune(
+        killed, SPACE, split, features, k=5, n_trials=8, first=first, storage=storage
+    )
+    assert again == best and len(fitted) == 10
+    pd.testing.assert_frame_equal(other, table)
+
+
+class Scripted(Popularity):
+    """Reports the same quality in each epoch."""
+
+    def __init__(self, quality: float) -> None:
+        self.quality = quality
+
+    def _learn(self, train, features, validation):
+        epochs = Epochs("it", 30, 99, self._unfinished, [], np.random.default_rng(0))
+        for _ in epochs:
+            epochs.end(0.5, self.quality)
+            self.reached = len(epochs.history["loss"])
+        super()._learn(train, features, validation)
+
+
+def test_what_stays_below_the_median_is_pruned_and_is_not_chosen(split: Split) -> None:
+    made: list[Scripted] = []
+
+    def make(quality: float) -> Recommender:
+        made.append(Scripted(quality))
+        return made[-1]
+
+    best, table = tune(make, {"quality": [0.5, 0.6, 0.7, 0.8, 0.1, 0.9]}, split)
+    assert [each.reached for each in made[:4]] == [30] * 4
+    assert not hasattr(made[4], "_train") or made[4].reached < 30
+    assert table["ndcg"].isna().tolist() == [False] * 4 + [True, False]
+    assert best == {"quality": 0.5}  # all popularity: the first of equals
+
+
+def test_a_search_that_cannot_begin_is_refused(split: Split) -> None:
+    with pytest.raises(ValueError, match="l2 is a range: say by n_trials"):
+        tune(EASE, {"l2": Range(1, 9)}, split)
+    with pytest.raises(ValueError, match=r"l2 = 10, to begin with, is outside of the space"):
+        tune(EASE, {"l2": Range(1, 9)}, split, n_trials=2, first=[{"l2": 10}])
+    with pytest.raises(ValueError, match="n_trials is 0"):
+        tune(EASE, {"l2": Range(1, 9)}, split, n_trials=0)

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 from mmtutorial.reproduce import results
-from mmtutorial.reproduce.store import ONE_THREAD
+from mmtutorial.reproduce.threads import ONE_THREAD
 from tests.own_folder import shop_media, write_own_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +80,6 @@ def test_no_chapter_draws_times_by_itself(path: Path) -> None:
 def test_results_are_found_from_wherever_a_chapter_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(results.RESULTS, raising=False)
     full = ROOT / "results" / "full"
     for folder in (ROOT, ROOT / "notebooks", ROOT / "book" / "notebooks", tmp_path):
         monkeypatch.chdir(folder)
@@ -90,17 +89,14 @@ def test_results_are_found_from_wherever_a_chapter_runs(
     shutil.copytree(full, clone / "results" / "full")
     monkeypatch.chdir(clone / "notebooks")
     assert results.find().resolve() == clone / "results" / "full"  # the working folder's go first
-    monkeypatch.setenv(results.RESULTS, str(tmp_path / "mine"))
-    assert results.find() == tmp_path / "mine"
 
 
 def test_where_there_are_no_results_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(results.RESULTS, raising=False)
     monkeypatch.setattr(results, "PACKAGE", tmp_path / "site-packages" / "mmtutorial")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="run `mmtutorial reproduce`, and name the folder"):
+    with pytest.raises(ValueError, match="run `mmtutorial reproduce`, and give the chapter"):
         results.find()
 
 

@@ -16,11 +16,15 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from mmtutorial.reproduce import scheduler
-from mmtutorial.reproduce.experiments import GRIDS, Outcome, Task, grid, measure
+from mmtutorial.reproduce import cluster
+from mmtutorial.reproduce.cluster import run_tasks
+from mmtutorial.reproduce.grids import GRIDS, Facts, Plan, grid
+from mmtutorial.reproduce.measure import measure, stage_of
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
-from mmtutorial.reproduce.scheduler import run_tasks
+from mmtutorial.reproduce.search_spaces import FUSIONS
+from mmtutorial.reproduce.tasks import Outcome, Task
 from mmtutorial.storage import checkpoint as unfinished
+from mmtutorial.storage import digests
 from mmtutorial.storage.epochs import Epochs
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -47,25 +51,47 @@ def same(left, right):
 # The grid
 
 
-@pytest.mark.parametrize("dataset", ["shop", "garments", "lastfm"])
+SHOP = Facts("shop", ("text", "image", "audio"), ("text", "image", "audio"), truth=True, knobs=True)
+LASTFM = Facts("lastfm", ("text", "audio", "words"), ready_made=True)
+ALONE = Facts("lastfm", ("text",))
+
+
+@pytest.mark.parametrize("facts", [SHOP, LASTFM, ALONE], ids=["shop", "lastfm", "one modality"])
 @pytest.mark.parametrize("profile", ["quick", "full"])
-def test_no_two_tasks_are_the_same(dataset, profile):
-    tasks = grid(dataset, profile, 2)
+def test_no_two_tasks_are_the_same(facts, profile):
+    tasks = grid(facts.dataset, profile, 2, facts=facts)
     assert len({task.key() for task in tasks}) == len(tasks)
+    assert {task.kind for task in tasks if task.recommender == "oracle"} == (
+        {"Oracle"} if facts.truth else set()
+    )
 
 
 def test_full_has_five_seeds_of_every_fusion_and_modality():
-    tasks = grid("shop", "full", 5, ["fusions"])
+    tasks = grid("shop", "full", 5, ["fusions"], facts=SHOP)
     names = [task.recommender for task in tasks if task.seed == 4]
-    for name in ("text", "image", "audio", "text + image", "late", "gated", "attention",
-                 "low-rank", "concatenation", "ids"):  # fmt: skip
+    for name in ("text", "image", "audio", "text + image", "ids", "blend",
+                 *FUSIONS, *(f"{name} + ids" for name in FUSIONS if name != "late")):  # fmt: skip
         assert names.count(name) == 1
     assert len(tasks) == 5 * len(names)
 
 
+def test_full_takes_the_chosen_options_and_quick_does_not():
+    chosen = {"EASE": {"l2": 7.0}, "text": {"depth": 1}, "late": {"dropout": 0.1}}
+    for profile, options in (("full", ({"l2": 7.0}, 1, "late")), ("quick", ({}, None, None))):
+        plan = Plan(LASTFM if profile == "full" else SHOP, profile, (0,), chosen)
+        tasks = {task.recommender: task.options for name in ("fusions", "baselines")
+                 for task in GRIDS[name](plan)}  # fmt: skip
+        late = tasks.get("late", {})
+        assert (tasks["EASE"], tasks["text"].get("depth"), late.get("fusion")) == options
+        if profile == "full":
+            assert late["dropout"] == 0.1 and "dimensions" not in late  # not the defaults' 128
+            assert tasks["gated"]["dimensions"] == 128  # nobody has searched for it
+            assert tasks["blend"]["recommenders"][1]["options"] == {"l2": 7.0}
+
+
 def test_an_unknown_profile_experiment_or_number_is_refused():
     with pytest.raises(ValueError, match="'quick' or 'full'"):
-        grid("shop", "slow", 1)
+        grid("shop", "slow", 1, facts=SHOP)
     with pytest.raises(ValueError, match="no experiment 'fusion'; there are fusions"):
         grid("shop", "quick", 1, ["fusion"])
     with pytest.raises(ValueError, match="at least one"):
@@ -79,6 +105,24 @@ def test_a_key_depends_on_the_task():
         replace(TOWER, damage={"noise": {"text": 1.0}}), replace(TOWER, raw=True),
     ]  # fmt: skip
     assert len({each.key() for each in [TOWER, *others]}) == 5
+
+
+def test_a_key_depends_on_the_code_of_its_own_recommender_alone(monkeypatch):
+    blend = replace(CHANCE, kind="Blend", options={"recommenders": [
+        {"kind": "TwoTower", "options": {}, "modalities": ()},
+        {"kind": "EASE", "options": {}, "modalities": ()}]})  # fmt: skip
+    before = [task.code() for task in (TOWER, CHANCE, blend)]
+    defined = digests._read
+
+    def changed(path):
+        digest, imported = defined(path)
+        return (digest + "!" * (path.stem == "two_tower"), imported)
+
+    monkeypatch.setattr(digests, "_read", changed)
+    digests.code_digest.cache_clear()
+    after = [task.code() for task in (TOWER, CHANCE, blend)]
+    digests.code_digest.cache_clear()
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, True, False]
 
 
 # One measurement
@@ -151,13 +195,13 @@ def test_processes_give_what_one_gives_and_the_next_run_keeps_it(tmp_path):
 def test_what_is_unfinished_lies_beside_the_outcomes_until_all_are_there(tmp_path, monkeypatch):
     asked = []
 
-    def once(todo, jobs, function, finish):
+    def once(function, todo, jobs, scheduler):
         asked.append(function.keywords["resume"])
         asked[-1].mkdir(exist_ok=True)
         (name,) = todo
-        finish(name, RuntimeError("died") if len(asked) == 1 else measure(CHANCE))
+        yield name, RuntimeError("died") if len(asked) == 1 else measure(CHANCE)
 
-    monkeypatch.setattr(scheduler, "_by_processes", once)
+    monkeypatch.setattr(cluster, "run_all", once)
     for failed in (1, 0):
         assert len(run_tasks([CHANCE], tmp_path)[1]) == failed
         assert asked[-1] == tmp_path / "unfinished" and asked[-1].exists() == bool(failed)
@@ -187,8 +231,8 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
         textwrap.dedent(f"""
-        from mmtutorial.reproduce.experiments import Task
-        from mmtutorial.reproduce.scheduler import run_tasks
+        from mmtutorial.reproduce.cluster import run_tasks
+        from mmtutorial.reproduce.tasks import Task
         if __name__ == "__main__":
             tasks = [Task("baselines", "shop", "random", "Random", seed, {{"seed": seed}},
                           (), {SMALL}) for seed in range(4)]
@@ -378,4 +422,62 @@ def test_bands_find_what_lies_outside(outcomes):
 
 def test_every_grid_has_a_name_of_its_own():
     for name, make in GRIDS.items():
-        assert {task.experiment for task in make("shop", "full", range(1))} <= {name}
+        assert {task.experiment for task in make(Plan(SHOP, "full", range(1)))} == {name}
+
+
+# Controls and items held back
+
+
+def test_permuted_features_are_those_of_other_items_and_random_ones_are_nobodys():
+    names = ("text", "image", "audio")
+    whole = stage_of(TOWER).features
+    mixed = stage_of(replace(TOWER, damage={"permuted": dict.fromkeys(names, 1.0)})).features
+    drawn = stage_of(replace(TOWER, damage={"random": dict.fromkeys(names, 1.0)})).features
+    order = [
+        next(row for row in range(40) if np.array_equal(whole["text"][row], each))
+        for each in mixed["text"]
+    ]
+    assert sorted(order) == list(range(40)) and order != list(range(40))
+    for name in names:
+        np.testing.assert_array_equal(mixed[name], whole[name][order])
+        np.testing.assert_array_equal(drawn[name].any(axis=1), whole[name].any(axis=1))
+        assert drawn[name].shape == whole[name].shape
+        assert abs(np.corrcoef(drawn[name].ravel(), whole[name].ravel())[0, 1]) < 0.1
+    assert abs(np.corrcoef(drawn["text"][:, 0], drawn["image"][:, 0])[0, 1]) < 0.5
+
+
+def test_items_held_back_are_others_for_each_seed_and_compete_among_each_other():
+    tasks = [
+        replace(CHANCE, experiment="cold items", split="cold items", seed=seed, options={})
+        for seed in range(2)
+    ]
+    outcomes = [measure(task) for task in tasks]
+    held_back = [set(outcome.ranked[outcome.ranked >= 0]) for outcome in outcomes]
+    assert held_back[0] != held_back[1] and max(map(len, held_back)) <= 8  # a fifth of 40
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        relevant = stage_of(task).split.test.matrix[outcome.users]
+        found = np.array([
+            relevant[[row]].toarray()[0][[item for item in items if item >= 0]].sum()
+            for row, items in enumerate(outcome.ranked)
+        ])  # fmt: skip
+        np.testing.assert_allclose(
+            outcome.per_user["capped_recall"],
+            found / np.minimum(relevant.sum(axis=1), 20),
+        )
+        assert outcome.at_popularity
+
+
+def test_a_run_at_popularitys_level_is_flagged():
+    popular = replace(
+        CHANCE,
+        recommender="popularity",
+        kind="Popularity",
+        options={},
+        made={"n_items": 120, "n_users": 300},
+    )
+    tables = gather(
+        [measure(replace(popular, recommender=kind, kind=kind)) for kind in ("Oracle", "Popularity")],
+        profile="quick", n_draws=1,
+    ).measures  # fmt: skip
+    flags = tables.groupby("recommender")["at_popularity"].unique()
+    assert flags["Oracle"].tolist() == [False] and flags["Popularity"].tolist() == [True]

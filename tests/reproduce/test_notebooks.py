@@ -31,7 +31,9 @@ def made(path: Path, *sources: str) -> Path:
     """Write a tiny notebook whose first code cell holds the parameters."""
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "p", "language": "python"}
-    first = nbformat.v4.new_code_cell('profile = "quick"\ndataset = "shop"\nseed = 0')
+    first = nbformat.v4.new_code_cell(
+        'profile = "quick"\ndataset = "shop"\nseed = 0\nresults_folder = ""'
+    )
     first.metadata["tags"] = ["parameters"]
     notebook.cells = [first, *(nbformat.v4.new_code_cell(each) for each in sources)]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,21 +109,24 @@ def test_a_key_changes_with_data_and_library(tmp_path, monkeypatch):
     first = Notebook(path, str(folder)).key()
     (folder / "items.csv").write_text("item\nb\n")
     second = Notebook(path, str(folder)).key()
-    monkeypatch.setattr(notebooks, "library_digest", lambda without: "another")
+    monkeypatch.setattr(notebooks, "code_digest", lambda *names: "another")
     assert len({first, second, Notebook(path, str(folder)).key()}) == 3
 
 
-def test_only_a_report_depends_on_how_experiments_are_run(tmp_path, monkeypatch):
-    unused = []
-    monkeypatch.setattr(notebooks, "library_digest", unused.append)
-    Notebook(made(tmp_path / "a.ipynb", "from mmtutorial import datasets")).key()
-    Notebook(made(tmp_path / "b.ipynb", "from mmtutorial.reproduce.results import Results")).key()
-    assert unused == [("cli.py", "reproduce"), ("cli.py",)]
+def test_a_notebook_depends_on_what_it_imports(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(notebooks, "code_digest", lambda *names: read.append(names) or "same")
+    for number, line in enumerate(
+        ("%matplotlib inline\nfrom mmtutorial import datasets", "import mmtutorial as mm",
+         'run(["mmtutorial", "check"])', "from mmtutorial.metrics import ndcg")
+    ):  # fmt: skip
+        Notebook(made(tmp_path / f"{number}.ipynb", line)).key()
+    assert read == [("mmtutorial.datasets",), (), (), ("mmtutorial.metrics.ndcg",)]
 
 
 def test_a_failing_notebook_is_named_and_the_others_go_on(tmp_path):
     bad = made(tmp_path / "bad.ipynb", "x = 1", 'raise ValueError("the third cell")')
-    dies = made(tmp_path / "dies.ipynb", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
+    dies = made(tmp_path / "dies.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     good = made(tmp_path / "good.ipynb", 'import os\nos.write(1, b"\\xff no line")', GLUED)
     work = [Notebook(bad, seed=5), Notebook(dies), Notebook(good)]
     failed, dead, done = run_notebooks(work, tmp_path / "out", jobs=2)

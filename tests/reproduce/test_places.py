@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from mmtutorial.recommenders import BPR
+from mmtutorial.reproduce.cache import data_digest, key
+from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.results import Results, gather
 from mmtutorial.reproduce.run import check_bands, reproduce, write_bands
-from mmtutorial.reproduce.scheduler import run_tasks
-from mmtutorial.reproduce.store import data_digest, key
 from mmtutorial.storage import checkpoint, files
 from tests.recommenders.test_base import TRAIN
 

@@ -9,10 +9,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from mmtutorial import cli
-from mmtutorial.reproduce import experiments, run
-from mmtutorial.reproduce.experiments import Task
+from mmtutorial.reproduce import run
+from mmtutorial.reproduce.board import Board
 from mmtutorial.reproduce.notebooks import Notebook, Run
 from mmtutorial.reproduce.results import Results
+from mmtutorial.reproduce.tasks import Task
 from tests.reproduce.test_notebooks import GLUED, made
 
 CHANCE = Task(
@@ -31,12 +32,13 @@ def clone(tmp_path, monkeypatch):
     made(folder / "02_bad.ipynb", 'raise RuntimeError("no more")')
     made(
         folder / "09_reproduction.ipynb",
-        "import os\nfrom mmtutorial.reproduce.results import Results\n"
-        'print(len(Results.open(os.environ["MMTUTORIAL_RESULTS"]).measures))',
+        "from mmtutorial.reproduce.results import Results\n"
+        "print(len(Results.open(results_folder).measures))",
     )
     monkeypatch.setattr(run, "GRIDS", {"fusions": None, "knobs": None})
-    monkeypatch.setattr(run, "grid", lambda *each: [replace(CHANCE, experiment=each[3][0])])
-    monkeypatch.setattr(experiments, "GRIDS", {"fusions": None, "knobs": None})
+    monkeypatch.setattr(
+        run, "grid", lambda *each, **options: [replace(CHANCE, experiment=each[3][0])]
+    )
     return tmp_path
 
 
@@ -102,7 +104,7 @@ def test_results_go_into_those_that_are_there_and_bands_are_watched(clone):
 
 def test_the_board_shows_cells_seconds_and_memory(tmp_path):
     work = [Notebook(tmp_path / "a.ipynb"), Notebook(tmp_path / "b.ipynb")]
-    board = run.Board(work, 7, Console(width=100, force_terminal=False, file=StringIO()))
+    board = Board(work, 7, Console(width=100, force_terminal=False, file=StringIO()))
     board.notebook(Run(work[0], "running", 0.0, 0.0, tmp_path, 3, cells=9))
     board.notebook(Run(work[1], "done", 61.4, 812.0, tmp_path))
     board.experiment(2, 7, None)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmtutorial.reproduce.experiments import Outcome, Task
+from mmtutorial.reproduce.tasks import Outcome, Task
 from mmtutorial.storage.archives import check_archive
 from mmtutorial.storage.arrays import read_arrays
 from mmtutorial.storage.checkpoint import Unfinished
@@ -77,7 +77,7 @@ def test_what_would_unfold_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         with pytest.raises(ValueError, match=r"unfold to 80,000,128 bytes, more than 1,000,000"):
             check_archive(archive, unfolded=1_000_000)
         check_archive(archive, unfolded=100_000_000)
-    monkeypatch.setattr("mmtutorial.reproduce.experiments._LARGEST", 1000)
+    monkeypatch.setattr("mmtutorial.reproduce.tasks._LARGEST", 1000)
     with pytest.raises(ValueError, match="not an outcome: it would unfold to"):
         Outcome.of_bytes((tmp_path / "bomb.npz").read_bytes())
 

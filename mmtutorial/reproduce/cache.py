@@ -1,8 +1,9 @@
-"""Keep finished work by what it depends on, so that an interrupted run goes on where it stopped.
+"""The cache of outcomes: finished work by all that it depends on.
 
 A piece of work has a key: the digest of everything that its outcome depends on. Its outcome is one
 file that is either there in full or not there. So a kill at any moment costs only what was not
-finished, and a change in the library, the data or the parameters makes new keys.
+finished, and a change in the code, the data or the parameters makes new keys. (joblib.Memory would
+pickle outcomes, and look at the code of one function, not at what that calls.)
 """
 
 from __future__ import annotations
@@ -16,16 +17,6 @@ from mmtutorial.datasets import MAKERS
 from mmtutorial.datasets.schema import is_system_file
 from mmtutorial.storage.digests import folder_digest
 from mmtutorial.storage.files import expanded, write_whole
-
-ONE_THREAD = dict.fromkeys(  # for a process beside others: the order of sums, and so the last
-    (  # digit, depends on the number, and threads that wait for each other cost more than they give
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-        "TF_NUM_INTEROP_THREADS",
-    ),
-    "1",
-)
 
 
 def key(**parts: Any) -> str:
@@ -54,7 +45,7 @@ def data_digest(dataset: str) -> str:
     """Return a digest of a data set: of every file of a folder; of a name, the name itself.
 
     The data sets that have a name are made by the library from files whose digests it checks, so
-    `library_digest` tells them apart.
+    `mmtutorial.storage.digests.code_digest` tells them apart.
 
     Raises
     ------

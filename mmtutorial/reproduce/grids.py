@@ -1,0 +1,289 @@
+"""The grids of experiments: lists of tasks, in which neighbours share what has to be prepared.
+
+What a grid asks of a data set are `Facts`; no grid knows a data set by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mmtutorial.datasets import MODALITIES
+from mmtutorial.reproduce.measure import stage_of
+from mmtutorial.reproduce.search_spaces import (
+    BLEND,
+    CONTROLLED,
+    MEMBERS,
+    Arm,
+    baselines,
+    controls,
+    towers,
+)
+from mmtutorial.reproduce.settings import KNOBS, LENGTH, MADE, has_ready_made, tower_options
+from mmtutorial.reproduce.tasks import COLD, Task
+
+LARGE = 2_000_000  # users × items above which a tower takes minutes
+QUICK = ("concatenation", "attention")  # of the fusions
+WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 of the first
+NOISES = (0.25, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What grids ask of a data set.
+
+    Parameters
+    ----------
+    dataset : str
+        A name or a folder.
+    modalities, raw : tuple of str
+        What there is to read as ready-made vectors, and as raw media.
+    truth, ready_made, large : bool
+        Whether its people are simulated, its features are ready-made ones of real people, and a
+        tower takes minutes.
+    made : mapping
+        Options of the data set's maker.
+    knobs : bool
+        Whether its maker draws small shops with other tastes.
+    """
+
+    dataset: str
+    modalities: tuple[str, ...]
+    raw: tuple[str, ...] = ()
+    truth: bool = False
+    ready_made: bool = False
+    large: bool = False
+    made: Mapping[str, Any] = field(default_factory=dict)
+    knobs: bool = False
+
+    @classmethod
+    def of(cls, dataset: str, profile: str = "full") -> Facts:
+        """Read them from the data set."""
+        made = MADE.get(dataset, {}) if profile == "quick" else {}
+        stage = stage_of(Task("", dataset, "", "", made=made))
+        data = stage.data
+        return cls(
+            dataset, tuple(stage.features),
+            tuple(name for name in MODALITIES if data.items[name].ne("").any()),
+            data.truth is not None, has_ready_made(data), data.n_users * data.n_items > LARGE,
+            made, dataset in KNOBS,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a grid is made for.
+
+    Parameters
+    ----------
+    facts : Facts
+        Of the data set.
+    profile : {"quick", "full"}
+        Few short experiments, or all of them.
+    seeds : sequence of int
+        Of the recommenders.
+    chosen : mapping
+        The options that a search has chosen, by arm; see `mmtutorial.reproduce.settings`.
+    """
+
+    facts: Facts
+    profile: str
+    seeds: Sequence[int]
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        """Whether everything is measured."""
+        return self.profile == "full"
+
+    def options(self, arm: Arm) -> dict[str, Any]:
+        """Return the options with which an arm is measured."""
+        length = LENGTH[self.profile] if arm.learns else {}
+        if self.full and arm.name in self.chosen:
+            return {**length, **arm.fixed, **self.chosen[arm.name]}
+        if arm.kind == "TwoTower":
+            fusion = arm.fixed.get("fusion", "concatenation")
+            tower = tower_options(self.facts.ready_made, self.profile, fusion)
+            return {**tower, **arm.fixed}
+        if arm.name == BLEND:
+            return {"recommenders": self.members(MEMBERS[0])}
+        return {**length, **arm.fixed, **arm.unsearched}
+
+    def members(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Say of what a blend of these arms consists."""
+        arms = {arm.name: arm for arm in [*towers(self.facts.modalities), *baselines(False)]}
+        return [
+            {"kind": arms[name].kind, "options": self.options(arms[name]),
+             "modalities": arms[name].modalities}
+            for name in names
+        ]  # fmt: skip
+
+    def task(self, arm: Arm, seed: int = 0, **more: Any) -> Task:
+        """Return the task of an arm."""
+        task = Task(
+            arm.experiment, self.facts.dataset, arm.name, arm.kind, seed, self.options(arm),
+            arm.modalities, self.facts.made, damage=arm.damage,
+        )  # fmt: skip
+        return replace(task, **more)
+
+
+def fusions(plan: Plan) -> list[Task]:
+    """Each modality, each left out, all of them under each fusion, and ids: the very same tower."""
+    arms = towers(plan.facts.modalities)
+    if not plan.full:
+        arms = [arm for arm in arms if arm.name in (*plan.facts.modalities, *QUICK)]
+    return [plan.task(arm, seed) for seed in plan.seeds for arm in arms]
+
+
+def simple(plan: Plan) -> list[Task]:
+    """The recommenders to beat; those without a seed run once."""
+    arms = baselines(plan.facts.truth)
+    if not plan.full:
+        arms = [arm for arm in arms if not arm.learns]
+    once = [arm for arm in arms if not arm.learns and arm.kind != "Random"]
+    tasks = [plan.task(arm, plan.seeds[0]) for arm in once]
+    return tasks + [plan.task(arm, s) for s in plan.seeds for arm in arms if arm not in once]
+
+
+def cold(plan: Plan) -> list[Task]:
+    """Whole items held back, each seed others: what is known of items that nobody has taken."""
+    if not plan.full:
+        return []
+    names = plan.facts.modalities
+    wanted = (*names, "concatenation", CONTROLLED)
+    arms = [arm for arm in towers(names) if arm.name in wanted]
+    arms += [arm for arm in baselines(False) if arm.name in ("content-kNN", "EASE + content")]
+    arms.append(Arm("baselines", "random", "Random"))
+    return [
+        plan.task(arm, seed, experiment=COLD, split=COLD) for seed in plan.seeds for arm in arms
+    ]
+
+
+def control(plan: Plan) -> list[Task]:
+    """Features permuted over the items, and random ones, in the same towers."""
+    arms = controls(plan.facts.modalities) if plan.full else []
+    return [plan.task(arm, seed) for arm in arms for seed in plan.seeds]
+
+
+def quality(plan: Plan) -> list[Task]:
+    """Noise in, and absence of, one modality at a time, beside whole data: the fused tower."""
+    names = plan.facts.modalities
+    levels: dict[str, tuple[float, ...]] = {
+        "noise": (0.5, 1.0, 2.0, 4.0),
+        "absent": (0.25, 0.5, 0.75, 1.0),
+    }
+    if not plan.full:
+        levels = {"noise": (2.0,), "absent": (0.5,)}
+    elif plan.facts.large:
+        levels = {how: some[1::2] for how, some in levels.items()}
+    arm = Arm("quality of data", "concatenation", "TwoTower", names)
+    seeds = plan.seeds[:3] if plan.full else plan.seeds[:1]
+    return [plan.task(arm, seed) for seed in seeds] + [
+        plan.task(
+            arm, seed, damage={how: {name: level}},
+            condition={"damage": how, "damaged": name, "level": level},
+        )
+        for how, some in levels.items()
+        for name in names
+        for level in some
+        for seed in seeds
+    ]  # fmt: skip
+
+
+def costs(plan: Plan) -> list[Task]:
+    """Encoders of raw media, each alone and all together: what an epoch costs."""
+    names = plan.facts.raw
+    epochs = 2 if not plan.full else 3 if plan.facts.large else 6
+    base = Task(
+        "costs", plan.facts.dataset, "", "TwoTower", plan.seeds[0],
+        {"epochs": epochs, "patience": 99}, made=plan.facts.made, raw=True,
+    )  # fmt: skip
+    tasks = [replace(base, recommender=name, modalities=(name,)) for name in names]
+    if len(names) > 1:
+        tasks.append(replace(base, recommender="concatenation", modalities=names))
+    return tasks
+
+
+def knobs(plan: Plan) -> list[Task]:
+    """Where fusion helps: small shops between one modality alone and all alike, calm and noisy."""
+    if not plan.facts.knobs:
+        return []
+    weights, noises = (WEIGHTS, NOISES) if plan.full else (WEIGHTS[::3], NOISES[1:2])
+    wanted = (*plan.facts.modalities, "concatenation")
+    arms = [arm for arm in towers(plan.facts.modalities) if arm.name in wanted]
+    plain = replace(plan, chosen={})  # of another data set
+    return [
+        plain.task(
+            arm, seed, experiment="knobs",
+            condition={"weight of the others": weight, "noise": noise},
+            made={
+                "n_items": 240, "n_users": 800, "noise": noise, "seed": 0,
+                "weights": {"image": 1.0, "text": weight, "audio": weight, "pair": 0.0},
+            },
+        )
+        for weight in weights
+        for noise in noises
+        for seed in plan.seeds[:3]
+        for arm in arms
+    ]  # fmt: skip
+
+
+GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
+    "fusions": fusions,
+    "baselines": simple,
+    "controls": control,
+    COLD: cold,
+    "quality of data": quality,
+    "costs": costs,
+    "knobs": knobs,
+}
+
+
+def grid(
+    dataset: str,
+    profile: str,
+    n_seeds: int,
+    only: Sequence[str] = (),
+    *,
+    chosen: Mapping[str, Mapping[str, Any]] | None = None,
+    facts: Facts | None = None,
+) -> list[Task]:
+    """Return all tasks of a profile on one data set.
+
+    Parameters
+    ----------
+    dataset : str
+        A name or a folder.
+    profile : {"quick", "full"}
+        Few short experiments, or all of them, each trained until its validation part stops it.
+    n_seeds : int
+        Seeds 0, 1, …
+    only : sequence of str
+        Names of `GRIDS`; all without.
+    chosen : mapping, optional
+        The options that a search has chosen, by arm, for profile full.
+    facts : Facts, optional
+        Of the data set, where they are known; read from it without.
+
+    Raises
+    ------
+    ValueError
+        For another profile, no seed, or an unknown grid.
+
+    Examples
+    --------
+    >>> facts = Facts("mine", ("text", "image"))
+    >>> [task.recommender for task in grid("mine", "quick", 1, ["fusions"], facts=facts)]
+    ['text', 'image', 'concatenation', 'attention']
+    """
+    if profile not in LENGTH:
+        raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
+    if n_seeds < 1:
+        raise ValueError(f"seeds is {n_seeds}; at least one is needed")
+    unknown = set(only) - set(GRIDS)
+    if unknown:
+        raise ValueError(f"there is no experiment {min(unknown)!r}; there are {', '.join(GRIDS)}")
+    facts = facts or Facts.of(dataset, profile)
+    plan = Plan(facts, profile, range(n_seeds), chosen or {})
+    return [task for name in GRIDS if not only or name in only for task in GRIDS[name](plan)]

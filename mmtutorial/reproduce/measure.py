@@ -1,0 +1,258 @@
+"""Measure one task: the same outcome wherever it runs, and whatever ran before in the process."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from mmtutorial import datasets, recommenders
+from mmtutorial.datasets import Dataset
+from mmtutorial.evaluation import (
+    Evaluation,
+    Split,
+    cold_items,
+    cold_items_split,
+    default_split,
+    evaluate,
+)
+from mmtutorial.interactions import Interactions
+from mmtutorial.preprocessing.features import raw_features, ready_features
+from mmtutorial.preprocessing.reduce import reduce
+from mmtutorial.recommenders import Popularity, Recommender
+from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome, Task
+from mmtutorial.reproduce.threads import use_one_thread
+
+HELD_BACK = 0.2  # of the items, as test, and half as many as validation
+_ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
+_SIGNIFICANT = 1.645  # standard errors: one-sided, 5 %
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What tasks on the same data share.
+
+    Parameters
+    ----------
+    data, split, features
+        What recommenders learn from.
+    described : ndarray
+        float (n_items, d), by which diversity is measured.
+    """
+
+    data: Dataset
+    split: Split
+    features: dict[str, np.ndarray]
+    described: np.ndarray
+
+    @functools.cached_property
+    def popularity(self) -> Recommender:
+        """What every other recommender must beat."""
+        return Popularity().fit(self.split.train)
+
+
+def measure(task: Task, resume: str | Path | None = None) -> Outcome:
+    """Fit one recommender and measure its lists on the test part (full ranking).
+
+    Lists of ten, with the items of training and validation left out; then of these, cold and warm
+    relevant items apart, where there are cold ones; and where the data come with parts, lists of
+    twenty under both rules of exclusion. Where items are held back, lists of twenty of those alone,
+    with "capped_recall": hits divided by 20 where more than 20 items are relevant.
+
+    The same task gives the same outcome, whatever ran before in the process. With ``resume``, a
+    folder, learning that was interrupted goes on from its last epoch (see `Recommender.fit`).
+    """
+    with _ONE:
+        use_one_thread()
+        stage = stage_of(task)
+        split = stage.split
+        recommender = make(task.kind, task.options, task.modalities, task.seed, stage.data)
+        reads = read_by(stage, task.modalities)
+        started = time.perf_counter()
+        recommender.fit(split.train, reads, split.validation, resume)
+        seconds = time.perf_counter() - started + recommender.seconds_before
+        found = evaluate(recommender, split, item_vectors=stage.described)
+        rows = _rows(found, task.split)
+        if task.split == COLD:
+            found = _among_cold_items(recommender, split)
+            rows += _rows(found, AMONG_COLD)
+        else:
+            rows += _more_rows(recommender, stage)
+        chosen_by = evaluate(recommender, split, part="validation")
+        rows += [row for row in _rows(chosen_by, "validation") if row["metric"] == "ndcg"]
+        history = getattr(recommender, "history", {})
+        return Outcome(
+            task, rows, found.users.astype(np.int32), found.ranked.astype(np.int32),
+            found.per_user.astype(np.float64), _at_popularity(found, stage),
+            {"seconds": seconds, "epochs": float(len(history.get("loss", []))),
+             "parameters": _parameters(recommender), "operations": _operations(recommender)},
+        )  # fmt: skip
+
+
+def stage_of(task: Task) -> Stage:
+    """Load, split and encode once for the tasks that follow each other."""
+    damage = json.dumps(task.damage, sort_keys=True)
+    draw = task.seed if task.split == COLD else 0
+    return _stage(task.dataset, json.dumps(task.made), task.split, draw, task.raw, damage)
+
+
+@functools.lru_cache(maxsize=2)
+def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, damage: str) -> Stage:
+    data = datasets.load(dataset, **json.loads(made))
+    if split == COLD:
+        everything = Interactions.of(data.interactions, items=data.items["item"])
+        firsts = ~everything.log.duplicated(["user", "item"]).to_numpy()
+        parts = cold_items_split(everything.where(firsts), HELD_BACK / 2, HELD_BACK, seed=draw)
+    else:
+        parts = default_split(data)
+    features, _ = ready_features(data, ~cold_items(parts))
+    described = np.hstack(
+        [
+            reduce(array, min(16, array.shape[1]), present=np.asarray(array.any(axis=1)))[0]
+            for array in features.values()
+        ]
+    )
+    if raw:
+        features, _ = raw_features(data, ~cold_items(parts))
+    for how, levels in json.loads(damage).items():
+        for name, level in levels.items():
+            features[name] = _damaged(features[name], how, level, list(features).index(name))
+    return Stage(data, parts, features, described)
+
+
+def make(
+    kind: str,
+    options: Mapping[str, Any],
+    modalities: Sequence[str] | None,
+    seed: int,
+    data: Dataset,
+) -> Recommender:
+    """Return a recommender that is not yet fitted: a class of `mmtutorial.recommenders`, by name.
+
+    >>> from mmtutorial.datasets import shop
+    >>> make("BPR", {"dimensions": 8}, (), 3, shop(n_items=40, n_users=30)).seed
+    3
+    """
+    known = inspect.signature(getattr(recommenders, kind)).parameters
+    given = {
+        option: tuple(value) if isinstance(value, list) else value
+        for option, value in options.items()
+    }
+    if "recommenders" in known:
+        given["recommenders"] = [
+            make(each["kind"], each["options"], each["modalities"], seed, data)
+            for each in given["recommenders"]
+        ]
+    if "truth" in known:
+        given["truth"] = data.truth
+    if "seed" in known:
+        given.setdefault("seed", seed)
+    if "modalities" in known:
+        given["modalities"] = None if modalities is None else tuple(modalities)
+    return getattr(recommenders, kind)(**given)
+
+
+def read_by(stage: Stage, modalities: Sequence[str] | None) -> dict[str, np.ndarray]:
+    """Return the features that a recommender is given."""
+    names = stage.features if modalities is None else modalities
+    return {name: stage.features[name] for name in names}
+
+
+def _damaged(array: np.ndarray, how: str, level: float, place: int) -> np.ndarray:
+    """Add noise to the rows that are there, take a share of them away, permute or replace them."""
+    generator = np.random.default_rng([20, round(1000 * level), how == "noise"])
+    there = np.asarray(array.any(axis=1))
+    if how == "noise":
+        noise = generator.normal(scale=level, size=array.shape)
+        return np.where(there[:, None], array + noise, 0).astype(np.float32)
+    if how == "absent":
+        rows = generator.permutation(np.flatnonzero(there))[: round(level * there.sum())]
+        kept = array.copy()
+        kept[rows] = 0
+        return kept
+    if how == "permuted":  # each item gets the whole content of another
+        return array[np.random.default_rng(21).permutation(len(array))]
+    if how == "random":
+        drawn = np.random.default_rng([22, place]).standard_normal(array.shape)
+        return np.where(there[:, None], drawn, 0).astype(np.float32)
+    raise ValueError(f"damage is {how!r}; it is 'noise', 'absent', 'permuted' or 'random'")
+
+
+def _more_rows(recommender: Recommender, stage: Stage) -> list[dict[str, Any]]:
+    """Measure cold and warm items apart, and published parts under both rules of exclusion."""
+    split, cold, rows = stage.split, cold_items(stage.split), []
+    for name, wanted in (("cold", cold), ("warm", ~cold)):
+        if cold.any() and _any_relevant(split, wanted):
+            part = evaluate(recommender, split, relevant_items=wanted)
+            rows += _rows(part, f"default, {name} items")
+    if "part" in stage.data.interactions:
+        for exclude in (("train", "validation"), ("train",)):
+            twenty = evaluate(recommender, split, k=20, exclude=exclude)
+            rows += _rows(twenty, f"default, without {' and '.join(exclude)} items")
+    return rows
+
+
+def _among_cold_items(recommender: Recommender, split: Split) -> Evaluation:
+    """Rank the items held back for the test among each other, in lists of twenty."""
+    tested = np.isin(np.arange(split.test.n_items), split.test.log["item"])
+    found = evaluate(recommender, split, k=20, candidates=tested)
+    relevant = sparse.csr_array(split.test.matrix)[found.users].sum(axis=1)
+    hits = found.per_user["precision"] * found.k
+    found.per_user["capped_recall"] = hits / np.minimum(np.asarray(relevant).ravel(), found.k)
+    return found
+
+
+def _rows(found: Evaluation, split: str) -> list[dict[str, Any]]:
+    """One row a measure: means over users, and measures of all lists together."""
+    values: dict[str, float] = dict(found.per_user.mean()) | found.catalogue
+    return [
+        {"split": split, "metric": metric, "k": found.k, "value": float(value)}
+        for metric, value in values.items()
+    ]
+
+
+def _at_popularity(found: Evaluation, stage: Stage) -> bool:
+    """Say whether the NDCG is not significantly above popularity's, over the same users."""
+    popular = evaluate(stage.popularity, stage.split, found.k, candidates=found.candidates)
+    gain = found.per_user["ndcg"] - popular.per_user["ndcg"]
+    return bool(gain.mean() <= _SIGNIFICANT * gain.std() / np.sqrt(len(gain)))
+
+
+def _any_relevant(split: Split, wanted: np.ndarray) -> bool:
+    log = split.test.log
+    known = np.isin(log["user"], split.train.log["user"])
+    return bool(wanted[log["item"][known]].any())
+
+
+def _parameters(recommender: Recommender) -> float:
+    """Count the trained numbers of an item tower; 0 where there is none."""
+    tower = getattr(recommender, "tower", None)
+    return float(sum(np.prod(each.shape) for each in tower.trainable_variables)) if tower else 0.0
+
+
+def _operations(recommender: Recommender) -> float:
+    """Count the floating-point operations of a tower for one item, a loop's for one turn."""
+    tower = getattr(recommender, "tower", None)
+    if tower is None:
+        return 0.0
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")  # it warns of a function that its own profiler calls
+    inputs = {
+        name: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype)
+        for name, tensor in tower.input.items()
+    }
+    graph = tf.function(lambda given: tower(given, training=False)).get_concrete_function(inputs)
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    found = tf.compat.v1.profiler.profile(graph.graph, cmd="op", options=options)
+    return float(found.total_float_ops)
