@@ -79,8 +79,8 @@ from mmtutorial.reproduce.evidence import (
     quote,
     quoted_evidence,
 )
-from mmtutorial.reproduce.experiments import LISTENERS, SHORT, STEP, WHOLE
 from mmtutorial.reproduce.ledger import MEASURES, best
+from mmtutorial.reproduce.settings import has_ready_made, tower_options
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -592,9 +592,7 @@ print(
 # the experiments above, except that the quick profile trains for fewer epochs.
 
 # %% tags=["remove-output"]
-SETTINGS = (LISTENERS if data.features else {}) | (
-    SHORT if profile == "quick" else WHOLE
-)
+SETTINGS = tower_options(has_ready_made(data), profile)
 towers, runs = {}, {}
 
 
@@ -875,10 +873,9 @@ for taste, weights in TASTES.items():
     }
     found = {}
     for fusion in dict.fromkeys(["late", *rivals]):
-        length = SHORT if profile == "quick" else WHOLE
-        small = TwoTower(
-            fusion=fusion, seed=seed, **length | STEP.get(fusion, {})
-        ).fit(apart.train, attributes, apart.validation)
+        options = tower_options(False, profile, fusion)
+        small = TwoTower(fusion=fusion, seed=seed, **options)
+        small.fit(apart.train, attributes, apart.validation)
         found[fusion] = replace(evaluate(small, apart), recommender=fusion)
     worlds[taste] = apart, attributes, found["late"]
     compared = compare_all(list(found.values()), reference="late", seed=seed)
@@ -1254,7 +1251,7 @@ print(
 
 # %% tags=["hide-cell"]
 apart, attributes, as_one = worlds["sums"]
-length = SHORT if profile == "quick" else WHOLE
+length = tower_options(False, profile)
 blend = Blend([TwoTower((kind,), seed=seed, **length) for kind in attributes])
 blend.fit(apart.train, attributes, apart.validation)
 summed = evaluate(blend, apart).per_user["ndcg"].mean()

@@ -91,8 +91,8 @@ from mmtutorial.reproduce.evidence import (
     in_words,
     quote,
 )
-from mmtutorial.reproduce.experiments import LISTENERS, SHORT, WHOLE
 from mmtutorial.reproduce.ledger import best
+from mmtutorial.reproduce.settings import has_ready_made, tower_options
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -186,8 +186,7 @@ for name, value in {
 # profile trains for fewer epochs.
 
 # %% tags=["remove-output"]
-options = LISTENERS if data.name == "lastfm" else {}
-options = options | (SHORT if profile == "quick" else WHOLE) | {"seed": seed}
+options = {**tower_options(has_ready_made(data), profile), "seed": seed}
 began = time.perf_counter()
 tower = TwoTower(**options).fit(train, content, split.validation)
 took = time.perf_counter() - began

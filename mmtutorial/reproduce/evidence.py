@@ -127,7 +127,7 @@ def evidence(
     dataset : str
         A name, or a folder: of a folder there is evidence where its path was measured.
     experiments : str or sequence of str
-        Which grids, such as "fusions"; see `mmtutorial.reproduce.experiments.GRIDS`.
+        Which grids, such as "fusions"; see `mmtutorial.reproduce.grids.GRIDS`.
     metrics : sequence of str
         Measures, as `mmtutorial.metrics` calls them.
     against : str, optional

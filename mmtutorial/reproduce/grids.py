@@ -16,6 +16,7 @@ from mmtutorial.reproduce.search_spaces import (
     CONTROLLED,
     MEMBERS,
     Arm,
+    all_arms,
     baselines,
     controls,
     towers,
@@ -112,7 +113,7 @@ class Plan:
 
     def members(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Say of what a blend of these arms consists."""
-        arms = {arm.name: arm for arm in [*towers(self.facts.modalities), *baselines(False)]}
+        arms = {arm.name: arm for arm in all_arms(self.facts.modalities, truth=False)}
         return [
             {"kind": arms[name].kind, "options": self.options(arms[name]),
              "modalities": arms[name].modalities}
@@ -138,7 +139,7 @@ def fusions(plan: Plan) -> list[Task]:
 
 def simple(plan: Plan) -> list[Task]:
     """The recommenders to beat; those without a seed run once."""
-    arms = baselines(plan.facts.truth)
+    arms = baselines(plan.facts.modalities, plan.facts.truth)
     if not plan.full:
         arms = [arm for arm in arms if not arm.learns]
     once = [arm for arm in arms if not arm.learns and arm.kind != "Random"]
@@ -153,7 +154,9 @@ def cold(plan: Plan) -> list[Task]:
     names = plan.facts.modalities
     wanted = (*names, "concatenation", CONTROLLED)
     arms = [arm for arm in towers(names) if arm.name in wanted]
-    arms += [arm for arm in baselines(False) if arm.name in ("content-kNN", "EASE + content")]
+    arms += [
+        arm for arm in baselines(names, False) if arm.name in ("content-kNN", "EASE + content")
+    ]
     arms.append(Arm("baselines", "random", "Random"))
     return [
         plan.task(arm, seed, experiment=COLD, split=COLD) for seed in plan.seeds for arm in arms

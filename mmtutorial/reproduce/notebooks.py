@@ -20,9 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mmtutorial.datasets import MAKERS
+from mmtutorial.reproduce import evidence
 from mmtutorial.reproduce.cache import data_digest, key, write
 from mmtutorial.reproduce.threads import ONE_THREAD
 from mmtutorial.storage.digests import code_digest, imported_names
@@ -51,15 +50,12 @@ def quote(chapter: str, **numbers: Any) -> None:
     --------
     >>> from unittest.mock import patch
     >>> with patch("myst_nb.glue") as glue:
-    ...     quote("data", n_items=np.int64(3))
+    ...     quote("data", n_items=3)
     >>> glue.call_args
     call('data-n-items', 3, display=False)
     """
-    from myst_nb import glue
-
     for name, number in numbers.items():
-        plain = number.item() if isinstance(number, np.generic) else number
-        glue(f"{chapter}-{name.replace('_', '-')}", plain, display=False)
+        evidence.quote(f"{chapter}-{name.replace('_', '-')}", number)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Search:
     def options(self, searched: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is searched for as options of the class."""
         named = {k: self.members.get(v, v) if self.members else v for k, v in searched.items()}
-        return {**self.task.options, **named}
+        return {**self.task.options, **joined(named)}
 
     def run(self) -> Record:
         """Try the options, and return the best with all trials."""
@@ -85,7 +85,8 @@ class Search:
             }
             for row in table.to_dict("records")
         ]  # fmt: skip
-        chosen = {name: value for name, value in self.options(best).items() if name in best}
+        searched = {name.partition(".")[0] for name in best}
+        chosen = {name: value for name, value in self.options(best).items() if name in searched}
         return {"options": chosen, "ndcg": round(float(table["ndcg"].max()), 6), "trials": trials}
 
 
@@ -165,6 +166,22 @@ def as_json(record: Mapping[str, Any]) -> str:
         about = json.dumps({k: v for k, v in arm.items() if k != "trials"})[:-1]
         arms.append(f'  {json.dumps(name)}: {about}, "trials": [\n{trials}]}}')
     return text.replace('"arms": {}', '"arms": {\n' + ",\n".join(arms) + "\n }") + "\n"
+
+
+def joined(searched: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the entries of options that are mappings together.
+
+    >>> joined({"l2": 5.0, "content_weight.text": 2.0, "content_weight.image": 0.5})
+    {'l2': 5.0, 'content_weight': {'text': 2.0, 'image': 0.5}}
+    """
+    options: dict[str, Any] = {}
+    for name, value in searched.items():
+        option, dot, entry = name.partition(".")
+        if dot:
+            options.setdefault(option, {})[entry] = value
+        else:
+            options[option] = value
+    return options
 
 
 def defaults(kind: str, space: Space) -> dict[str, Any]:

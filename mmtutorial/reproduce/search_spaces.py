@@ -1,6 +1,7 @@
 """What is compared, arm by arm, and the options among which each arm's are searched for.
 
-Every arm gets the same number of trials, on the validation part. An option's name stands here once.
+Every arm gets the same number of trials, on the validation part. An option's name stands here once;
+"option.entry" is one entry of an option that is a mapping.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmtutorial import recommenders
 from mmtutorial.evaluation.tuning import Range, Space
 
 FUSIONS = ("concatenation", "late", "gated", "attention", "low-rank")
@@ -32,10 +32,18 @@ PAIRWISE: Space = {
     "l2": Range(1e-4, 0.1, log=True),
     "spread": [0.01, 0.03, 0.1],
 }
-NEIGHBOURS: Space = {"k": [5, 10, 20, 50, 100, 200, 400], "shrink": [0, 10, 50, 200]}
-RIDGE: Space = {"l2": Range(1.0, 3000.0, log=True)}
-WITH_CONTENT: Space = {**RIDGE, "content_weight": Range(0.3, 100.0, log=True)}
+K: Space = {"k": [5, 10, 20, 50, 100, 200, 400]}
+PER_USER: Space = {"user_exponent": [0.0, 0.5, 1.0]}  # a few users may have most interactions
+NEIGHBOURS: Space = {
+    **K, **PER_USER, "shrink": [0, 10, 50, 200],
+    "exponents": [(0.5, 0.5), (0.7, 0.3), (1.0, 0.0)],
+}  # fmt: skip
+RIDGE: Space = {**PER_USER, "l2": Range(1.0, 3000.0, log=True)}
 GRAPH: Space = {**PAIRWISE, "layers": [1, 2, 3]}
+FROZEN: Space = {
+    **GRAPH, "k": [5, 10, 20], "pruned": [0.0, 0.5, 0.8],
+    "content_loss": Range(1e-4, 0.1, log=True),
+}  # fmt: skip
 MEMBERS = (  # of a blend; its weights are chosen on validation too
     (f"{CONTROLLED} + ids", "EASE"),
     (f"{CONTROLLED} + ids", "EASE + content"),
@@ -103,23 +111,29 @@ def towers(names: tuple[str, ...]) -> list[Arm]:
     return arms
 
 
-def baselines(truth: bool) -> list[Arm]:
-    """Return what a two-tower must beat; with ``truth``, the best that can be known of a user."""
-    pairwise = {"BPR": PAIRWISE, "LightGCN": GRAPH, "VBPR": PAIRWISE, "FREEDOM": GRAPH}
+def baselines(names: tuple[str, ...], truth: bool) -> list[Arm]:
+    """Return what a two-tower must beat; with ``truth``, the best that can be known of a user.
+
+    >>> [arm.name for arm in baselines(("text",), truth=False)][:3]
+    ['popularity', 'item-kNN', 'content-kNN']
+    """
+    pairwise = {"BPR": PAIRWISE, "LightGCN": GRAPH, "VBPR": PAIRWISE, "FREEDOM": FROZEN}
+    with_content = {**RIDGE} | {
+        f"content_weight.{name}": Range(0.1, 300.0, log=True) for name in names
+    }
     arms = [
         Arm("baselines", "popularity", "Popularity"),
         Arm("baselines", "item-kNN", "ItemKNN", (), {}, NEIGHBOURS),
-        Arm("baselines", "content-kNN", "ContentKNN", None, {}, {"k": NEIGHBOURS["k"]}),
+        Arm("baselines", "content-kNN", "ContentKNN", None, {}, K),
         Arm("baselines", "EASE", "EASE", (), {}, RIDGE),
-        Arm("baselines", "EASE + content", "EASE", None, {}, WITH_CONTENT,
+        Arm("baselines", "EASE + content", "EASE", None, {}, with_content,
             unsearched={"content_weight": 1.0}),
         *([Arm("baselines", "oracle", "Oracle")] if truth else []),
         Arm("baselines", "random", "Random"),
     ]  # fmt: skip
     for name, space in pairwise.items():
         reads = None if name in ("VBPR", "FREEDOM") else ()
-        if name in recommenders.__all__:
-            arms.append(Arm("baselines", name, name, reads, {}, space))
+        arms.append(Arm("baselines", name, name, reads, {}, space))
     return arms
 
 
@@ -150,4 +164,4 @@ def all_arms(names: tuple[str, ...], truth: bool) -> list[Arm]:
     >>> {arm.experiment for arm in all_arms(("text",), truth=False)} == {"fusions", "baselines"}
     True
     """
-    return [*towers(names), *baselines(truth), *controls(names)]
+    return [*towers(names), *baselines(names, truth), *controls(names)]
