@@ -81,7 +81,6 @@ def test_a_folder_finds_what_was_measured_at_its_path_and_not_what_bears_its_nam
 def test_without_measurements_a_page_says_so_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(results_module.RESULTS, raising=False)
     monkeypatch.setattr(results_module, "PACKAGE", tmp_path / "site-packages" / "mmtutorial")
     monkeypatch.chdir(tmp_path)
     found = evidence("shop", "fusions")
@@ -107,7 +106,6 @@ def test_unknown_measures_and_rows_are_refused() -> None:
 def test_chapters_find_their_evidence_in_the_committed_results(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(results_module.RESULTS, raising=False)
     monkeypatch.chdir(ROOT / "notebooks")
     committed = module.committed()
     assert committed is not None

@@ -52,7 +52,8 @@ def test_a_flipped_bit_in_arrays_is_found(tmp_path: Path) -> None:
 def test_a_flipped_bit_in_an_outcome_is_found() -> None:
     per_user = pd.DataFrame({"ndcg": np.linspace(0, 1, 300)})
     users = np.arange(300)
-    whole = Outcome(Task("e", "shop", "r", "Popularity"), [], users, users[:, None], per_user, {})
+    task = Task("e", "shop", "r", "Popularity")
+    whole = Outcome(task, [], users, users[:, None], per_user, False, {})
     damaged = flips(whole.to_bytes())
     found = 0
     for content in damaged:
