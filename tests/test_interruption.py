@@ -191,7 +191,7 @@ def test_other_options_and_data_begin_anew_beside_what_is_unfinished(begun: Path
 def test_seconds_of_interrupted_runs_are_counted(begun: Path) -> None:
     begun.write_bytes(changed(begun, seconds=np.array(1000.0)))
     bpr = BPR(**SMALL, patience=2).fit(TRAIN, {}, VALIDATION, begun.parent)
-    assert bpr._seconds_before == 1000
+    assert bpr.seconds_before == 1000
 
 
 def test_it_is_written_every_few_seconds_and_takes_a_twentieth_of_the_time(

@@ -6,20 +6,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmtutorial.recommenders.base import Recommender, top_k
+    from mmtutorial.recommenders.base import Recommender
     from mmtutorial.recommenders.blend import Blend
     from mmtutorial.recommenders.index import Index
     from mmtutorial.recommenders.item_to_item import EASE, ContentKNN, ItemKNN
     from mmtutorial.recommenders.pairwise import BPR, VBPR, LightGCN
+    from mmtutorial.recommenders.ranking import top_k
     from mmtutorial.recommenders.simple import Oracle, Popularity, Random
     from mmtutorial.recommenders.two_tower import TwoTower
 
 _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes seconds
-    "base": ("Recommender", "top_k"),
+    "base": ("Recommender",),
     "blend": ("Blend",),
     "index": ("Index",),
     "item_to_item": ("EASE", "ContentKNN", "ItemKNN"),
     "pairwise": ("BPR", "VBPR", "LightGCN"),
+    "ranking": ("top_k",),
     "simple": ("Oracle", "Popularity", "Random"),
     "two_tower": ("TwoTower",),
 }

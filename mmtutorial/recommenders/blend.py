@@ -10,7 +10,9 @@ import numpy as np
 
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import ndcg
-from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.ranking import top_k
+from mmtutorial.storage.checkpoint import Unfinished
 
 _PLACES = 10  # of the validation lists that decide on the weights
 _BLOCK = 1024  # users whose scores are held at a time
@@ -87,8 +89,12 @@ class Blend(Recommender):
         """Whose scores are added up."""
         return "blend of " + " and ".join(each.name for each in self.recommenders)
 
-    def _learn(
-        self, train: Interactions, features: Features, validation: Interactions | None
+    def _learn_resumably(
+        self,
+        train: Interactions,
+        features: Features,
+        validation: Interactions | None,
+        unfinished: Unfinished,
     ) -> None:
         watched = np.zeros(0, dtype=np.int64)
         if validation is not None:
@@ -99,8 +105,7 @@ class Blend(Recommender):
                 "are none: fit(train, features, validation), or give Blend its weights"
             )
         for each in self.recommenders:
-            part = each._fit(train, features or None, validation, self._unfinished.folder)
-            self._unfinished.parts.append(part)
+            each.fit_within(unfinished, train, features, validation)
         if self.weights is not None:
             self.chosen = np.array(self.weights, dtype=np.float64)
             return

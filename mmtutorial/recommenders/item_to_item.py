@@ -10,8 +10,9 @@ import numpy as np
 from scipy import linalg, sparse
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.recommenders.ranking import top_k
 
 _BLOCK = 1024  # items whose similarities to all others are held at a time
 
@@ -41,7 +42,7 @@ class ItemToItem(Recommender):
         self._average = np.asarray(average @ self._weights, dtype=np.float32)
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        history = self._fitted().matrix[users]
+        history = self.train.matrix[users]
         scores = as_dense(history @ self._weights)
         return np.where(np.diff(history.indptr)[:, None] > 0, scores, self._average)
 
@@ -51,7 +52,7 @@ class ItemToItem(Recommender):
         return {name: getattr(self._weights, name) for name in ("data", "indices", "indptr")}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        train = self._fitted()
+        train = self.train
         if "weights" in state:
             self._weights = state["weights"]
         else:

@@ -11,11 +11,13 @@ import tensorflow as tf
 from scipy import sparse
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.keras_settings import keras, keras_defaults
+from mmtutorial.keras_settings import deterministic_operations, keras, keras_defaults
 from mmtutorial.metrics import ndcg
-from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.recommenders.ranking import top_k
 from mmtutorial.storage.arrays import under
+from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.epochs import Epochs
 
 _PLACES = 10  # of the validation lists that decide when to stop
@@ -102,13 +104,17 @@ class Pairwise(Recommender):
         return tf.Variable(generator.normal(0.0, self.spread, shape).astype(np.float32))
 
     @keras_defaults()
-    def _learn(
-        self, train: Interactions, features: Features, validation: Interactions | None
+    @deterministic_operations()
+    def _learn_resumably(
+        self,
+        train: Interactions,
+        features: Features,
+        validation: Interactions | None,
+        unfinished: Unfinished,
     ) -> None:
         for name in ("dimensions", "epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        tf.config.experimental.enable_op_determinism()
         generator = np.random.default_rng(self.seed)
         draw = _Triples(train)
         parts = self._parts(train, features, generator)
@@ -116,7 +122,7 @@ class Pairwise(Recommender):
         known = np.unique(train.log["user"])
         watched = _watched_users(known, validation)
         with Epochs(
-            self.name, self.epochs, self.patience, self._unfinished, changed, generator
+            self.name, self.epochs, self.patience, unfinished, changed, generator
         ) as epochs:
             for _ in epochs:
                 quality = None

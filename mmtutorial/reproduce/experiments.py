@@ -196,7 +196,7 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
         split = stage.split
         started = time.perf_counter()
         recommender = _fitted(task, stage, resume)
-        seconds = time.perf_counter() - started + recommender._seconds_before
+        seconds = time.perf_counter() - started + recommender.seconds_before
         found = evaluate(recommender, split, item_vectors=stage.described)
         rows = _rows(found, task.split)
         cold = cold_items(split)
@@ -216,7 +216,7 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
             task, rows, found.users.astype(np.int32), found.ranked.astype(np.int32),
             found.per_user.astype(np.float64),
             {"seconds": seconds, "epochs": float(len(history.get("loss", []))),
-             "parameters": float(_parameters(recommender)),
+             "parameters": float(recommender.parameters),
              "operations": float(_operations(recommender, stage))},
         )  # fmt: skip
 
@@ -529,11 +529,6 @@ def _any_relevant(split: Any, wanted: np.ndarray) -> bool:
     log = split.test.log
     known = np.isin(log["user"], split.train.log["user"])
     return bool(wanted[log["item"][known]].any())
-
-
-def _parameters(recommender: Any) -> int:
-    """Count the trained numbers of a tower; 0 for others."""
-    return sum(int(np.prod(each.shape)) for each in getattr(recommender, "_variables", []))
 
 
 def _operations(recommender: Any, stage: _Stage) -> float:
