@@ -18,7 +18,7 @@ turn has eight steps, or an epoch where that is less; the first turns, in which 
 do not count.
 
 *To the same quality.* Whole trainings: what the peer reaches in NDCG@10 on the validation part is
-the goal, and ours learns as many epochs as it needs to reach it. These are found in trainings that
+the goal, and ours learns as many steps as it needs to reach it. These are found in trainings that
 do not count; the same seed gives the same weights again. All of `fit` is timed: making the network,
 tracing, and looking at the validation part after each epoch of ours; importing TensorFlow is not.
 The peers are the article's network, on media, in its ten epochs with batches of 32, and Cornac's
@@ -31,7 +31,6 @@ out.
 from __future__ import annotations
 
 import argparse
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -44,29 +43,29 @@ from mmtutorial.article import EPOCHS, ArticleNetwork
 from mmtutorial.evaluation import Split, cold_items, default_split, evaluate
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.features import raw_features, ready_features
-from mmtutorial.recommenders import two_tower
 from mmtutorial.recommenders.base import Features, Recommender
-from mmtutorial.recommenders.two_tower import LOSSES, TwoTower, _Batches
+from mmtutorial.recommenders.two_tower import LOSSES, TwoTower, modality_encoder, recommender
+from mmtutorial.recommenders.two_tower.batches import Batch, Batches
 
 UNITS = 32
 WARM = 1  # the turn in which the step is traced
 STEPS = 8  # of a turn, at most: an epoch of media takes a minute
 BAR = 5  # the article's loop takes at least five times as long for as many interactions
 COUNTED = 1000  # interactions whose time is told
-DOUBLED = (8, 16, 32, 64, 128)  # epochs tried to find how many reach a peer's quality
+DOUBLED = (100, 200, 400, 800, 1600)  # steps tried to find how many reach a peer's quality
 
 
-class Timed(_Batches):
-    """The first batches of each epoch, with the seconds that each predicted choice took."""
+class Timed(Batches):
+    """Batches, in turns of a few, with the seconds that each predicted choice took."""
 
     taken: ClassVar[list[float]] = []
     predicted: ClassVar[list[float]] = []  # choices a step
 
-    def epoch(self) -> Iterator[tuple[Any, ...]]:
+    def draw(self, n_batches: int) -> Iterator[Batch]:
         """Go through a few batches; the next one is asked for when the last has been learnt."""
         started, choices = time.perf_counter(), []
-        for batch in itertools.islice(super().epoch(), STEPS):
-            choices.append(len(batch[2][0]))
+        for batch in super().draw(n_batches):
+            choices.append(len(batch.choices.users))
             yield batch
         self.taken.append((time.perf_counter() - started) / sum(choices))
         self.predicted.append(float(np.mean(choices)))
@@ -89,13 +88,18 @@ def time_article(turns: int, batch: int, train: Interactions, features: Features
     """Return the seconds that a choice takes, in each turn after an epoch that `fit` takes."""
     network = ArticleNetwork(UNITS, UNITS, 1, batch, verbose=0).fit(train, features)
     pairs = train.next_pairs()
-    some = network._examples(pairs, shuffle=True).take(STEPS)
+    some = network._examples(pairs, range(1)).take(STEPS)
     seconds = []
     for _ in range(turns):
         started = time.perf_counter()
         network.model.fit(some, shuffle=False, verbose=0)
         seconds.append((time.perf_counter() - started) / min(STEPS * batch, len(pairs[0])))
     return seconds
+
+
+def turns(timed: int) -> dict[str, int]:
+    """Return the options of a training of so many turns, and that in which the step is traced."""
+    return {"steps": STEPS * (WARM + timed), "validate_every": STEPS}
 
 
 def users_of(batch: int, train: Interactions) -> int:
@@ -109,17 +113,17 @@ def a_step(dataset: str, train: Interactions, raw: Features, batch: int, timed: 
     """Say where a step of the towers spends its time: in which encoder, there and back."""
     import tensorflow as tf
 
-    two_tower._Batches = Timed  # type: ignore[misc]
-    options = {"loss": "full", "batch_size": users_of(batch, train), "epochs": WARM + timed}
+    recommender.Batches = Timed  # type: ignore[misc]
+    options = {"loss": "full", "batch_size": users_of(batch, train), **turns(timed)}
     Timed.predicted.clear()
     seconds = time_towers(options, train, raw)
-    two_tower._Batches = _Batches  # type: ignore[misc]
+    recommender.Batches = Batches  # type: ignore[misc]
     choices = float(np.mean(Timed.predicted))
     step = choices * float(np.median(seconds))
     case = f"{dataset}: a step of {choices:,.0f} choices, full softmax, {train.n_items:,} items"
     spent = {}
     for name, array in raw.items():
-        encoder = two_tower.modality_encoder(name, array, UNITS)
+        encoder = modality_encoder(name, array, UNITS)
         content = tf.constant(array)
 
         @tf.function
@@ -144,7 +148,7 @@ def rates(
     repeats: int,
 ) -> list[Row]:
     """Time steps of the towers and of the article's loop, in turns."""
-    two_tower._Batches = Timed  # type: ignore[misc]
+    recommender.Batches = Timed  # type: ignore[misc]
     rows = []
     for batch in batches:
         users = users_of(batch, train)
@@ -154,7 +158,7 @@ def rates(
             article += time_article(timed, batch, train, raw)
             for kind, features in (("media", raw), ("ready-made features", ready)):
                 for loss in LOSSES:
-                    chosen = {"loss": loss, "batch_size": users, "epochs": WARM + timed}
+                    chosen = {"loss": loss, "batch_size": users, **turns(timed)}
                     spent = towers.setdefault((kind, loss), [])
                     spent += time_towers(chosen, train, features)
         for (kind, loss), seconds in towers.items():
@@ -166,7 +170,7 @@ def rates(
                 Row(case, peer, [COUNTED * s for s in article], bar=BAR if same else None),
             ]
         print(f"{batch:,} a step: timed", flush=True)
-    two_tower._Batches = _Batches  # type: ignore[misc]
+    recommender.Batches = Batches  # type: ignore[misc]
     return rows
 
 
@@ -179,7 +183,7 @@ def race(
     repeats: int,
     bar: float | None = None,
 ) -> list[Row]:
-    """Time whole trainings, of theirs as it is, of ours in as many epochs as reach its quality."""
+    """Time whole trainings, of theirs as it is, of ours in as many steps as reach its quality."""
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
 
     def timed(name: str, fit: Callable[[], Recommender]) -> Recommender:
@@ -190,20 +194,20 @@ def race(
 
     goal = quality(timed("theirs", theirs), split)
     print(f"{case}: {peer} reaches {goal:.4f} in {times['theirs'][0]:.0f} s", flush=True)
-    epochs, reached = 0, np.zeros(0)
+    steps, reached, every = 0, np.zeros(0), TwoTower().validate_every
     for most in DOUBLED:
         curve = np.array(ours(most).history["validation_ndcg"])
         reached = np.maximum.accumulate(curve)
-        epochs = 1 + int(np.argmax(reached >= min(goal, reached[-1])))
+        steps = every * (1 + int(np.argmax(reached >= min(goal, reached[-1]))))
         if reached[-1] >= goal:
             break
     for turn in range(repeats):
-        timed("ours", lambda: ours(epochs))
+        timed("ours", lambda: ours(steps))
         if turn:
             timed("theirs", theirs)
-    best = float(reached[epochs - 1])
+    best = float(reached[steps // every - 1])
     return [
-        Row(case, f"ours, towers, {epochs} epochs", times["ours"], quality=best),
+        Row(case, f"ours, towers, {steps} steps", times["ours"], quality=best),
         Row(case, peer, times["theirs"], quality=goal, bar=bar),
     ]
 
@@ -214,7 +218,7 @@ def article_race(dataset: str, split: Split, raw: Features, repeats: int) -> lis
         f"{dataset}: fit on media to NDCG@10 of validation",
         f"the article's network, {EPOCHS} epochs",
         lambda: ArticleNetwork(UNITS, UNITS, EPOCHS, verbose=0).fit(split.train, raw),
-        lambda epochs: TwoTower(units=UNITS, dimensions=UNITS, epochs=epochs, patience=epochs).fit(
+        lambda steps: TwoTower(units=UNITS, dimensions=UNITS, steps=steps, patience=steps).fit(
             split.train, raw, split.validation
         ),
         split,
@@ -239,7 +243,7 @@ def cornac_race(dataset: str, split: Split, ready: Features, repeats: int) -> li
         f"{dataset}: fit on ready-made features to NDCG@10 of validation",
         "Cornac's VBPR, 1 thread",
         theirs,
-        lambda epochs: TwoTower(epochs=epochs, patience=epochs).fit(
+        lambda steps: TwoTower(steps=steps, patience=steps).fit(
             split.train, ready, split.validation
         ),
         split,

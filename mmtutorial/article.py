@@ -17,9 +17,16 @@ import numpy as np
 import tensorflow as tf
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.keras_settings import keras, keras_defaults, layers
+from mmtutorial.keras_settings import (
+    deterministic_operations,
+    keras,
+    keras_defaults,
+    layers,
+    seeded,
+)
 from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.storage.arrays import under
+from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.epochs import KeepEpochs
 from mmtutorial.storage.networks import load_network
 
@@ -195,19 +202,20 @@ class ArticleNetwork(Recommender):
         }
 
     @keras_defaults()
-    def _learn(
+    @deterministic_operations()
+    def _learn_resumably(
         self,
         train: Interactions,
         features: Features,
         validation: Interactions | None,
+        unfinished: Unfinished,
     ) -> None:
         sizes = self.sizes(features)
         pairs = train.next_pairs()
         if not len(pairs[0]):
             raise ValueError("no user took two items: there is no next item to learn from")
-        keras.utils.set_random_seed(self.seed)
-        tf.config.experimental.enable_op_determinism()
-        self.model = build_network(**sizes, words=features["text"].shape[1])
+        with seeded(self.seed):
+            self.model = build_network(**sizes, words=features["text"].shape[1])
         self._content = [
             tf.constant(np.concatenate([array, np.zeros_like(array[:1])]))
             for array in (
@@ -215,12 +223,10 @@ class ArticleNetwork(Recommender):
                 for name in MODALITIES
             )
         ]
-        examples = self._examples(pairs, shuffle=True)
-        keep = KeepEpochs(self.model, self._unfinished)
-        for _ in range(2 * keep.done):  # for every epoch that is over, Keras had drawn its order
-            iter(examples)  # and, at its end, one that it did not use
+        keep = KeepEpochs(self.model, unfinished)
         self.model.fit(
-            examples,
+            self._examples(pairs, range(keep.done, self.epochs)),
+            steps_per_epoch=-(-len(pairs[0]) // self.batch_size),
             validation_data=self._examples(_continuations(train, validation)),
             epochs=self.epochs,
             initial_epoch=keep.done,
@@ -230,17 +236,29 @@ class ArticleNetwork(Recommender):
         )
         self.history = keep.history
 
-    def _examples(self, pairs: tuple[np.ndarray, np.ndarray] | None, shuffle: bool = False) -> Any:
+    def _examples(
+        self, pairs: tuple[np.ndarray, np.ndarray] | None, epochs: range | None = None
+    ) -> Any:
         """Batches of (text, image, audio), one-hot next item, as a tf.data.Dataset, or None.
 
-        Contents are gathered, not copied.
+        Contents are gathered, not copied. With ``epochs``, all batches of these, in an order that
+        depends on the seed and the epoch's number alone.
         """
         if pairs is None:
             return None
         n_items = len(self._content[0]) - 1
-        examples = tf.data.Dataset.from_tensor_slices(pairs)
-        if shuffle:
-            examples = examples.shuffle(len(pairs[0]), seed=self.seed)
+        last, following = (tf.constant(each) for each in pairs)
+
+        def batches(epoch: tf.Tensor) -> Any:
+            seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+            order = tf.random.experimental.stateless_shuffle(tf.range(len(pairs[0])), seed)
+            parts = tf.gather(last, order), tf.gather(following, order)
+            return tf.data.Dataset.from_tensor_slices(parts).batch(self.batch_size)
+
+        if epochs is None:
+            examples = tf.data.Dataset.from_tensor_slices((last, following)).batch(self.batch_size)
+        else:
+            examples = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(batches)
 
         def gather(
             last: tf.Tensor, following: tf.Tensor
@@ -248,11 +266,11 @@ class ArticleNetwork(Recommender):
             content = tuple(tf.gather(array, last) for array in self._content)
             return content, tf.one_hot(following, n_items)
 
-        return examples.batch(self.batch_size).map(gather).prefetch(2)
+        return examples.map(gather).prefetch(2)
 
     @keras_defaults()
     def _score(self, users: np.ndarray) -> np.ndarray:
-        last = self._fitted().last_items()[users]
+        last = self.train.last_items()[users]
         distinct, back = np.unique(last, return_inverse=True)
         contents = [tf.gather(array, distinct % len(array)) for array in self._content]
         return self.model.predict(contents, batch_size=256, verbose=0)[back]

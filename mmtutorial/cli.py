@@ -243,8 +243,7 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
     from mmtutorial.datasets.schema import normal_form
     from mmtutorial.interactions import Interactions
     from mmtutorial.preprocessing.behaviour import deduplicate
-    from mmtutorial.recommenders.base import top_k
-    from mmtutorial.recommenders.two_tower import TwoTower
+    from mmtutorial.recommenders.ranking import top_k
 
     if recommender not in RECOMMENDERS:
         raise ValueError(
@@ -271,10 +270,8 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
     row = users.index(known)
     mine = taken.log["user"].to_numpy() == row
     history = list(dict.fromkeys(taken.log["item"].to_numpy()[mine].tolist()))
-    if isinstance(learnt, TwoTower):  # it reads histories, also what was taken since it learnt
-        scores = learnt.score_histories([history])
-    else:
-        scores = learnt.score(np.array([row]))
+    read = getattr(learnt, "score_histories", None)  # also what was taken since it learnt
+    scores = read([history]) if read else learnt.score(np.array([row]))
     ranked = top_k(scores, k, exclude=taken.matrix[[row]])[0]
     return _told(data, user, history, ranked[ranked >= 0].tolist(), k, learnt, features)
 
@@ -297,7 +294,6 @@ def _learnt(
     from mmtutorial.evaluation import cold_items, default_split
     from mmtutorial.preprocessing.features import ready_features
     from mmtutorial.recommenders.kept import fit_once
-    from mmtutorial.recommenders.two_tower import TwoTower
 
     kind, options = RECOMMENDERS[name]
     split = default_split(data)
@@ -309,7 +305,7 @@ def _learnt(
         _print(f"Learning {name} from {data.name}, once; kept in {place}")
 
     make = getattr(recommenders, kind)
-    if issubclass(make, TwoTower):
+    if kind == "TwoTower":
         tower = make(seed=seed, **options)
         return fit_once(tower, split.train, features, split.validation, announce), features
     return fit_once(make(**options), taken, features, announce=announce), features

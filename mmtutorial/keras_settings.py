@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ if _sentence := other_backend():
 import keras  # noqa: E402
 import keras_rs  # noqa: E402, F401
 from keras import layers, ops  # noqa: E402, F401
+from tensorflow.python.framework import config  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -79,3 +81,47 @@ def keras_defaults() -> Iterator[None]:
         config.set_epsilon(epsilon)
         config.set_image_data_format(data_format)
         config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def deterministic_operations() -> Iterator[None]:
+    """Have TensorFlow compute every operation the same way each time, and then as before.
+
+    Without it, sums over several threads differ in the last digits from run to run. It holds for
+    all threads of the process while it lasts; where it stayed, other code would have to give a seed
+    to each of TensorFlow's random operations, Keras's ``fit`` with its usual shuffling included.
+    TensorFlow publishes no way to end it: this is the one place that takes its own. Also a
+    decorator.
+
+    >>> with deterministic_operations():
+    ...     config.is_op_determinism_enabled()
+    True
+    """
+    before = config.is_op_determinism_enabled()
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not before:
+            config.disable_op_determinism()
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let what Keras draws within depend on this seed alone; other random draws are as before.
+
+    Keras takes the seeds of its layers from Python's `random`, whose state is put back afterwards;
+    the generators of NumPy and TensorFlow are not touched.
+
+    >>> with seeded(3):
+    ...     first = keras.layers.Dense(2).kernel_initializer.seed
+    >>> with seeded(3):
+    ...     keras.layers.Dense(2).kernel_initializer.seed == first
+    True
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

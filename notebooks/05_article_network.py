@@ -80,7 +80,8 @@ from mmtutorial.preprocessing.text import (
     sequences,
     tokenise,
 )
-from mmtutorial.recommenders.base import Recommender, top_k
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.ranking import top_k
 from mmtutorial.reproduce.evidence import quote, quoted_evidence
 
 if profile not in ("quick", "full"):

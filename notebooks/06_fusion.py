@@ -589,7 +589,7 @@ print(
 # ## The same tower, live
 #
 # Now one tower is trained before our eyes: all modalities, by concatenation. The settings are those of
-# the experiments above, except that the quick profile trains for fewer epochs.
+# the experiments above, except that the quick profile trains for fewer steps.
 
 # %% tags=["remove-output"]
 SETTINGS = tower_options(has_ready_made(data), profile)
@@ -613,19 +613,20 @@ for axis, (key, label) in zip(
     [("loss", "loss (nats a choice)"), ("validation_ndcg", "NDCG@10")],
     strict=True,
 ):
-    axis.plot(np.arange(1, len(tower.history[key]) + 1), tower.history[key])
-    axis.set(xlabel="epoch", ylabel=label)
+    steps = tower.validate_every * np.arange(1, len(tower.history[key]) + 1)
+    axis.plot(steps, tower.history[key])
+    axis.set(xlabel="step", ylabel=label)
 axes[1].set(ylim=(0, None), ylabel="NDCG@10 on validation")
 plots.show(
     figure,
-    alt="Two curves by epoch: the training loss falls, and the NDCG on the "
+    alt="Two curves by step: the training loss falls, and the NDCG on the "
     "validation part rises and flattens.",
 )
-quote("fusion-epochs", len(tower.history["loss"]))
+quote("fusion-steps", int(steps[-1]))
 quote("fusion-live", f"{runs['concatenation'].per_user['ndcg'].mean():.3f}")
 
 # %% [markdown]
-# After {glue:text}`fusion-epochs` epochs it reaches an NDCG@10 of {glue:text}`fusion-live` on the test
+# After {glue:text}`fusion-steps` steps it reaches an NDCG@10 of {glue:text}`fusion-live` on the test
 # part. The evidence above comes from longer training.
 #
 # ### What the five fusions cost
@@ -1164,7 +1165,7 @@ wanted = {}
 for fusion in ("late", "concatenation", "low-rank"):
     tower = TwoTower(
         fusion=fusion,
-        epochs=40,
+        steps=160,
         batch_size=128,
         depth=1,  # the signs need no reading
         seed=seed,

@@ -183,7 +183,7 @@ for name, value in {
 #
 # First the result, then the equations. One word chooses a fusion, one a set of modalities, one adds the
 # ids. The rest are defaults; for last.fm, other settings were chosen on its validation part. The quick
-# profile trains for fewer epochs.
+# profile trains for fewer steps.
 
 # %% tags=["remove-output"]
 options = {**tower_options(has_ready_made(data), profile), "seed": seed}
@@ -193,23 +193,23 @@ took = time.perf_counter() - began
 
 # %% tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-epochs = np.arange(1, len(tower.history["loss"]) + 1)
-axes[0].plot(epochs, tower.history["loss"], color=blue)
-axes[0].set(xlabel="epoch", ylabel="loss (nats a choice)")
+steps = tower.validate_every * np.arange(1, len(tower.history["loss"]) + 1)
+axes[0].plot(steps, tower.history["loss"], color=blue)
+axes[0].set(xlabel="step", ylabel="loss (nats a choice)")
 quality = np.array(tower.history["validation_ndcg"])
-axes[1].plot(epochs, quality, color=orange)
-axes[1].axvline(epochs[quality.argmax()], color="0.4", linestyle=":")
-axes[1].set(xlabel="epoch", ylabel="NDCG@10, validation", ylim=(0, None))
+axes[1].plot(steps, quality, color=orange)
+axes[1].axvline(steps[quality.argmax()], color="0.4", linestyle=":")
+axes[1].set(xlabel="step", ylabel="NDCG@10, validation", ylim=(0, None))
 plots.show(
     figure,
-    alt="Two curves by epoch. The training loss falls all the way; the NDCG on the "
-    "validation part rises steeply, flattens, and a dotted line marks its best epoch.",
+    alt="Two curves by step. The training loss falls all the way; the NDCG on the "
+    "validation part rises steeply, flattens, and a dotted line marks its best step.",
 )
 
 # %% tags=["remove-cell"]
 for name, value in {
-    "recommend-epochs": len(epochs),
-    "recommend-best-epoch": int(epochs[quality.argmax()]),
+    "recommend-steps": int(steps[-1]),
+    "recommend-best-step": int(steps[quality.argmax()]),
     "recommend-took": f"{took:.0f}",
     "recommend-rate": tower.learning_rate,
     "recommend-decay": tower.weight_decay,
@@ -220,10 +220,10 @@ for name, value in {
     quote(name, value)
 
 # %% [markdown]
-# {glue:text}`recommend-epochs` epochs took {glue:text}`recommend-took` seconds. A guess among all items
+# {glue:text}`recommend-steps` steps took {glue:text}`recommend-took` seconds. A guess among all items
 # would cost $\ln n_{\text{items}}$ = {glue:text}`recommend-guessing` nats a choice. The loss falls from
-# {glue:text}`recommend-loss-first` to {glue:text}`recommend-loss-best` at epoch
-# {glue:text}`recommend-best-epoch`. The weights of that epoch are kept, since no later one was better on
+# {glue:text}`recommend-loss-first` to {glue:text}`recommend-loss-best` at step
+# {glue:text}`recommend-best-step`. The weights of that step are kept, since no later one was better on
 # the validation part.
 #
 # Three users at a glance: their last items on the left of the line, recommendations on the right.

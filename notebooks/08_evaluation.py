@@ -92,7 +92,7 @@ from mmtutorial.preprocessing.behaviour import deduplicate
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.reduce import reduce, tf_idf
 from mmtutorial.preprocessing.text import clean, tokenise
-from mmtutorial.recommenders.base import top_k
+from mmtutorial.recommenders.ranking import top_k
 from mmtutorial.reproduce.evidence import (
     committed,
     evidence,
@@ -1299,7 +1299,7 @@ for number in range(n_seeds):
         dimensions=size,
         learning_rate=0.02,
         batch_size=4096,
-        patience=5,
+        patience=150,
         seed=seed + number,
     )
     bpr.fit(split.train, validation=split.validation)

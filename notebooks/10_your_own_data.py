@@ -322,7 +322,7 @@ print({name: array.shape for name, array in features.items()})
 # are compared with popularity and with item-kNN:
 
 # %%
-short = {} if profile == "full" else {"epochs": 40, "patience": 10}
+short = {} if profile == "full" else {"steps": 320, "patience": 80}
 options = {"batch_size": 256, "seed": seed, **short}
 contenders = {"popularity": Popularity(), "item-kNN": ItemKNN()}
 for name in features:

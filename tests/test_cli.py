@@ -87,7 +87,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, small_shop: None, eager: None, tmp_pa
     monkeypatch.setenv("MMTUTORIAL_CACHE", str(tmp_path))
     for name in ("two-tower", "two-tower-ids"):
         kind, options = cli.RECOMMENDERS[name]
-        short = (kind, {**options, "epochs": 1, "units": 8, "dimensions": 8})
+        short = (kind, {**options, "steps": 1, "units": 8, "dimensions": 8})
         monkeypatch.setitem(cli.RECOMMENDERS, name, short)
     return tmp_path
 

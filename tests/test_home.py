@@ -85,7 +85,7 @@ def test_what_was_learnt(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "mmtutorial.storage.checkpoint.write_whole", lambda path, content: asked.append(path)
     )
-    BPR(epochs=2).fit(TRAIN, resume="~/unfinished")
+    BPR(steps=2).fit(TRAIN, resume="~/unfinished")
     assert {path.parent for path in asked} == {home / "unfinished"}
     Vocabulary.of([["so", "soft"]]).save("~/words.json")
     assert "soft" in Vocabulary.load("~/words.json").words

@@ -28,7 +28,8 @@ from mmtutorial.storage.checkpoint import Unfinished
 from tests.hostile.corpus import Evil
 from tests.recommenders.test_two_tower import REVIEWS, TRAIN, later, raw, ready
 
-SMALL = {"dimensions": 4, "epochs": 3, "batch_size": 32}
+SMALL = {"dimensions": 4, "steps": 12, "validate_every": 4, "batch_size": 32}
+TOWER: dict[str, Any] = {"dimensions": 4, "units": 4, "batch_size": 32, "validate_every": 1}
 VALIDATION = later()
 CONTENT = {**ready(), "review": REVIEWS}
 PICTURED = {**raw(), "image": np.ones((len(TRAIN.items), 6, 6, 3), np.float32)}
@@ -54,16 +55,16 @@ def words(resume: Path | None) -> Any:
 
 LEARN: dict[str, Callable[[Path | None], Any]] = {
     "tower, stopped early": lambda resume: learnt(
-        TwoTower(**{**SMALL, "epochs": 4}, units=4, patience=2), ready(), VALIDATION, resume
+        TwoTower(**TOWER, steps=4, patience=2), ready(), VALIDATION, resume
     ),
     "tower with everything drawn": lambda resume: learnt(
         TwoTower(
-            fusion="attention", ids=True, pooling="gru", modality_dropout=0.3, id_dropout=0.2,
-            alignment=0.1, loss="in-batch", units=4, weight_decay=0.1, **{**SMALL, "epochs": 2},
+            fusion="attention", ids=True, cosine=True, modality_dropout=0.3, id_dropout=0.2,
+            alignment=0.1, loss="in-batch", weight_decay=0.1, warm_up=3, **TOWER, steps=2,
         ),
         CONTENT, None, resume,
     ),
-    "BPR": lambda resume: learnt(BPR(**SMALL, patience=2), {}, VALIDATION, resume),
+    "BPR": lambda resume: learnt(BPR(**SMALL, patience=8), {}, VALIDATION, resume),
     "VBPR": lambda resume: learnt(VBPR(**SMALL), ready(), None, resume),
     "LightGCN": lambda resume: learnt(LightGCN(**SMALL), {}, VALIDATION, resume),
     "FREEDOM": lambda resume: learnt(
@@ -186,9 +187,9 @@ def test_other_options_and_data_begin_anew_beside_what_is_unfinished(begun: Path
     before = begun.read_bytes()
     fewer = TRAIN.where(np.arange(len(TRAIN)) > 0)
     for options, train, validation in (
-        ({**SMALL, "seed": 1, "patience": 2}, TRAIN, VALIDATION),
-        ({**SMALL, "patience": 2}, fewer, VALIDATION),
-        ({**SMALL, "patience": 2}, TRAIN, None),
+        ({**SMALL, "seed": 1, "patience": 8}, TRAIN, VALIDATION),
+        ({**SMALL, "patience": 8}, fewer, VALIDATION),
+        ({**SMALL, "patience": 8}, TRAIN, None),
     ):
         expected = BPR(**options).fit(train, validation=validation)
         found = BPR(**options).fit(train, validation=validation, resume=begun.parent)
@@ -199,7 +200,7 @@ def test_other_options_and_data_begin_anew_beside_what_is_unfinished(begun: Path
 
 def test_seconds_of_interrupted_runs_are_counted(begun: Path) -> None:
     begun.write_bytes(changed(begun, seconds=np.array(1000.0)))
-    bpr = BPR(**SMALL, patience=2).fit(TRAIN, {}, VALIDATION, begun.parent)
+    bpr = BPR(**SMALL, patience=8).fit(TRAIN, {}, VALIDATION, begun.parent)
     assert bpr.seconds_before == 1000
 
 

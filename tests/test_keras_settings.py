@@ -35,7 +35,7 @@ def results() -> dict[str, np.ndarray]:
         "image": dice.random((6, 8, 8, 3)),  # float64, as NumPy makes it
         "audio": dice.random((6, 4, 5)),
     }
-    small: dict[str, Any] = {"dimensions": 4, "epochs": 2}
+    small: dict[str, Any] = {"dimensions": 4, "steps": 2}
     tower = TwoTower(
         units=4, fusion="attention", alignment=0.1, modality_dropout=0.2, ids=True, id_dropout=0.2,
         loss="in-batch", **small,

@@ -11,7 +11,7 @@ from sklearn.metrics import ndcg_score
 from sklearn.metrics.pairwise import cosine_distances
 
 from mmtutorial import metrics
-from mmtutorial.recommenders.base import top_k
+from mmtutorial.recommenders.ranking import top_k
 
 N_USERS = 200
 RANX = {

@@ -88,7 +88,7 @@ def test_it_is_split_encoded_learnt_and_evaluated(
         assert not features["image"][5].any()  # the sixth item has no picture
         raw, faults = raw_features(data, known)
         assert (set(raw), faults) == (wanted, [])
-    tower = TwoTower(epochs=2, seed=0).fit(split.train, features, split.validation)
+    tower = TwoTower(steps=10, seed=0).fit(split.train, features, split.validation)
     found = evaluate(tower, split)
     assert len(found.users) > 10
     assert np.isfinite(found.summary()["mean"]).all()
@@ -114,7 +114,7 @@ def test_each_kind_of_experiment_runs_on_it(made: Callable[..., Path]) -> None:
     assert "audio" not in {task.recommender for task in tasks}
     kinds = {(each.experiment, each.kind, *each.damage): each for each in tasks}
     for task in kinds.values():
-        tiny = {"epochs": 1} if task.kind == "TwoTower" else {}
+        tiny = {"steps": 5} if task.kind == "TwoTower" else {}
         outcome = measure(replace(task, options={**task.options, **tiny}))
         ndcg = [row["value"] for row in outcome.rows if row["metric"] == "ndcg"]
         assert ndcg and np.isfinite(ndcg).all(), task

@@ -47,16 +47,9 @@ def tower_numbers(tower: TwoTower, features: Features) -> dict[str, Any]:
         "present" bool (n_items, modalities).
     """
     present = np.column_stack([array.any(axis=1) for array in features.values()])
-    n_items, n_modalities = present.shape
+    n_modalities = present.shape[1]
     q = tower.user_vectors([[]])[0]
-    h = tower.user_vectors([[row] for row in range(n_items)]) - q
-    first, second = np.argsort(-np.linalg.norm(h, axis=1), kind="stable")[:2].tolist()
-    summed, pooled = h[first] + h[second], tower.user_vectors([[first, second]])[0] - q
-    v = tower.item_vectors(features)
-    before, after = tower.score_histories([[], [first]]).astype(np.float64)
-    product = (v @ h[first]).astype(np.float64)
-    v = v * np.float32((after - before) @ product / (product @ product))
-
+    v = tower.item_vectors() / np.float32(tower.temperature)
     strength = np.zeros(n_modalities)
     whole = present.all(axis=1)
     for place, name in enumerate(features):
@@ -66,10 +59,10 @@ def tower_numbers(tower: TwoTower, features: Features) -> dict[str, Any]:
         strength[place] = np.linalg.norm(full) / np.linalg.norm(single)
     return {
         "v": v,
-        "h": h,
+        "h": tower.history_vectors,
         "q": q,
-        "bias": (before - v @ q).astype(np.float32),
-        "power": float(np.log2((summed @ summed) / (summed @ pooled))),
+        "bias": tower.item_biases,
+        "power": float(tower.network.power.numpy()),
         "strength": strength / strength.sum(),
         "present": present,
     }

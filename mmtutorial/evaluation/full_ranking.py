@@ -22,7 +22,8 @@ from mmtutorial.metrics import (
     novelty,
     user_coverage,
 )
-from mmtutorial.recommenders.base import Recommender, top_k
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.ranking import top_k
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _RESAMPLED = 2**22  # users drawn at a time by the bootstrap: bounds memory
@@ -337,7 +338,7 @@ def _of_candidates(scores: np.ndarray, candidates: np.ndarray | None) -> np.ndar
 
 def check_fitted(recommender: Recommender, split: Split, part: str) -> None:
     """Refuse a recommender that knows other users or items, or has seen what it is tested on."""
-    known, target = recommender._fitted(), getattr(split, part)
+    known, target = recommender.train, getattr(split, part)
     for kind in ("users", "items"):
         if not np.array_equal(getattr(known, kind), getattr(target, kind)):
             raise ValueError(

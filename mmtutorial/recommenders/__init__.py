@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmtutorial.recommenders.base import Recommender, top_k
+    from mmtutorial.recommenders.base import Recommender
     from mmtutorial.recommenders.blend import Blend
     from mmtutorial.recommenders.ease import EASE
     from mmtutorial.recommenders.graph import FREEDOM, LightGCN
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from mmtutorial.recommenders.item_to_item import ContentKNN, ItemKNN
     from mmtutorial.recommenders.limits import IdealObserver
     from mmtutorial.recommenders.pairwise import BPR, VBPR
+    from mmtutorial.recommenders.ranking import top_k
     from mmtutorial.recommenders.simple import Oracle, Popularity, Random
     from mmtutorial.recommenders.two_tower import TwoTower
 
 _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes seconds
-    "base": ("Recommender", "top_k"),
+    "base": ("Recommender",),
     "blend": ("Blend",),
     "ease": ("EASE",),
     "graph": ("FREEDOM", "LightGCN"),
@@ -26,6 +27,7 @@ _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes s
     "item_to_item": ("ContentKNN", "ItemKNN"),
     "limits": ("IdealObserver",),
     "pairwise": ("BPR", "VBPR"),
+    "ranking": ("top_k",),
     "simple": ("Oracle", "Popularity", "Random"),
     "two_tower": ("TwoTower",),
 }

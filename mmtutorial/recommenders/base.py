@@ -10,7 +10,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -19,9 +19,17 @@ from scipy import sparse
 
 from mmtutorial import __version__
 from mmtutorial.datasets.contents import files_in
-from mmtutorial.datasets.schema import is_system_file
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders.inputs import Features, checked_features
+from mmtutorial.recommenders.ranking import top_k
+from mmtutorial.recommenders.saving import (
+    ABOUT,
+    ARRAYS,
+    as_json,
+    check_replaceable,
+    read_about,
+    tuples,
+)
 from mmtutorial.storage.arrays import read_arrays, under
 from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.files import beside, expanded, put, recover
@@ -33,21 +41,22 @@ MOVED = {  # modules and classes of earlier versions: where they are now, for wh
     "mmtutorial.baselines.pairwise": "mmtutorial.recommenders.pairwise",
     "mmtutorial.baselines.simple": "mmtutorial.recommenders.simple",
     "mmtutorial.blend": "mmtutorial.recommenders.blend",
-    "mmtutorial.two_tower": "mmtutorial.recommenders.two_tower",
+    "mmtutorial.two_tower": "mmtutorial.recommenders.two_tower.recommender",
+    "mmtutorial.recommenders.two_tower": "mmtutorial.recommenders.two_tower.recommender",
     "mmtutorial.recommenders.item_to_item.EASE": "mmtutorial.recommenders.ease.EASE",
     "mmtutorial.recommenders.pairwise.LightGCN": "mmtutorial.recommenders.graph.LightGCN",
 }
-_ABOUT, _ARRAYS = "recommender.json", "arrays.npz"
-_GROUP = 32  # columns of which the highest is looked at first, in `top_k`
+_SCORES = 2**22  # held at a time by `Recommender.recommend`: bounds memory
 
 
 class Recommender(ABC):
     """The one interface of our recommenders and of the baselines.
 
     A subclass writes ``_learn`` and ``_score``; this class checks what goes in, remembers what
-    each user has seen, and cuts the best k out of the scores. A subclass that can be saved keeps
-    each argument of its ``__init__`` as the attribute of that name, and writes ``_state`` and
-    ``_restore`` (and ``_write`` and ``_read`` where it has files of its own, such as Keras's).
+    each user has seen, and cuts the best k out of the scores. One that learns in epochs writes
+    ``_learn_resumably`` in place of ``_learn``. A subclass that can be saved keeps each argument of
+    its ``__init__`` as the attribute of that name, and writes ``_state`` and ``_restore`` (and
+    ``_write`` and ``_read`` where it has files of its own, such as Keras's).
 
     >>> from mmtutorial.recommenders import Popularity
     >>> train = Interactions.of([("ann", "tea", 1), ("ann", "cup", 2), ("bob", "tea", 3)])
@@ -57,7 +66,6 @@ class Recommender(ABC):
 
     name = "recommender"
     _train: Interactions | None = None
-    _unfinished = Unfinished()
     seconds_before = 0.0  # that interrupted runs of `fit` had taken
     _classes: dict[str, type[Recommender]] = {}  # noqa: RUF012 — one for all subclasses
 
@@ -110,34 +118,37 @@ class Recommender(ABC):
         >>> from mmtutorial.recommenders import BPR
         >>> train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2)])
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     BPR(epochs=3).fit(train, resume=folder).recommend([0], k=1)
+        ...     BPR(steps=3).fit(train, resume=folder).recommend([0], k=1)
         array([[0]])
         """
-        self._fit(train, features, validation, resume).remove()
+        unfinished = Unfinished(resume)
+        self.fit_within(unfinished, train, features, validation)
+        unfinished.remove()
         return self
 
-    def _fit(
+    def fit_within(
         self,
+        whole: Unfinished,
         train: Interactions,
-        features: Features | None,
-        validation: Interactions | None,
-        resume: str | Path | None,
-    ) -> Unfinished:
-        """Do what `fit` does, and return what is no longer unfinished, to be removed."""
-        features = checked_features(features, train)
+        features: Features | None = None,
+        validation: Interactions | None = None,
+    ) -> None:
+        """Do what `fit` does as a part of other learning, with which its state is removed.
+
+        Parameters
+        ----------
+        whole : Unfinished
+            Of the other learning; the state of this one is kept in the same folder.
+        train, features, validation
+            As for `fit`, which says what is raised.
+        """
+        checked = checked_features(features, train)
         self._train = None  # until it has learnt, also where learning fails
-        self._unfinished = unfinished = Unfinished(
-            resume, lambda: self.depends(train, features, validation)
-        )
-        try:
-            self._learn(train, features, validation)
-        finally:
-            del self._unfinished  # and with it the features
+        unfinished = whole.part(lambda: self.depends(train, checked, validation))
+        self._learn_resumably(train, checked, validation, unfinished)
         self.seconds_before = unfinished.seconds
         self._train = train
-        return unfinished
 
-    @abstractmethod
     def _learn(
         self,
         train: Interactions,
@@ -145,10 +156,43 @@ class Recommender(ABC):
         validation: Interactions | None,
     ) -> None:
         """Learn; ``features`` is checked, and empty where none were given."""
+        raise NotImplementedError(f"{type(self).__name__} has no _learn: write it")
+
+    def _learn_resumably(
+        self,
+        train: Interactions,
+        features: Features,
+        validation: Interactions | None,
+        unfinished: Unfinished,
+    ) -> None:
+        """Learn, from where an interrupted run has come to; without epochs, from the beginning."""
+        self._learn(train, features, validation)
 
     @abstractmethod
     def _score(self, users: np.ndarray) -> np.ndarray:
         """Return scores (len(users), n_items) for checked user rows."""
+
+    @property
+    def train(self) -> Interactions:
+        """The interactions that it learnt from; RuntimeError before ``fit``."""
+        if self._train is None:
+            raise RuntimeError(f"{type(self).__name__} has not been fitted: call fit(train) first")
+        return self._train
+
+    @property
+    def users(self) -> np.ndarray:
+        """The users' ids, str (n_users,), by row; RuntimeError before ``fit``."""
+        return self.train.users
+
+    @property
+    def items(self) -> np.ndarray:
+        """The items' ids, str (n_items,), by row; RuntimeError before ``fit``."""
+        return self.train.items
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained: 0 where nothing is trained by gradient steps."""
+        return 0
 
     def score(self, users: Rows, items: Rows | None = None) -> np.ndarray:
         """Score items for users: float32 (n_users, n_items), larger is better.
@@ -157,19 +201,67 @@ class Recommender(ABC):
         lists; all items without ``items``. Raises ValueError for an unknown row, RuntimeError
         before ``fit``.
         """
-        train = self._fitted()
+        train = self.train
         users = check_rows(users, train.n_users, "user")
         scores = np.asarray(self._score(users), dtype=np.float32)
         return scores if items is None else scores[:, check_rows(items, train.n_items, "item")]
+
+    def score_parts(self, history: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Take the scores of a user apart: what everybody has, and what each past item adds.
+
+        Parameters
+        ----------
+        history : sequence of int
+            The user's items, rows of the catalogue, each once.
+
+        Returns
+        -------
+        ndarray, ndarray
+            float64 (n_items,) and (n_history, n_items); their sum is the score of a user with this
+            history, where a score is such a sum.
+
+        Raises
+        ------
+        ValueError
+            If the scores are no sum over the history, or for an unknown row or one given twice.
+        RuntimeError
+            Before ``fit``.
+
+        Examples
+        --------
+        >>> from mmtutorial.recommenders import ItemKNN
+        >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
+        >>> ItemKNN(shrink=0).fit(train).score_parts([0])[1].round(3).tolist()
+        [[0.0, 0.0, 1.0]]
+        """
+        past = check_rows(history, self.train.n_items, "item")
+        if len(np.unique(past)) < len(past):
+            raise ValueError("an item occurs in the history twice: give every item once")
+        everybody, parts = self._score_parts(past)
+        return everybody.astype(np.float64), parts.astype(np.float64)
+
+    def _score_parts(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Do so for checked rows."""
+        raise ValueError(
+            f"the scores of {self.name} are no sum over the history: take a two-tower "
+            "recommender, item-kNN, content-kNN or EASE"
+        )
 
     def recommend(self, users: Rows, k: int = 10, exclude_seen: bool = True) -> np.ndarray:
         """Return the k best items of each user: int (n_users, k) item rows, best first.
 
         Items taken in training are left out with ``exclude_seen``; where fewer than k remain the
-        row ends in −1. Ties go to the smaller item row.
+        row ends in −1. Ties go to the smaller item row. Users are scored in blocks, so that memory
+        does not grow with users × items. Raises as `score`, and ValueError if k is below 1.
         """
-        seen = self._fitted().matrix[check_rows(users, self._fitted().n_users, "user")]
-        return top_k(self.score(users), k, exclude=seen if exclude_seen else None)
+        train = self.train
+        users = check_rows(users, train.n_users, "user")
+        height = max(1, _SCORES // max(1, train.n_items))  # users at a time
+        blocks = [
+            top_k(self.score(some), k, exclude=train.matrix[some] if exclude_seen else None)
+            for some in np.split(users, range(height, len(users), height))
+        ]
+        return np.concatenate(blocks)
 
     def recommend_to(self, user: str, k: int = 10) -> pd.DataFrame:
         """Return the k best items for one user by their ids: columns item, title and score.
@@ -182,7 +274,7 @@ class Recommender(ABC):
         >>> Popularity().fit(train).recommend_to("bob")["item"].tolist()
         ['cup']
         """
-        train = self._fitted()
+        train = self.train
         known = np.flatnonzero(train.users == str(user))
         if not known.size:
             near = difflib.get_close_matches(str(user), train.users.tolist(), n=1)
@@ -259,10 +351,10 @@ class Recommender(ABC):
         ...     Recommender.load(folder).options()
         {'seed': 3}
         """
-        train = self._fitted()
+        train = self.train
         folder = expanded(folder).resolve()
         recover(folder)
-        _check_replaceable(folder)
+        check_replaceable(folder)
         arrays = {f"learnt/{name}": np.asarray(array) for name, array in self._state().items()}
         arrays |= {f"train/log/{column}": train.log[column].to_numpy() for column in train.log}
         arrays |= {"train/users": train.users, "train/items": train.items}
@@ -271,10 +363,10 @@ class Recommender(ABC):
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{name!r} of {type(self).__name__} holds objects, not numbers")
-        options = {name: _as_json(name, value) for name, value in self._saved_options().items()}
+        options = {name: as_json(name, value) for name, value in self._saved_options().items()}
         with beside(folder) as fresh:
             self._write(fresh)
-            np.savez(fresh / _ARRAYS, **arrays)  # type: ignore[arg-type]
+            np.savez(fresh / ARRAYS, **arrays)  # type: ignore[arg-type]
             about = {
                 "class": _class_name(type(self)),
                 "version": __version__,
@@ -282,7 +374,7 @@ class Recommender(ABC):
                 "files": files_in(fresh),
             }
             written = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
-            (fresh / _ABOUT).write_text(written, encoding="utf-8", newline="\n")
+            (fresh / ABOUT).write_text(written, encoding="utf-8", newline="\n")
             put(fresh, folder)
         return folder
 
@@ -306,7 +398,7 @@ class Recommender(ABC):
         recover(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}: check the path")
-        about = _read_about(folder)
+        about = read_about(folder)
         kind = _class_of(about["class"], folder)
         if not issubclass(kind, cls):
             raise ValueError(
@@ -317,14 +409,14 @@ class Recommender(ABC):
         if lacking:
             raise ValueError(f"{folder} is damaged: {lacking[0]!r} is missing; save it again")
         try:
-            arrays = read_arrays(folder / _ARRAYS)
+            arrays = read_arrays(folder / ARRAYS)
             log = pd.DataFrame(under("train/log/", arrays))
             names = under("train/", arrays)
             train = Interactions(log, names["users"], names["items"], names.get("titles"))
             check_rows(log["user"].to_numpy(), train.n_users, "user")
             check_rows(log["item"].to_numpy(), train.n_items, "item")
             learnt = under("learnt/", arrays)
-            recommender = kind._made(_tuples(about["options"]), learnt)
+            recommender = kind._made(tuples(about["options"]), learnt)
             recommender._train = train
             recommender._restore(learnt)
             recommender._read(folder)
@@ -361,123 +453,13 @@ class Recommender(ABC):
 
     @classmethod
     def _made(cls, options: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> Self:
-        """Make a recommender that is not yet fitted out of what was saved."""
-        return cls(**options)
+        """Make a recommender that is not yet fitted out of what was saved.
 
-    def _fitted(self) -> Interactions:
-        if self._train is None:
-            raise RuntimeError(f"{type(self).__name__} has not been fitted: call fit(train) first")
-        return self._train
-
-
-def top_k(scores: np.ndarray, k: int, exclude: sparse.csr_array | None = None) -> np.ndarray:
-    """Cut the k best items out of each user's scores.
-
-    Parameters
-    ----------
-    scores : ndarray
-        (n_users, n_items), larger is better; −inf is never recommended.
-    k : int
-        Length of the list.
-    exclude : csr_array, optional
-        (n_users, n_items); an item with a nonzero entry is left out.
-
-    Returns
-    -------
-    ndarray
-        int64 (n_users, k), best first; ties go to the smaller item row, and a row with fewer than
-        k items to recommend ends in −1.
-
-    Raises
-    ------
-    ValueError
-        If k is below 1, a score is NaN, or the shapes differ.
-
-    Examples
-    --------
-    >>> top_k(np.array([[0.2, 0.9, 0.9], [1.0, 0.0, -np.inf]]), k=3)
-    array([[ 1,  2,  0],
-           [ 0,  1, -1]])
-    """
-    if k < 1:
-        raise ValueError(f"k is {k}; a list has at least one place")
-    scores = np.asarray(scores)
-    if not np.issubdtype(scores.dtype, np.floating):
-        scores = scores.astype(np.float64)
-    if np.isnan(scores.max(initial=-np.inf)):
-        user, item = np.argwhere(np.isnan(scores))[0]
-        raise ValueError(f"the score of item row {item} for user row {user} of the block is NaN")
-    if exclude is None:
-        return _ranked(scores, k)
-    if exclude.shape != scores.shape:
-        raise ValueError(f"exclude has shape {exclude.shape}, the scores have {scores.shape}")
-    if not scores.flags.writeable:
-        scores = scores.copy()
-    excluded = exclude.tocoo()
-    places = tuple(coordinate[excluded.data != 0] for coordinate in excluded.coords)
-    values = scores[places]
-    scores[places] = -np.inf  # few: they are put back, which is cheaper than a copy of all
-    try:
-        return _ranked(scores, k)
-    finally:
-        scores[places] = values
-
-
-def _ranked(scores: np.ndarray, k: int) -> np.ndarray:
-    """Sort each row's k best columns, −1 in place of those with −inf: int64 (n_users, k)."""
-    n_users, n_items = scores.shape
-    ranked = np.full((n_users, k), -1, dtype=np.int64)
-    kept = min(k, n_items)
-    if kept == 0:
-        return ranked
-    candidates = _best(scores, kept)
-    strengths = np.take_along_axis(scores, candidates, axis=1)
-    order = np.argsort(-strengths, axis=1, kind="stable")
-    best = np.take_along_axis(candidates, order, axis=1)
-    worth = np.take_along_axis(strengths, order, axis=1) > -np.inf
-    ranked[:, :kept] = np.where(worth, best, -1)
-    return ranked
-
-
-def _best(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return each row's k highest columns, the smaller ones of equals, in order: int (n, k).
-
-    The k highest lie in the k groups of columns with the highest maxima: finding these takes one
-    pass, and few columns are left to select from.
-    """
-    n_rows, n_columns = scores.shape
-    n_groups = n_columns // _GROUP
-    if n_groups <= 6 * k:
-        return _best_of_all(scores, k)
-    grouped = scores[:, : _GROUP * n_groups].reshape(n_rows, _GROUP, n_groups)
-    tops = grouped.max(axis=1)
-    groups = np.argpartition(tops, n_groups - k, axis=1)[:, n_groups - k :]
-    columns = (np.arange(_GROUP)[:, None] * n_groups + groups[:, None, :]).reshape(n_rows, -1)
-    rest = np.arange(_GROUP * n_groups, n_columns)
-    columns = np.hstack([columns, np.broadcast_to(rest, (n_rows, len(rest)))])
-    columns.sort(axis=1)
-    values = np.take_along_axis(scores, columns, axis=1)
-    threshold = np.partition(values, values.shape[1] - k, axis=1)[:, -k, None]
-    chosen = values >= threshold
-    reaching = np.count_nonzero(tops >= threshold, axis=1)
-    tied = (np.count_nonzero(chosen, axis=1) > k) | (reaching > k)
-    found = np.empty((n_rows, k), dtype=np.int64)
-    found[~tied] = columns[~tied][chosen[~tied]].reshape(-1, k)
-    found[tied] = _best_of_all(scores[tied], k)
-    return found
-
-
-def _best_of_all(scores: np.ndarray, k: int) -> np.ndarray:
-    """Do the same by a partition of whole rows, which finds all that are equal."""
-    n_rows, n_columns = scores.shape
-    threshold = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
-    chosen = scores >= threshold
-    tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
-    if len(tied):
-        above, level = scores[tied] > threshold[tied], scores[tied] == threshold[tied]
-        room = k - above.sum(axis=1, keepdims=True)
-        chosen[tied] = above | (level & (np.cumsum(level, axis=1) <= room))
-    return np.nonzero(chosen)[1].reshape(n_rows, k)
+        The first edition counted epochs; what counts steps now need not know how many they were.
+        """
+        known = inspect.signature(cls).parameters
+        gone = {"epochs", "patience"} if "epochs" in options and "steps" in known else set()
+        return cls(**{name: value for name, value in options.items() if name not in gone})
 
 
 def check_rows(rows: Rows, count: int, kind: str) -> np.ndarray:
@@ -558,62 +540,3 @@ def _class_of(name: str, folder: Path) -> type[Recommender]:
             "import or define it before loading"
         )
     return Recommender._classes[name]
-
-
-def _as_json(name: str, value: Any) -> Any:
-    """Return an option as JSON gives it back, or refuse it."""
-
-    def scalar(other: Any) -> Any:
-        if isinstance(other, np.generic):
-            return other.item()
-        raise TypeError(f"{type(other).__name__} is neither number, text, tuple nor dict")
-
-    try:
-        plain = json.loads(json.dumps(value, default=scalar, allow_nan=False))
-    except (TypeError, ValueError) as fault:
-        raise TypeError(f"the option {name} cannot be saved: {fault}") from fault
-    if _tuples(plain) != _tuples(value):
-        raise TypeError(f"the option {name} cannot be saved: the keys of a dict must be text")
-    return plain
-
-
-def _tuples(value: Any) -> Any:
-    """Turn lists into tuples, also inside."""
-    if isinstance(value, Mapping):
-        return {key: _tuples(inner) for key, inner in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Refuse to write where something else than a saved recommender lies."""
-    if folder == Path.cwd():
-        raise ValueError(f"{folder} is the folder you are in: name another one to write into")
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; name a folder to save the recommender into")
-    inside = files_in(folder)
-    known = {_ABOUT, *_read_about(folder)["files"]} - {"."} if _ABOUT in inside else set()
-    ours = (known.intersection({name, *map(str, PurePosixPath(name).parents)}) for name in inside)
-    foreign = [n for n, by in zip(inside, ours, strict=True) if not by and not is_system_file(n)]
-    if foreign:
-        raise ValueError(
-            f"{folder} holds {foreign[0]!r}, which is no part of a saved recommender; nothing "
-            "was written: name a new folder, or move what you want to keep away from this one"
-        )
-
-
-def _read_about(folder: Path) -> dict[str, Any]:
-    """Read recommender.json."""
-    path = folder / _ABOUT
-    if not os.path.lexists(path):
-        raise ValueError(f"{folder} holds no saved recommender: {_ABOUT} is missing")
-    content = path.read_bytes()
-    kinds = {"class": str, "version": str, "options": dict, "files": list}
-    try:
-        about = json.loads(content.decode("utf-8"))
-        sound = all(isinstance(about[name], kind) for name, kind in kinds.items())
-        sound = sound and all(isinstance(name, str) for name in about["files"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        sound = False
-    if not sound:
-        raise ValueError(f"{path} is damaged, or not ours: save the recommender anew, elsewhere")
-    return about

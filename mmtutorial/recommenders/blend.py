@@ -11,6 +11,7 @@ import numpy as np
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.recommenders.validation import quality, validation_users
+from mmtutorial.storage.checkpoint import Unfinished
 
 _BLOCK = 1024  # users whose scores are held at a time
 
@@ -86,8 +87,12 @@ class Blend(Recommender):
         """Whose scores are added up."""
         return "blend of " + " and ".join(each.name for each in self.recommenders)
 
-    def _learn(
-        self, train: Interactions, features: Features, validation: Interactions | None
+    def _learn_resumably(
+        self,
+        train: Interactions,
+        features: Features,
+        validation: Interactions | None,
+        unfinished: Unfinished,
     ) -> None:
         users = validation_users(train, validation, at_most=train.n_users)
         if self.weights is None and (validation is None or not len(users)):
@@ -96,8 +101,7 @@ class Blend(Recommender):
                 "are none: fit(train, features, validation), or give Blend its weights"
             )
         for each in self.recommenders:
-            part = each._fit(train, features or None, validation, self._unfinished.folder)
-            self._unfinished.parts.append(part)
+            each.fit_within(unfinished, train, features, validation)
         if self.weights is not None or validation is None:
             self.chosen = np.array(self.weights, dtype=np.float64)
             return

@@ -207,7 +207,7 @@ class EASE(ItemToItem):
         RuntimeError
             Before ``fit``, or if it was saved by a version that could not do this.
         """
-        train = self._fitted()
+        train = self.train
         users = check_rows(users, train.n_users, "user")
         if not hasattr(self, "_reach"):
             raise RuntimeError("this EASE was saved by an older version: fit it again")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from mmtutorial.recommenders.base import Features, Recommender
-from mmtutorial.recommenders.item_to_item import ItemToItem
-from mmtutorial.recommenders.two_tower import TwoTower
+from mmtutorial.recommenders.base import Recommender, check_rows
+from mmtutorial.recommenders.inputs import Features
+
+if TYPE_CHECKING:
+    from mmtutorial.recommenders.two_tower import TwoTower
 
 Rows = Sequence[int] | np.ndarray  # of items
 
@@ -86,7 +89,7 @@ def history_shares(
     Parameters
     ----------
     recommender : Recommender
-        A fitted `TwoTower` that pools by "mean", or an `ItemToItem`.
+        A fitted `TwoTower` or `ItemToItem`.
     history : sequence of int
         Item rows that the user took, each once; may be empty.
     items : sequence of int
@@ -115,33 +118,10 @@ def history_shares(
     >>> history_shares(ItemKNN(shrink=0).fit(train), [0], items=[2])[1].round(3).tolist()
     [[0.667]]
     """
-    train = recommender._fitted()
-    past, listed = np.asarray(history, dtype=int), np.asarray(items, dtype=int)
-    if len(np.unique(past)) < len(past):
-        raise ValueError("an item occurs in the history twice: give every item once")
-    for rows, kind in ((past, "history"), (listed, "items")):
-        if ((rows < 0) | (rows >= train.n_items)).any():
-            raise ValueError(f"{kind} holds an unknown row: they go from 0 to {train.n_items - 1}")
-    if isinstance(recommender, ItemToItem):
-        weights = recommender._weights[past]
-        weights = weights if isinstance(weights, np.ndarray) else weights.toarray()
-        apart = weights.astype(np.float64) - weights.mean(axis=1, keepdims=True)
-        everybody = np.zeros(train.n_items)
-        if not len(past):
-            everybody = recommender._average[0] - recommender._average.mean()
-        return everybody[listed].astype(np.float64), apart.T[listed]
-    if not isinstance(recommender, TwoTower) or recommender.pooling != "mean":
-        raise ValueError(
-            f"the scores of {recommender.name} are no sum over the history: take a two-tower "
-            "recommender that pools by 'mean', item-kNN, content-kNN or EASE"
-        )
-    histories: list[list[int]] = [[], past.tolist(), *([row] for row in past.tolist())]
-    scores = recommender.score_histories(histories).astype(np.float64)
-    scores -= scores.mean(axis=1, keepdims=True)
-    everybody, whole, singles = scores[0], scores[1] - scores[0], scores[2:] - scores[0]
-    total = singles.sum(axis=0)  # of histories of one item each: |H|^ρ times as much
-    singles *= (whole @ total) / max(total @ total, np.finfo(float).tiny)
-    return everybody[listed], singles.T[listed]
+    everybody, parts = recommender.score_parts(history)
+    listed = check_rows(items, recommender.train.n_items, "item")
+    parts -= parts.mean(axis=1, keepdims=True)
+    return (everybody - everybody.mean())[listed], parts.T[listed]
 
 
 def modality_shares(
@@ -175,13 +155,14 @@ def modality_shares(
     Examples
     --------
     >>> from mmtutorial.interactions import Interactions
+    >>> from mmtutorial.recommenders import TwoTower
     >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
     >>> features = {"text": np.eye(3, dtype="float32"), "audio": np.ones((3, 1), "float32")}
-    >>> tower = TwoTower(epochs=2).fit(train, features)
+    >>> tower = TwoTower(steps=2).fit(train, features)
     >>> bool(abs(modality_shares(tower, [0], [2], features)["audio"][0]) < 9)
     True
     """
-    recommender._fitted()
+    recommender.train  # noqa: B018 — it says what is wrong
     if recommender.tower is None:
         return {}
     names = [name for name in recommender.tower.input if name != "present"]
@@ -193,7 +174,7 @@ def modality_shares(
         [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
     ).astype(np.float32)
     past = np.asarray(history, dtype=int).tolist()
-    q = recommender.user_vectors([past])[0] / np.float32(recommender._temperature)
+    q = recommender.user_vectors([past])[0] / np.float32(recommender.temperature)
 
     def scored(there: np.ndarray) -> np.ndarray:
         return recommender.tower({**content, "present": there}, training=False)[0].numpy() @ q  # type: ignore[misc]
@@ -241,8 +222,8 @@ def reasons(
     """
     everybody, shares = history_shares(recommender, history, items)
     decided: dict[str, np.ndarray] = {}
-    if features is not None and isinstance(recommender, TwoTower):
-        decided = modality_shares(recommender, history, items, features)
+    if features is not None and getattr(recommender, "tower", None) is not None:
+        decided = modality_shares(cast("TwoTower", recommender), history, items, features)
     found = []
     for place, item in enumerate(items):
         speaking = _leading(shares[place])[:2]

@@ -46,13 +46,13 @@ class LightGCN(Pairwise):
     >>> taken = {"ann": "tea cup pot", "bob": "tea cup", "eve": "ice cone", "joe": "ice cone bowl"}
     >>> train = Interactions.of([(user, item, time) for user, items in taken.items()
     ...                          for time, item in enumerate(items.split())])
-    >>> graph = LightGCN(dimensions=4, epochs=50).fit(train)
+    >>> graph = LightGCN(dimensions=4, steps=50).fit(train)
     >>> train.items[graph.recommend([1, 2], k=1)].tolist()  # bob and eve
     [['pot'], ['bowl']]
     """
 
     name = "LightGCN"
-    _least_batch, _steps = 4096, 32
+    _least_batch, _most_batches = 4096, 32
 
     def __init__(
         self,
@@ -60,13 +60,16 @@ class LightGCN(Pairwise):
         dimensions: int = 64,
         learning_rate: float = 0.01,
         l2: float = 0.003,
-        epochs: int = 400,
         batch_size: int | None = None,
-        patience: int = 30,
+        steps: int = 6000,
+        patience: int = 500,
+        validate_every: int = 25,
         spread: float = 0.1,
         seed: int = 0,
     ) -> None:
-        super().__init__(dimensions, learning_rate, l2, epochs, batch_size, patience, spread, seed)
+        super().__init__(
+            dimensions, learning_rate, l2, batch_size, steps, patience, validate_every, spread, seed
+        )
         self.layers = layers
 
     def _parts(
@@ -112,9 +115,9 @@ class FREEDOM(LightGCN):
         \tilde{\boldsymbol q}_i = \boldsymbol q_i
         + \sum_j S_{ij} \boldsymbol q_j^{(0)}
 
-    where D_m holds the row sums of A_m, and q is LightGCN's vector of the item. In each epoch a
-    share of the edges of who took what is left out, drawn anew: an edge (u, i) stays with a
-    probability proportional to :math:`1 / \sqrt{|H(u)|\,|H(i)|}`, so that popular items lose more.
+    where D_m holds the row sums of A_m, and q is LightGCN's vector of the item. A share of
+    the edges of who took what is left out, drawn anew after each validation: an edge (u, i) stays
+    with a probability proportional to :math:`1 / \sqrt{|H(u)|\,|H(i)|}`, so that popular items lose more.
     Recommendations use the whole graph. To the loss of `Pairwise` the same comparison by projected
     features is added, of each modality,
 
@@ -133,7 +136,7 @@ class FREEDOM(LightGCN):
     k : int
         Neighbours of an item, itself included.
     pruned : float
-        Share of the edges that an epoch leaves out: 0 or more, below 1.
+        Share of the edges that are left out: 0 or more, below 1.
     content_loss : float
         μ. For the other parameters see `LightGCN`.
 
@@ -147,7 +150,7 @@ class FREEDOM(LightGCN):
     >>> train = Interactions.of([("ann", "tea", 1), ("bob", "ice", 2), ("eve", "tea", 3)],
     ...                         items=["cocoa", "ice", "tea"])
     >>> warm = np.array([[1.0, 0.1], [0.0, 1.0], [1.0, 0.0]])
-    >>> model = FREEDOM(k=2, dimensions=4, epochs=50)
+    >>> model = FREEDOM(k=2, dimensions=4, steps=50)
     >>> model.fit(train, {"text": warm}).recommend([0], k=1)  # to ann, the cocoa that nobody took
     array([[0]])
     """
@@ -164,14 +167,24 @@ class FREEDOM(LightGCN):
         dimensions: int = 64,
         learning_rate: float = 0.01,
         l2: float = 0.003,
-        epochs: int = 400,
         batch_size: int | None = None,
-        patience: int = 30,
+        steps: int = 6000,
+        patience: int = 500,
+        validate_every: int = 25,
         spread: float = 0.1,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            layers, dimensions, learning_rate, l2, epochs, batch_size, patience, spread, seed
+            layers,
+            dimensions,
+            learning_rate,
+            l2,
+            batch_size,
+            steps,
+            patience,
+            validate_every,
+            spread,
+            seed,
         )
         self.modalities = modalities
         self.k = k
@@ -196,7 +209,7 @@ class FREEDOM(LightGCN):
             parts[f"embedding/{name}"] = self._vectors(generator, unit.shape[1], self.dimensions)
         return parts
 
-    def _begin_epoch(self, parts: Parts, generator: np.random.Generator) -> None:
+    def _begin_round(self, parts: Parts, generator: np.random.Generator) -> None:
         parts["graph"] = parts["whole"].pruned(self.pruned, generator)
 
     def _set_vectors(self, parts: Parts, train: Interactions, known: np.ndarray) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from scipy import sparse
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Recommender, top_k
+from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.recommenders.ranking import top_k
 
 _BLOCK = 1024  # items whose similarities to all others are held at a time
 
@@ -41,9 +42,13 @@ class ItemToItem(Recommender):
         self._average = np.asarray(average @ self._weights, dtype=np.float32)
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        history = self._fitted().matrix[users]
+        history = self.train.matrix[users]
         scores = as_dense(history @ self._weights)
         return np.where(np.diff(history.indptr)[:, None] > 0, scores, self._average)
+
+    def _score_parts(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        everybody = np.zeros(self.train.n_items) if len(history) else self._average[0]
+        return everybody, as_dense(self._weights[history])
 
     def _state(self) -> dict[str, np.ndarray]:
         if isinstance(self._weights, np.ndarray):
@@ -51,7 +56,7 @@ class ItemToItem(Recommender):
         return csr_arrays(self._weights)
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        train = self._fitted()
+        train = self.train
         if "weights" in state:
             self._weights = state["weights"]
         else:

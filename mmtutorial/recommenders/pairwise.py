@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.keras_settings import keras, keras_defaults
+from mmtutorial.keras_settings import deterministic_operations, keras, keras_defaults
 from mmtutorial.recommenders.base import Features, Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
 from mmtutorial.recommenders.validation import quality, validation_users
 from mmtutorial.storage.arrays import under
+from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.epochs import Epochs
 
 _LARGEST_BATCH = 65536
@@ -26,7 +27,7 @@ Represented = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 class Pairwise(Recommender):
     r"""Vectors of users and items whose product is larger for what was taken: the BPR loss.
 
-    For every interaction (u, i) an item j that u did not take is drawn, anew in each epoch, and a
+    For every interaction (u, i) an item j that u did not take is drawn, anew each time, and a
     batch B of such triples lowers, by Adam,
 
     .. math::
@@ -35,8 +36,9 @@ class Pairwise(Recommender):
         s(u, i) = \boldsymbol p_u^\top \boldsymbol q_i + b_i
 
     where Θ are the parameters that the triple uses. Where `fit` is given a validation part, the
-    NDCG@10 of (at most 2,048 of) its users is measured after each epoch; learning ends when it has
-    not risen for ``patience`` epochs, and the best epoch's vectors are kept. Without, the last's.
+    NDCG@10 of (at most 2,048 of) its users is measured every ``validate_every`` steps; learning
+    ends when it has not risen for ``patience`` steps, and the best vectors are kept. Without, the
+    last.
 
     A user without a training interaction gets the mean of the other users' vectors. The same seed
     gives the same scores.
@@ -47,11 +49,11 @@ class Pairwise(Recommender):
         Length of the vectors.
     learning_rate, l2 : float
         Adam's step, and λ.
-    epochs, patience : int
-        How long, and how many epochs to wait for a better one.
     batch_size : int, optional
-        How many triples a step. Without it, it grows with the data:
-        an epoch has at most 128 steps, of at least 1,024 triples (LightGCN 32, of 4,096).
+        How many triples a step. Without it, it grows with the data: all interactions are met in at
+        most 128 steps, of at least 1,024 triples (LightGCN 32, of 4,096).
+    steps, patience, validate_every : int
+        Steps at most; steps to wait for a better validation; steps from one to the next.
     spread : float
         Standard deviation of the vectors before learning. From small ones few directions grow
         first, from larger ones many; which is better depends on the data.
@@ -61,31 +63,34 @@ class Pairwise(Recommender):
     Attributes
     ----------
     history : dict
-        "loss" and, with a validation part, "validation_ndcg": one float an epoch.
+        "loss" and, with a validation part, "validation_ndcg": one float every ``validate_every``
+        steps.
     """
 
     _users: np.ndarray
     _items: np.ndarray
     _bias: np.ndarray
-    _least_batch, _steps = 1024, 128  # unless batch_size is given: an epoch has at most 128 steps
+    _least_batch, _most_batches = 1024, 128  # unless batch_size is given
 
     def __init__(
         self,
         dimensions: int = 64,
         learning_rate: float = 0.003,
         l2: float = 0.02,
-        epochs: int = 400,
         batch_size: int | None = None,
-        patience: int = 30,
+        steps: int = 6000,
+        patience: int = 500,
+        validate_every: int = 25,
         spread: float = 0.1,
         seed: int = 0,
     ) -> None:
         self.dimensions = dimensions
         self.learning_rate = learning_rate
         self.l2 = l2
-        self.epochs = epochs
         self.batch_size = batch_size
+        self.steps = steps
         self.patience = patience
+        self.validate_every = validate_every
         self.spread = spread
         self.seed = seed
 
@@ -99,8 +104,8 @@ class Pairwise(Recommender):
     def _represent(self, parts: Parts, users: tf.Tensor, items: tf.Tensor) -> Represented:
         """Return p (n_users, d), q (n_items, d), b (n_items,) and ½‖Θ‖² of these rows."""
 
-    def _begin_epoch(self, parts: Parts, generator: np.random.Generator) -> None:
-        """Change parts, or draw them anew."""
+    def _begin_round(self, parts: Parts, generator: np.random.Generator) -> None:
+        """Change parts, or draw them anew, after each validation."""
 
     def _further_loss(
         self, parts: Parts, p: tf.Tensor, taken: tf.Tensor, others: tf.Tensor
@@ -112,27 +117,32 @@ class Pairwise(Recommender):
         return tf.Variable(generator.normal(0.0, self.spread, shape).astype(np.float32))
 
     @keras_defaults()
-    def _learn(
-        self, train: Interactions, features: Features, validation: Interactions | None
+    @deterministic_operations()
+    def _learn_resumably(
+        self,
+        train: Interactions,
+        features: Features,
+        validation: Interactions | None,
+        unfinished: Unfinished,
     ) -> None:
-        for name in ("dimensions", "epochs", "batch_size", "patience"):
+        for name in ("dimensions", "batch_size", "steps", "patience", "validate_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
-        tf.config.experimental.enable_op_determinism()
         generator = np.random.default_rng(self.seed)
         draw = _Triples(train)
         parts = self._parts(train, features, generator)
-        step_through, changed = self._compiled(parts, self._batch(draw.count))
+        batch_size = self._batch(draw.count)
+        step_through, changed = self._compiled(parts, batch_size)
         known = np.unique(train.log["user"])
         users = validation_users(train, validation)
-        with Epochs(
-            self.name, self.epochs, self.patience, self._unfinished, changed, generator
-        ) as epochs:
-            for _ in epochs:
+        rounds, patience = (-(-n // self.validate_every) for n in (self.steps, self.patience))
+        with Epochs(self.name, rounds, patience, unfinished, changed, generator) as epochs:
+            for number in epochs:
                 found = None
-                self._begin_epoch(parts, generator)
-                loss = float(step_through(*draw(generator)))
+                self._begin_round(parts, generator)
+                steps = min(self.validate_every, self.steps - number * self.validate_every)
+                loss = float(step_through(*draw(generator, steps * batch_size)))
                 if validation is not None and len(users):
                     self._set_vectors(parts, train, known)
                     found = quality(self._score(users), train, validation, users)
@@ -145,13 +155,13 @@ class Pairwise(Recommender):
 
     def _batch(self, n_triples: int) -> int:
         """Return how many triples a step compares."""
-        grown = min(max(-(-n_triples // self._steps), self._least_batch), _LARGEST_BATCH)
+        grown = min(max(-(-n_triples // self._most_batches), self._least_batch), _LARGEST_BATCH)
         return self.batch_size or grown
 
     def _compiled(
         self, parts: Parts, batch_size: int
     ) -> tuple[Callable[..., tf.Tensor], list[Any]]:
-        """Return a function that takes one epoch's triples, learns, and returns the mean loss.
+        """Return a function that takes the triples of some steps, learns, returns the mean loss.
 
         And the variables that it changes.
         """
@@ -217,7 +227,7 @@ class BPR(Pairwise):
     >>> taken = {"ann": "tea cup pot", "bob": "tea cup", "eve": "ice cone", "joe": "ice cone bowl"}
     >>> train = Interactions.of([(user, item, time) for user, items in taken.items()
     ...                          for time, item in enumerate(items.split())])
-    >>> bpr = BPR(dimensions=4, epochs=50).fit(train)
+    >>> bpr = BPR(dimensions=4, learning_rate=0.03, steps=100).fit(train)
     >>> train.items[bpr.recommend([1, 2], k=1)].tolist()  # bob and eve
     [['pot'], ['bowl']]
     """
@@ -283,13 +293,16 @@ class VBPR(Pairwise):
         content_dimensions: int = 64,
         learning_rate: float = 0.001,
         l2: float = 0.02,
-        epochs: int = 400,
         batch_size: int | None = None,
-        patience: int = 30,
+        steps: int = 6000,
+        patience: int = 500,
+        validate_every: int = 25,
         spread: float = 0.1,
         seed: int = 0,
     ) -> None:
-        super().__init__(dimensions, learning_rate, l2, epochs, batch_size, patience, spread, seed)
+        super().__init__(
+            dimensions, learning_rate, l2, batch_size, steps, patience, validate_every, spread, seed
+        )
         self.modalities = modalities
         self.content_dimensions = content_dimensions
         if modalities:
@@ -319,7 +332,7 @@ class VBPR(Pairwise):
 
 
 class _Triples:
-    """Each interaction, in random order, beside an item that the same user did not take."""
+    """Interactions, in random order, each beside an item that the same user did not take."""
 
     def __init__(self, train: Interactions) -> None:
         taken = train.matrix.sorted_indices()
@@ -339,9 +352,14 @@ class _Triples:
 
         self.count = len(self._usable)
 
-    def __call__(self, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Draw: int32 users, taken items, other items; the latter uniformly."""
-        chosen = generator.permutation(self._usable)
+    def __call__(self, generator: np.random.Generator, n_triples: int) -> tuple[np.ndarray, ...]:
+        """Draw: int32 users, taken items, other items, (n_triples,) each; the last uniformly.
+
+        No interaction is drawn again before all have been.
+        """
+        times = -(-n_triples // self.count)
+        orders = [generator.permutation(self._usable) for _ in range(times)]
+        chosen = np.concatenate(orders)[:n_triples]
         users = self._users[chosen]
         rank = generator.integers(self._free[users])  # among the items that the user did not take
         passed = np.searchsorted(self._keys, users * self._width + rank, side="right")

@@ -41,7 +41,7 @@ class Random(Recommender):
         return {}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._learn(self._fitted(), {}, None)
+        self._learn(self.train, {}, None)
 
 
 class Popularity(Recommender):
@@ -66,7 +66,7 @@ class Popularity(Recommender):
         return {}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._learn(self._fitted(), {}, None)
+        self._learn(self.train, {}, None)
 
 
 class Oracle(Recommender):
@@ -123,4 +123,4 @@ class Oracle(Recommender):
         return cls(Truth(items, users, shelf))
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._learn(self._fitted(), {}, None)
+        self._learn(self.train, {}, None)

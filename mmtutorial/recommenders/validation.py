@@ -6,7 +6,7 @@ import numpy as np
 
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import ndcg
-from mmtutorial.recommenders.base import top_k
+from mmtutorial.recommenders.ranking import top_k
 
 _PLACES = 10  # of the lists
 _AT_MOST = 2048  # users

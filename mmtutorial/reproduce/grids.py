@@ -200,7 +200,7 @@ def costs(plan: Plan) -> list[Task]:
     epochs = 2 if not plan.full else 3 if plan.facts.large else 6
     base = Task(
         "costs", plan.facts.dataset, "", "TwoTower", plan.seeds[0],
-        {"epochs": epochs, "patience": 99}, made=plan.facts.made, raw=True,
+        {"steps": 4 * epochs, "validate_every": 4, "patience": 999}, made=plan.facts.made, raw=True,
     )  # fmt: skip
     tasks = [replace(base, recommender=name, modalities=(name,)) for name in names]
     if len(names) > 1:

@@ -94,7 +94,7 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
             task, rows, found.users.astype(np.int32), found.ranked.astype(np.int32),
             found.per_user.astype(np.float64), _at_popularity(found, stage),
             {"seconds": seconds, "epochs": float(len(history.get("loss", []))),
-             "parameters": _parameters(recommender), "operations": _operations(recommender)},
+             "parameters": float(recommender.parameters), "operations": _operations(recommender)},
         )  # fmt: skip
 
 
@@ -231,12 +231,6 @@ def _any_relevant(split: Split, wanted: np.ndarray) -> bool:
     log = split.test.log
     known = np.isin(log["user"], split.train.log["user"])
     return bool(wanted[log["item"][known]].any())
-
-
-def _parameters(recommender: Recommender) -> float:
-    """Count the trained numbers of an item tower; 0 where there is none."""
-    tower = getattr(recommender, "tower", None)
-    return float(sum(np.prod(each.shape) for each in tower.trainable_variables)) if tower else 0.0
 
 
 def _operations(recommender: Recommender) -> float:

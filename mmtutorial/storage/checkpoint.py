@@ -96,13 +96,18 @@ class Unfinished:
         self._begun = monotonic()
         self.due = self._begun + EVERY
         self.seconds = 0.0
-        self.parts: list[Unfinished] = []  # which go with the whole
+        self._parts: list[Unfinished] = []
 
     @functools.cached_property
     def path(self) -> Path:
         """The file."""
         assert self.folder is not None
         return self.folder / f"{work_digest(self._depends())}.npz"
+
+    def part(self, depends: Callable[[], object]) -> Unfinished:
+        """Return the state of a part of the learning: it is removed with the whole."""
+        self._parts.append(Unfinished(self.folder, depends))
+        return self._parts[-1]
 
     def read(self, take: Callable[[dict[str, np.ndarray]], object]) -> bool:
         """Give what was kept to ``take``, and say whether anything was.
@@ -151,7 +156,7 @@ class Unfinished:
 
     def remove(self) -> None:
         """Learning has come to its end."""
-        for part in self.parts:
+        for part in self._parts:
             part.remove()
         if "path" in vars(self):  # it has been asked for
             self.path.unlink(missing_ok=True)

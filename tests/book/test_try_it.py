@@ -61,7 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A small shop with items that lack something, and what the page loads of it."""
     lacking = {"text": 0.1, "image": 0.1, "audio": 0.1}
     data = datasets.shop(n_items=60, n_users=60, missing=lacking)
-    tower = TwoTower(MODALITIES, "late", dimensions=4, units=8, epochs=8)
+    tower = TwoTower(MODALITIES, "late", dimensions=4, units=8, steps=16)
     network = ArticleNetwork(4, 4, epochs=1, verbose=0)
     whole = export.raw_features
 

@@ -139,12 +139,12 @@ class Scripted(Popularity):
     def __init__(self, quality: float) -> None:
         self.quality = quality
 
-    def _learn(self, train, features, validation):
-        epochs = Epochs("it", 30, 99, self._unfinished, [], np.random.default_rng(0))
+    def _learn_resumably(self, train, features, validation, unfinished):
+        epochs = Epochs("it", 30, 99, unfinished, [], np.random.default_rng(0))
         for _ in epochs:
             epochs.end(0.5, self.quality)
             self.reached = len(epochs.history["loss"])
-        super()._learn(train, features, validation)
+        self._learn(train, features, validation)
 
 
 def test_what_stays_below_the_median_is_pruned_and_is_not_chosen(split: Split) -> None:

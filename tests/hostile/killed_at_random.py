@@ -169,10 +169,10 @@ def learn(base: Path, dice: np.random.Generator) -> None:
     train = Interactions.of([(f"u{u}", f"i{i}", n) for n, (u, i) in enumerate(taken)])
     later = train.where(train.log["row"].to_numpy() % 5 == 0)
     features = {"text": np.random.default_rng(3).random((train.n_items, 6), np.float32)}
-    small = {"dimensions": 4, "epochs": EPOCHS, "batch_size": 16}
+    small = {"dimensions": 4, "batch_size": 16}
     for name, make in (
-        ("tower", lambda: TwoTower(units=4, **small)),
-        ("graph", lambda: LightGCN(**small)),
+        ("tower", lambda: TwoTower(units=4, steps=EPOCHS, validate_every=1, **small)),
+        ("graph", lambda: LightGCN(steps=9 * EPOCHS, validate_every=9, **small)),
     ):
         whole, place = base / f"{name}, whole", base / f"{name}, killed"
         for each in (whole, place):

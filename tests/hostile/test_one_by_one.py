@@ -186,8 +186,8 @@ def saved_recommender() -> list[Hostile]:
         "options": {"size": 7},
         "files": ["arrays.npz"],
     }
-    log = {f"train/log/{name}": LEARNT._train.log[name].to_numpy() for name in LEARNT._train.log}
-    ids = {"train/users": LEARNT._train.users, "train/items": LEARNT._train.items}
+    log = {f"train/log/{name}": LEARNT.train.log[name].to_numpy() for name in LEARNT.train.log}
+    ids = {"train/users": LEARNT.train.users, "train/items": LEARNT.train.items}
     return corpus.recommenders(about, {**log, **ids, "learnt/table": np.full(3, 7.0)})
 
 

@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as arrays
 from scipy import sparse
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Recommender, top_k
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.ranking import top_k
 
 TRAIN = Interactions.of(
     [("ann", "tea", 1), ("ann", "cup", 2), ("bob", "tea", 3)], items=["cup", "pot", "tea"]
@@ -228,7 +229,7 @@ class Learnt(Recommender):
         return {"table": self.table}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        assert len(self._fitted()) == 3
+        assert len(self.train) == 3
         self.table = state["table"]
 
     def _write(self, folder: Path) -> None:
@@ -248,7 +249,7 @@ def test_what_was_saved_comes_back_whole(tmp_path: Path) -> None:
     assert again.note == "written by _write"
     np.testing.assert_array_equal(again.score([0, 1]), learnt.score([0, 1]))
     np.testing.assert_array_equal(again.recommend([0, 1], k=3), learnt.recommend([0, 1], k=3))
-    train = again._fitted()
+    train = again.train
     pd.testing.assert_frame_equal(train.log, TRAIN.log)
     assert train.users.tolist() == TRAIN.users.tolist()
     assert train.items.tolist() == TRAIN.items.tolist()
@@ -263,7 +264,7 @@ def test_what_was_saved_comes_back_whole(tmp_path: Path) -> None:
 def test_interactions_without_times_come_back_too(tmp_path: Path) -> None:
     train = Interactions.of(pd.DataFrame({"user": ["bob", "ann"], "item": ["tea", "cup"]}))
     Rowless().fit(train).save(tmp_path)
-    pd.testing.assert_frame_equal(Rowless.load(tmp_path)._fitted().log, train.log)
+    pd.testing.assert_frame_equal(Rowless.load(tmp_path).train.log, train.log)
 
 
 class Rowless(Rows):
@@ -273,7 +274,7 @@ class Rowless(Rows):
         return {}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._learn(self._fitted(), {}, None)
+        self._learn(self.train, {}, None)
 
 
 def test_saving_replaces_a_saved_recommender_and_nothing_else(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_saved_and_loaded_it_scores_the_same_to_the_last_bit(
     weights: Sequence[float] | None, tmp_path: Path
 ) -> None:
     inner = Blend([Popularity(), Random(seed=1)], weights=[0.5, 0.5])
-    bpr = BPR(dimensions=2, epochs=1)
+    bpr = BPR(dimensions=2, steps=4)
     before = Blend([ItemKNN(k=3), bpr, inner], weights).fit(TRAIN, None, VALIDATION)
     for _ in range(2):  # the second time over the first
         before.save(tmp_path / "blend")

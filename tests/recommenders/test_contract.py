@@ -30,7 +30,7 @@ from mmtutorial.recommenders.base import Recommender
 N_USERS, N_ITEMS = 30, 25
 STRANGER = 7  # a user without a training interaction
 UNKNOWN, NEW, BARE = 3, 11, 19  # items without: content and takers, takers, content
-SMALL = {"dimensions": 4, "epochs": 3, "batch_size": 64}
+SMALL = {"dimensions": 4, "steps": 9, "batch_size": 64}
 
 
 def interactions() -> Interactions:

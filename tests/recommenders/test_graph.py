@@ -98,7 +98,7 @@ def test_edges_of_popular_nodes_are_pruned_rather_and_the_rest_is_normalised_ane
 
 def test_recommendations_use_the_whole_graph() -> None:
     split = leave_last_out(two_tastes())
-    model = FREEDOM(pruned=0.9, k=3, **{**SMALL, "epochs": 3})
+    model = FREEDOM(pruned=0.9, k=3, **{**SMALL, "steps": 6, "validate_every": 2})
     model.fit(split.train, KINDS, split.validation)
     graphs = []
     multiply = Graph.multiply
@@ -118,12 +118,12 @@ def test_recommendations_use_the_whole_graph() -> None:
 
 def test_its_loss_compares_by_content_too() -> None:
     train = two_tastes(8, 6)
-    options = {**SMALL, "epochs": 1, "batch_size": 1000}
+    options = {**SMALL, "steps": 1, "batch_size": 1000}
     model = FREEDOM(k=2, pruned=0.0, content_loss=0.3, l2=0.5, **options)
     model.fit(train, features(6))
     generator = np.random.default_rng(model.seed)
     parts = model._parts(train, features(6), generator)
-    users, items, others = pairwise._Triples(train)(generator)
+    users, items, others = pairwise._Triples(train)(generator, 1000)
     final = parts["whole"].multiply(parts["nodes"].numpy(), transposed=False)
     p, q, first = final[:8], final[8:], parts["nodes"].numpy()
     margin = (p[users] * (q[items] - q[others])).sum(axis=1)
@@ -143,7 +143,7 @@ def test_new_items_are_recommended_by_their_neighbours() -> None:
     table = old.log.assign(user=old.users[old.log["user"]], item=old.items[old.log["item"]])
     train = Interactions.of(table, old.users, [*old.items, "new even", "new odd"])
     kinds = np.array([[n % 2, 1 - n % 2] for n in range(22)], dtype=float)
-    model = FREEDOM(dimensions=8, epochs=60, batch_size=64, pruned=0.2)
+    model = FREEDOM(dimensions=8, steps=300, batch_size=64, pruned=0.2)
     difference = model.fit(train, {"text": kinds}).score(np.arange(40), [20, 21]) @ [1, -1]
     assert (np.sign(difference) == np.where(np.arange(40) % 2, -1, 1)).mean() > 0.95
 

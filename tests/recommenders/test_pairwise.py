@@ -18,12 +18,12 @@ from mmtutorial.evaluation import leave_last_out
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import ndcg
 from mmtutorial.recommenders import BPR, FREEDOM, VBPR, LightGCN, pairwise
-from mmtutorial.recommenders.base import top_k
 from mmtutorial.recommenders.content import unit_rows
+from mmtutorial.recommenders.ranking import top_k
 from mmtutorial.recommenders.validation import validation_users
 from mmtutorial.storage import epochs
 
-SMALL = {"dimensions": 5, "epochs": 2, "batch_size": 16}
+SMALL = {"dimensions": 5, "steps": 60, "batch_size": 16}
 KINDS = {"text": np.array([[n % 2, 1 - n % 2, 0.1] for n in range(20)])}
 
 
@@ -54,7 +54,7 @@ def test_every_interaction_meets_an_item_that_its_user_did_not_take(
         with pytest.raises(ValueError, match="there is nothing to compare"):
             pairwise._Triples(train)
         return
-    users, items, others = pairwise._Triples(train)(generator)
+    users, items, others = pairwise._Triples(train)(generator, int(usable.sum()))
     assert sorted(zip(users, items, strict=True)) == list(zip(*np.nonzero(usable), strict=True))
     assert not taken[users, others].any()
 
@@ -62,7 +62,7 @@ def test_every_interaction_meets_an_item_that_its_user_did_not_take(
 def test_the_other_item_is_drawn_uniformly() -> None:
     train = Interactions.of([("u", item, 0) for item in "bdez"], ["t", "u"], list("abcdefgz"))
     draw, generator = pairwise._Triples(train), np.random.default_rng(0)
-    drawn = np.concatenate([draw(generator)[2] for _ in range(500)])
+    drawn = np.concatenate([draw(generator, 4)[2] for _ in range(500)])
     counts = np.bincount(drawn, minlength=8)
     assert counts[[1, 3, 4, 7]].sum() == 0
     assert stats.chisquare(counts[[0, 2, 5, 6]]).pvalue > 0.01
@@ -134,17 +134,17 @@ def test_the_gradient_of_lightgcn_is_that_of_its_equation() -> None:
 @pytest.mark.parametrize("kind", [BPR, LightGCN, FREEDOM])
 def test_fitted_again_and_again_it_is_the_same_to_the_last_bit(kind: type) -> None:
     train = two_tastes()
-    vectors = [kind(**{**SMALL, "epochs": 4}).fit(train, KINDS)._users for _ in range(5)]
+    vectors = [kind(**{**SMALL, "steps": 20}).fit(train, KINDS)._users for _ in range(5)]
     for again in vectors[1:]:
         np.testing.assert_array_equal(again, vectors[0])
 
 
 def test_one_step_is_adam_on_the_loss_of_the_docstring() -> None:
     train = two_tastes(8, 6)
-    model = BPR(dimensions=3, learning_rate=0.1, l2=0.5, epochs=1, batch_size=1000).fit(train)
+    model = BPR(dimensions=3, learning_rate=0.1, l2=0.5, steps=1, batch_size=1000).fit(train)
     generator = np.random.default_rng(model.seed)
     start = {name: part.numpy() for name, part in model._parts(train, {}, generator).items()}
-    users, items, others = pairwise._Triples(train)(generator)
+    users, items, others = pairwise._Triples(train)(generator, 1000)
 
     def loss(users_of: np.ndarray, items_of: np.ndarray, bias: np.ndarray) -> float:
         p, better, worse = users_of[users], items_of[items], items_of[others]
@@ -168,7 +168,7 @@ def test_one_step_is_adam_on_the_loss_of_the_docstring() -> None:
 @pytest.mark.parametrize("kind", [BPR, LightGCN, FREEDOM])
 def test_it_learns_who_likes_what(kind: type[pairwise.Pairwise]) -> None:
     train = two_tastes()
-    model = kind(dimensions=8, epochs=60, batch_size=64).fit(train, KINDS)
+    model = kind(dimensions=8, steps=300, batch_size=64).fit(train, KINDS)
     losses = model.history["loss"]
     assert losses[-1] < losses[0] / 2
     left = ~(train.matrix.toarray() > 0)
@@ -185,7 +185,7 @@ def test_vbpr_recommends_new_items_by_their_content() -> None:
     table = old.log.assign(user=old.users[old.log["user"]], item=old.items[old.log["item"]])
     train = Interactions.of(table, old.users, names)
     kinds = np.array([[n % 2, 1 - n % 2] for n in range(22)], dtype=float)
-    model = VBPR(dimensions=2, content_dimensions=8, epochs=60, batch_size=64, l2=0.001)
+    model = VBPR(dimensions=2, content_dimensions=8, steps=300, batch_size=64, l2=0.001)
     difference = model.fit(train, {"text": kinds}).score(np.arange(40), [20, 21]) @ [1, -1]
     assert (np.sign(difference) == np.where(np.arange(40) % 2, -1, 1)).mean() > 0.95
 
@@ -201,8 +201,9 @@ def test_strangers_get_the_mean_of_the_others() -> None:
 
 def test_the_best_epoch_is_kept_and_learning_stops_when_patience_ends() -> None:
     split = leave_last_out(two_tastes())
-    options = {"dimensions": 4, "learning_rate": 0.3, "batch_size": 32, "patience": 4}
-    model = BPR(epochs=40, **options).fit(split.train, validation=split.validation)
+    options = {"dimensions": 4, "learning_rate": 0.3, "batch_size": 32, "patience": 40,
+               "validate_every": 10}  # fmt: skip
+    model = BPR(steps=400, **options).fit(split.train, validation=split.validation)
     quality = model.history["validation_ndcg"]
     best = int(np.argmax(quality))
     assert len(quality) == len(model.history["loss"]) == best + 1 + 4 < 40
@@ -210,7 +211,7 @@ def test_the_best_epoch_is_kept_and_learning_stops_when_patience_ends() -> None:
     ranked = top_k(model.score(users), 10, exclude=split.train.matrix[users])
     assert ndcg(ranked, split.validation.matrix[users]).mean() == pytest.approx(quality[best])
     # as far as the best epoch and no further, without a validation part
-    shorter = BPR(epochs=best + 1, **options).fit(split.train)
+    shorter = BPR(steps=10 * (best + 1), **options).fit(split.train)
     np.testing.assert_array_equal(shorter.score(users), model.score(users))
     assert list(shorter.history) == ["loss"]
 
@@ -247,7 +248,7 @@ def test_progress_is_shown_when_it_takes_long(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_options_out_of_range_are_refused() -> None:
-    for name in ("dimensions", "epochs", "batch_size", "patience"):
+    for name in ("dimensions", "steps", "batch_size", "patience"):
         with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1"):
             BPR(**{name: 0}).fit(two_tastes())
     with pytest.raises(ValueError, match="layers is -1"):

@@ -18,18 +18,18 @@ from scipy import sparse
 from mmtutorial.fusion import FUSIONS, Fusion
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import ndcg
-from mmtutorial.recommenders import two_tower
 from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.two_tower import (
     LOSSES,
-    POOLINGS,
     TwoTower,
-    _Batches,
-    _sums_up_to,
     choice_loss,
     item_tower,
     modality_encoder,
+    network,
+    training,
 )
+from mmtutorial.recommenders.two_tower.batches import Batch, Batches, Histories
+from mmtutorial.recommenders.two_tower.loss import sums_up_to
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -37,7 +37,7 @@ N_USERS, N_ITEMS = 24, 16
 STRANGER = 7  # a user without a training interaction
 UNKNOWN, NEW, BARE = 3, 11, 14  # items without: content and takers, takers, content
 EVERYONE = np.arange(N_USERS)
-SMALL: dict[str, Any] = {"dimensions": 4, "units": 5, "epochs": 2, "batch_size": 32}
+SMALL: dict[str, Any] = {"dimensions": 4, "units": 5, "steps": 2, "batch_size": 32}
 
 
 def table() -> pd.DataFrame:
@@ -109,7 +109,7 @@ def fitted(kind: str = "ready", reviews: bool = False, **options: Any) -> TwoTow
 # Every fusion with one and with all ready-made modalities, and each once with raw media; poolings,
 # ids and reviews take turns so that each fusion meets each.
 SOME = [
-    (kind, fusion, number, "mean" if fusion == "late" else POOLINGS[turn % 3], turn % 2 == 0)
+    (kind, fusion, number, turn % 2 == 0, turn % 3 == 0)
     for kind in ("ready", "raw")
     for place, fusion in enumerate(FUSIONS)
     for number in ((1, 3) if kind == "ready" else (1 + place % 3,))
@@ -117,14 +117,14 @@ SOME = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "fusion", "number", "pooling", "ids"), SOME)
+@pytest.mark.parametrize(("kind", "fusion", "number", "ids", "cosine"), SOME)
 def test_it_works_with_some_modalities_and_loaded_it_is_the_same_to_the_last_bit(
-    kind: str, fusion: str, number: int, pooling: str, ids: bool, tmp_path: Path
+    kind: str, fusion: str, number: int, ids: bool, cosine: bool, tmp_path: Path
 ) -> None:
     content = ready() if kind == "ready" else raw()
     modalities = ("image", "text", "audio")[:number]  # not in alphabetical order
     ids, reviews = ids and fusion != "late", not ids
-    options = {**SMALL, "epochs": 1, "fusion": fusion, "pooling": pooling, "ids": ids}
+    options = {**SMALL, "steps": 1, "fusion": fusion, "cosine": cosine, "ids": ids}
     before = TwoTower(modalities, **options)
     before.fit(TRAIN, content | ({"review": REVIEWS} if reviews else {}))
     scores = before.score(EVERYONE)
@@ -151,9 +151,9 @@ def test_it_works_with_some_modalities_and_loaded_it_is_the_same_to_the_last_bit
     after.save(tmp_path / "again")
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_ids_alone_do(pooling: str, tmp_path: Path) -> None:
-    before = fitted("none", ids=True, pooling=pooling)
+@pytest.mark.parametrize("cosine", [False, True])
+def test_ids_alone_do(cosine: bool, tmp_path: Path) -> None:
+    before = fitted("none", ids=True, cosine=cosine, id_rate=0.5)
     after = TwoTower.load(before.save(tmp_path))
     assert (before.tower, after.tower) == (None, None)
     np.testing.assert_array_equal(after.score(EVERYONE), before.score(EVERYONE))
@@ -173,7 +173,7 @@ def test_several_modalities_may_be_of_one_kind() -> None:
 def test_the_same_seed_gives_the_same_scores_and_another_seed_others(loss: str) -> None:
     options = {
         "ids": True,
-        "epochs": 1,
+        "steps": 1,
         "modality_dropout": 0.3,
         "id_dropout": 0.2,
         "alignment": 0.1,
@@ -202,8 +202,8 @@ def test_compiled_and_again_in_one_process_every_bit_is_the_same() -> None:
         "audio": generator.standard_normal((500, 40), np.float32),
         "review": generator.standard_normal((len(train), 16), np.float32),
     }
-    options = {"fusion": "attention", "pooling": "attention", "loss": "in-batch", "ids": True}
-    first, *others = [TwoTower(**options, epochs=3).fit(train, content) for _ in range(2)]
+    options = {"fusion": "attention", "cosine": True, "loss": "in-batch", "ids": True}
+    first, *others = [TwoTower(**options, steps=3).fit(train, content) for _ in range(2)]
     for other in others:
         assert other.history == first.history
         for name, array in first._state().items():
@@ -211,7 +211,7 @@ def test_compiled_and_again_in_one_process_every_bit_is_the_same() -> None:
 
 
 def test_compiled_it_learns_the_same() -> None:
-    options = {**SMALL, "pooling": "gru", "loss": "in-batch", "ids": True, "batch_size": 9}
+    options = {**SMALL, "loss": "in-batch", "ids": True, "batch_size": 9, "steps": 6}
     content = ready() | {"review": REVIEWS}
     one = TwoTower(**options).fit(TRAIN, content)
     tf.config.run_functions_eagerly(False)
@@ -262,28 +262,26 @@ def test_an_item_goes_through_its_encoder_once_a_step(
         again = keras.Input(array.shape[1:], dtype=array.dtype.name)
         return keras.Model(again, counters[name](encoder(again)), name=f"counted_{name}")
 
-    batches: list[Any] = []
+    batches: list[Batch] = []
 
-    def noted(self: _Batches, users: np.ndarray, cut: Any = _Batches._batch) -> Any:
+    def noted(self: Batches, users: np.ndarray, cut: Any = Batches.cut) -> Batch:
         batches.append(cut(self, users))
         return batches[-1]
 
-    monkeypatch.setattr(two_tower, "modality_encoder", counted)
-    monkeypatch.setattr(_Batches, "_batch", noted)
-    options = {**SMALL, "batch_size": 5}
+    monkeypatch.setattr(network, "modality_encoder", counted)
+    monkeypatch.setattr(Batches, "cut", noted)
+    options = {**SMALL, "batch_size": 5, "steps": 10}
     TwoTower(**options, loss=loss).fit(TRAIN, ready())
-    assert len(batches) == 2 * 5  # 23 users with a history
-    expected = [N_ITEMS if batch[0] is None else len(np.unique(batch[0])) for batch in batches]
+    assert len(batches) == 10
+    expected = [N_ITEMS if each.rows is None else len(np.unique(each.rows)) for each in batches]
     assert {name: counter.rows for name, counter in counters.items()} == dict.fromkeys(
         ready(), expected
     )
     assert (min(expected) < N_ITEMS) == (loss == "in-batch")
 
 
-def batches_of(**options: Any) -> _Batches:
-    tower = TwoTower(**{**SMALL, "batch_size": 6, **options})
-    tower._reviews = tf.constant(REVIEWS)
-    return _Batches(TRAIN, tower)
+def batches_of(kept: tuple[float, float] = (0.5, 0.95), **options: Any) -> Batches:
+    return Batches(Histories(TRAIN), batch_size=6, kept=kept, reviews=True, **options)
 
 
 def table_of(places: tuple[np.ndarray, np.ndarray], n_users: int, n_items: int) -> np.ndarray:
@@ -296,16 +294,17 @@ def table_of(places: tuple[np.ndarray, np.ndarray], n_users: int, n_items: int) 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("kept", [(0.0, 0.0), (0.5, 0.9), (0.999, 0.999)])
 def test_nothing_of_what_is_to_be_predicted_is_read(loss: str, kept: tuple[float, float]) -> None:
-    cut = batches_of(loss=loss, kept=kept, pooling="gru")
-    first = {(u, i): t for u, i, t in TABLE[::-1].itertuples(index=False)}
+    cut = batches_of(loss=loss, kept=kept)
     for _ in range(3):
         seen: list[int] = []
         users = cut.generator.permutation(EVERYONE[EVERYONE != STRANGER])
         for start in range(0, len(users), 6):
             who = users[start : start + 6]
-            rows, kept_places, (owner, column), n_users, _, _, review, sequence = cut._batch(who)
-            items = np.arange(N_ITEMS) if rows is None else rows
-            assert n_users == len(who)
+            batch = cut.cut(who)
+            kept_places, (owner, column), review = batch.kept, batch.choices, batch.reviews
+            assert review is not None
+            items = np.arange(N_ITEMS) if batch.rows is None else batch.rows
+            assert batch.n_users == len(who)
             taken = table_of(kept_places, len(who), len(items))
             assert (taken[owner, column] == 0).all()
             assert len(np.unique(owner)) == len(who)  # everybody has something to predict
@@ -317,47 +316,62 @@ def test_nothing_of_what_is_to_be_predicted_is_read(loss: str, kept: tuple[float
             kept_pairs = {(who[u], items[i]) for u, i in np.argwhere(taken)}
             assert read == kept_pairs
             assert len(read) == len(review)  # a repeated one is read once
-            for user, line in zip(who, sequence, strict=True):
-                read_items = items[line[line >= 0]]
-                assert {(user, item) for item in read_items} == {
-                    p for p in kept_pairs if p[0] == user
-                }
-                times = [first[user, item] for item in read_items]
-                assert times == sorted(times)
             seen += who.tolist()
         assert sorted(seen) == [u for u in EVERYONE if u != STRANGER]
 
 
-def test_each_epoch_meets_each_user_once_and_cuts_anew() -> None:
-    cut = batches_of()
-    one, two = list(cut.epoch()), list(cut.epoch())
-    assert [batch[3] for batch in one] == [6, 6, 6, 5]
-    assert any(not np.array_equal(a[1][1], b[1][1]) for a, b in zip(one, two, strict=True))
+def test_each_user_is_met_once_before_any_is_met_again_and_cut_anew() -> None:
+    batches = list(batches_of().draw(9))
+    assert [int(batch.n_users) for batch in batches] == [6, 6, 6, 5, 6, 6, 6, 5, 6]
+    one, two = batches[:4], batches[4:8]
+    assert any(
+        not np.array_equal(a.kept.items, b.kept.items) for a, b in zip(one, two, strict=True)
+    )
+
+
+def test_choices_of_a_user_weigh_as_much_as_the_exponent_says() -> None:
+    for exponent, total in ((0.0, None), (0.5, 0.5), (1.0, 0.0)):
+        batch = next(batches_of(user_exponent=exponent).draw(1))
+        if total is None:
+            assert batch.weights is None
+            continue
+        assert batch.weights is not None
+        count = np.bincount(batch.choices.users)
+        found = np.bincount(batch.choices.users, batch.weights)
+        np.testing.assert_allclose(found, count**total, rtol=1e-6)
+        assert count.max() > count.min()
+
+
+def test_the_weighted_loss_is_the_weighted_mean_of_single_choices() -> None:
+    scores = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
+    taken, users, items = np.zeros((2, 4), np.float32), np.array([0, 0, 1]), np.array([1, 2, 0])
+    weights = np.array([0.5, 0.5, 3.0], np.float32)
+    single = [
+        float(choice_loss(scores, taken, [u], [i])) for u, i in zip(users, items, strict=True)
+    ]
+    found = float(choice_loss(scores, taken, users, items, weights=weights))
+    assert found == pytest.approx(np.average(single, weights=weights), rel=1e-5)
 
 
 def test_weights_are_averaged_over_more_steps_as_learning_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(two_tower, "_AVERAGE", 0.5)  # reached at the eighth of fifteen steps
-    tower = TwoTower(**{**SMALL, "batch_size": 5, "epochs": 3})
+    monkeypatch.setattr(training, "_AVERAGE", 0.5)  # reached at the eighth of fifteen steps
+    tower = TwoTower(**{**SMALL, "batch_size": 5, "steps": 15})
     after: list[np.ndarray] = []
 
-    def watched(step: Any) -> Any:
-        def call(*batch: Any) -> Any:
-            found = step(*batch)
-            if len(batch) > 1:  # else items are encoded
-                after.append(tower._own["q_0"].numpy())
-            return found
+    def noted(self: Any, batch: Batch, step: Any = training.Training._step) -> Any:
+        found = step(self, batch)
+        after.append(tower.network.q_0.numpy())
+        return found
 
-        return call
-
-    monkeypatch.setattr(two_tower, "_traced_once", watched)
+    monkeypatch.setattr(training.Training, "_step", noted)
     tower.fit(TRAIN, ready())
     assert len(after) == 15
     expected = np.zeros(4)
     for number, now in enumerate(after, start=1):
         expected += (1 - min(0.5, (number + 1) / (number + 10))) * (now - expected)
-    np.testing.assert_allclose(tower._own["q_0"].numpy(), expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(tower.network.q_0.numpy(), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_an_optimiser_makes_of_the_joined_what_it_makes_of_each() -> None:
@@ -365,13 +379,13 @@ def test_an_optimiser_makes_of_the_joined_what_it_makes_of_each() -> None:
     values = [generator.normal(size=shape).astype("float32") for shape in ((), (3,), (4, 5))]
     apart = [keras.Variable(value) for value in values]
     parts = [tf.Variable(value) for value in values]
-    vector = keras.Variable(two_tower._joined(parts))
+    vector = keras.Variable(training.joined(parts))
     alone, together = (keras.optimizers.AdamW(0.1, weight_decay=0.01) for _ in range(2))
     for _ in range(3):
         gradients = [tf.constant(generator.normal(size=v.shape), tf.float32) for v in values]
         alone.apply(gradients, apart)
-        together.apply([two_tower._joined(gradients)], [vector])
-    two_tower._spread(vector.value, parts)
+        together.apply([training.joined(gradients)], [vector])
+    training.spread(vector.value, parts)
     for one, other in zip(apart, parts, strict=True):
         np.testing.assert_allclose(other.numpy(), one.numpy(), rtol=1e-6)
 
@@ -380,7 +394,7 @@ def test_tiny_histories_are_learnt_from_without_a_warning() -> None:
     train = Interactions.of([("ann", "tea", 1), ("bob", "cup", 2), ("bob", "tea", 3)])
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        tower = TwoTower((), ids=True, kept=(0.9, 0.99), epochs=5).fit(train)
+        tower = TwoTower((), ids=True, kept=(0.9, 0.99), steps=5, validate_every=1).fit(train)
     assert np.isfinite(tower.history["loss"]).all()
     assert len(tower.history["loss"]) == 5
 
@@ -403,8 +417,9 @@ def test_the_full_softmax_equals_numpy(by_launch: bool) -> None:
     scores = np.random.default_rng(3).standard_normal((6, N_ITEMS)).astype(np.float32) * 3
     cut = batches_of(by_launch=by_launch)
     who = EVERYONE[:6]
-    rows, kept, (owner, column), _, last, drawn, _, _ = cut._batch(who)
-    taken = table_of(kept, len(who), N_ITEMS)
+    batch = cut.cut(who)
+    rows, (owner, column), last, drawn = batch.rows, batch.choices, batch.last, batch.drawn
+    taken = table_of(batch.kept, len(who), N_ITEMS)
     assert drawn is None
     assert (rows is not None) == (last is not None) == by_launch
     there = None
@@ -426,15 +441,17 @@ def test_sums_up_to_a_column_equal_running_sums(width: int) -> None:
     rows, last = generator.integers(5, size=40), generator.integers(width, size=40)
     last[0] = width - 1
     expected = np.cumsum(table, axis=1)[rows, last]
-    np.testing.assert_allclose(_sums_up_to(table, rows, last), expected, rtol=1e-5)
+    np.testing.assert_allclose(sums_up_to(table, rows, last), expected, rtol=1e-5)
 
 
 def test_the_in_batch_softmax_equals_the_chapters_equation() -> None:
     """Eq-logq, a sum over the choices of the batch, repeated items repeated."""
     scores = np.random.default_rng(3).standard_normal((8, N_ITEMS)).astype(np.float32) * 3
     cut = batches_of(loss="in-batch", by_launch=False, kept=(0.2, 0.5))
-    rows, kept, (owner, column), _, last, drawn, _, _ = cut._batch(EVERYONE[8:16])
-    taken = table_of(kept, 8, len(rows))
+    batch = cut.cut(EVERYONE[8:16])
+    rows, (owner, column), last, drawn = batch.rows, batch.choices, batch.last, batch.drawn
+    assert rows is not None
+    taken = table_of(batch.kept, 8, len(rows))
     scores = scores[:, : len(rows)]
     assert last is None
     assert len(column) > len(np.unique(column))
@@ -452,16 +469,17 @@ def test_the_in_batch_softmax_equals_the_chapters_equation() -> None:
 
 def test_the_loss_that_is_told_is_in_nats_a_choice() -> None:
     """Before anything is learnt all scores are alike, and the loss is ln(items to choose from)."""
-    options = {"dimensions": 4, "kept": (0.0, 0.0), "by_launch": False, "epochs": 1}
+    options = {"dimensions": 4, "kept": (0.0, 0.0), "by_launch": False, "steps": 1}
     tower = TwoTower((), ids=True, **options, batch_size=N_USERS).fit(TRAIN)
     assert tower.history["loss"][0] == pytest.approx(np.log(N_ITEMS), abs=0.02)
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
-def test_a_user_without_history_is_q_0_and_a_history_is_its_user(pooling: str) -> None:
-    tower = fitted(pooling=pooling, ids=True)
-    q_0 = tower._own["q_0"].numpy()
+@pytest.mark.parametrize("cosine", [False, True])
+def test_a_user_without_history_is_q_0_and_a_history_is_its_user(cosine: bool) -> None:
+    tower = fitted(cosine=cosine, ids=True)
+    q_0 = tower.network.q_0.numpy()
     assert np.abs(q_0).max() > 0
+    q_0 /= np.linalg.norm(q_0) if cosine else 1
     np.testing.assert_allclose(tower.user_vectors([[]]), q_0[None], rtol=1e-6)
     np.testing.assert_array_equal(tower.score([STRANGER]), tower.score_histories([[]]))
     log = TRAIN.log.sort_values("timestamp", kind="stable")
@@ -470,30 +488,39 @@ def test_a_user_without_history_is_q_0_and_a_history_is_its_user(pooling: str) -
     np.testing.assert_allclose(
         tower.score_histories(histories), tower.score(EVERYONE), rtol=1e-5, atol=1e-6
     )
-    turned = tower.user_vectors([[1, 2, 4], [4, 2, 1]])
-    assert np.allclose(*turned, atol=1e-6) == (pooling != "gru")
+    for history in ([], [1, 2, 4]):
+        everybody, parts = tower.score_parts(history)
+        scores = tower.score_histories([history])[0]
+        np.testing.assert_allclose(everybody + parts.sum(axis=0), scores, rtol=1e-4, atol=1e-5)
+
+
+def test_with_cosines_all_vectors_have_length_1() -> None:
+    tower = fitted(cosine=True, ids=True, history_dropout=0.5)
+    vectors = np.r_[tower.user_vectors([[], [1], [2, 5]]), tower.item_vectors()]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert tower.temperature != pytest.approx(0.1, abs=1e-6)  # it has been learnt
+    assert np.ptp(tower.score(EVERYONE) - tower.item_biases) <= 2 / tower.temperature + 1e-5
+
+
+def test_ids_that_learn_slowly_stay_closer_to_their_start() -> None:
+    moved = []
+    for rate in (0.1, 1.0):
+        long, short = (fitted("none", ids=True, id_rate=rate, steps=s) for s in (30, 1))
+        moved.append(np.abs(rate * (long.network.e.numpy() - short.network.e.numpy())).mean())
+    assert moved[0] < 0.3 * moved[1]
 
 
 def test_user_vectors_equal_the_equation() -> None:
     tower = fitted(ids=True, reviews=True)
-    own = {name: each.numpy() for name, each in tower._own.items()}
+    own = {name: each.numpy() for name, each in tower.network.free_weights.items()}
     log = TRAIN.log.drop_duplicates(["user", "item"])
     for user in EVERYONE:
         mine = log[log["user"] == user]
-        said = tower._h[mine["item"]] + REVIEWS[mine["row"]] @ own["R"]
+        said = tower.history_vectors[mine["item"]] + REVIEWS[mine["row"]] @ own["R"]
         q = own["q_0"] + said.sum(axis=0) / max(len(mine), 1) ** own["power"]
-        scores = tower._v @ q / (np.sqrt(4) / 2) + tower._b
+        scores = tower.item_vectors() @ q / (np.sqrt(4) / 2) + tower.item_biases
         np.testing.assert_allclose(tower.score([user])[0], scores, rtol=1e-4, atol=1e-5)
     assert not np.allclose(tower.score(EVERYONE), fitted(ids=True).score(EVERYONE))
-
-
-def test_attention_is_a_softmax_over_the_history() -> None:
-    tower = fitted(pooling="attention")
-    own = {name: each.numpy() for name, each in tower._own.items()}
-    h = tower._h[[1, 4, 6]]
-    heard = np.exp(h @ own["r"] / (np.sqrt(4) / 2))
-    expected = own["q_0"] + (heard / heard.sum()) @ h * 3 ** (1 - own["power"])
-    np.testing.assert_allclose(tower.user_vectors([[1, 4, 6]])[0], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["ready", "raw"])
@@ -505,7 +532,7 @@ def test_new_items_score_as_the_same_items_would_untaken_in_the_catalogue(kind: 
     expected = tower.score(EVERYONE, cold)
     np.testing.assert_allclose(tower.score_new_items(EVERYONE, new), expected, rtol=1e-4, atol=1e-5)
     warm = np.unique(TRAIN.log["item"])
-    mean = tower._own["bias"].numpy()[warm].mean()
+    mean = tower.network.bias.numpy()[warm].mean()
     assert abs(mean) > 0
     q = tower.user_vectors([[1, 2]])
     by_hand = q @ tower.item_vectors(new).T / (np.sqrt(4) / 2) + mean
@@ -519,8 +546,8 @@ def test_an_item_without_any_content_has_the_vector_of_the_unknown() -> None:
     assert tower.tower is not None
     fuse = next(each for each in tower.tower.layers if isinstance(each, Fusion))
     expected = tower.tower.get_layer("candidate")(fuse.unknown[None])[0]
-    np.testing.assert_allclose(tower._v[UNKNOWN], expected, rtol=1e-5)
-    np.testing.assert_array_equal(tower._v[UNKNOWN], tower._v[BARE])
+    np.testing.assert_allclose(tower.item_vectors()[UNKNOWN], expected, rtol=1e-5)
+    np.testing.assert_array_equal(tower.item_vectors()[UNKNOWN], tower.item_vectors()[BARE])
 
 
 def test_sparse_features_are_those_of_the_dense() -> None:
@@ -542,7 +569,7 @@ def test_a_word_that_no_item_of_the_catalogue_has_is_unknown() -> None:
 
 def test_early_stopping_keeps_the_best_epoch() -> None:
     validation = later()
-    options = {**SMALL, "epochs": 60, "patience": 2, "learning_rate": 0.1}
+    options = {**SMALL, "steps": 60, "patience": 2, "validate_every": 1, "learning_rate": 0.1}
     tower = TwoTower(**options, ids=True).fit(TRAIN, ready(), validation)
     qualities = tower.history["validation_ndcg"]
     assert len(qualities) == len(tower.history["loss"]) == int(np.argmax(qualities)) + 1 + 2 < 60
@@ -560,7 +587,7 @@ def test_what_is_learnt_recommends_better_than_chance() -> None:
              for t, i in enumerate(generator.permutation(np.flatnonzero(kind == u % 2))[:4])]  # fmt: skip
     train = Interactions.of(pairs, items=[f"i{i:02d}" for i in range(12)])
     content = {"text": np.eye(2, dtype=np.float32)[kind]}
-    options = {**SMALL, "epochs": 15, "learning_rate": 0.05, "dropout": 0, "by_launch": False}
+    options = {**SMALL, "steps": 15, "learning_rate": 0.05, "dropout": 0, "by_launch": False}
     for loss in LOSSES:
         tower = TwoTower(**options, loss=loss).fit(train, content)
         ranked = tower.recommend(np.arange(20), k=2)
@@ -578,12 +605,12 @@ def test_a_list_longer_than_the_catalogue_ends_empty() -> None:
     [
         ({"modalities": ("text", "smell")}, r"reads the features \['smell'\], and fit was given"),
         ({"fusion": "mean"}, "fusion is 'mean'; there are concatenation"),
-        ({"pooling": "max"}, "pooling is 'max'; there are mean, attention, gru"),
         ({"loss": "hinge"}, "loss is 'hinge'; there are full, in-batch"),
         ({"dimensions": 0}, "dimensions is 0"),
+        ({"validate_every": 0}, "validate_every is 0"),
+        ({"id_rate": -1.0}, "id_rate is -1.0; it must not be below 0"),
         ({"modality_dropout": 1.0}, "modality_dropout is 1.0"),
         ({"kept": (0.9, 0.5)}, "kept is"),
-        ({"fusion": "late", "pooling": "gru"}, "late fusion keeps the modalities apart"),
         ({"fusion": "late", "ids": True}, "late fusion keeps the modalities apart"),
         ({"modalities": ()}, "needs features to read, or ids=True"),
     ],

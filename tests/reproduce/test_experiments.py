@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 SMALL = {"n_items": 40, "n_users": 30, "seed": 0}
 TOWER = Task(
-    "fusions", "shop", "concatenation", "TwoTower", options={"epochs": 2},
+    "fusions", "shop", "concatenation", "TwoTower", options={"steps": 2, "validate_every": 1},
     modalities=("text", "image", "audio"), made=SMALL,
 )  # fmt: skip
 CHANCE = Task(
@@ -101,7 +101,7 @@ def test_an_unknown_profile_experiment_or_number_is_refused():
 def test_a_key_depends_on_the_task():
     assert TOWER.key() == replace(TOWER).key()
     others = [
-        replace(TOWER, seed=1), replace(TOWER, options={"epochs": 3}),
+        replace(TOWER, seed=1), replace(TOWER, options={"steps": 3}),
         replace(TOWER, damage={"noise": {"text": 1.0}}), replace(TOWER, raw=True),
     ]  # fmt: skip
     assert len({each.key() for each in [TOWER, *others]}) == 5
@@ -116,7 +116,7 @@ def test_a_key_depends_on_the_code_of_its_own_recommender_alone(monkeypatch):
 
     def changed(path):
         digest, imported = defined(path)
-        return (digest + "!" * (path.stem == "two_tower"), imported)
+        return (digest + "!" * (path.parent.name == "two_tower"), imported)
 
     monkeypatch.setattr(digests, "_read", changed)
     digests.code_digest.cache_clear()
@@ -174,7 +174,7 @@ def test_a_modality_that_is_absent_from_all_items_tells_nothing():
 
 
 def test_raw_media_cost_operations():
-    cost = measure(replace(TOWER, raw=True, modalities=("image",), options={"epochs": 1})).cost
+    cost = measure(replace(TOWER, raw=True, modalities=("image",), options={"steps": 1})).cost
     assert cost["operations"] > 1e5 and cost["parameters"] > 1e3
 
 

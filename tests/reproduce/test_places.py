@@ -79,7 +79,7 @@ def test_learning_sweeps_up_its_own_parts_alone(
         (tmp_path / name).write_bytes(b"")
         os.utime(tmp_path / name, (1, 1))
     monkeypatch.setattr(checkpoint, "EVERY", 0)
-    BPR(epochs=2).fit(TRAIN, resume=tmp_path)
+    BPR(steps=2).fit(TRAIN, resume=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mkv.part"]
     assert files.ABANDONED > 0
 

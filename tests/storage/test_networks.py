@@ -26,7 +26,7 @@ from tests.storage.test_archives import flips
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tower = TwoTower(("text",), epochs=1, dimensions=4, units=4).fit(TRAIN, ready())
+    tower = TwoTower(("text",), steps=1, dimensions=4, units=4).fit(TRAIN, ready())
     return tower.save(tmp_path_factory.mktemp("saved") / "model")
 
 
