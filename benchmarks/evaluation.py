@@ -30,7 +30,8 @@ from side_by_side import Row, alone, alternate, limits, machine, memory_of, prof
 from mmtutorial.evaluation import Split, evaluate
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import hit_rate, ndcg, recall
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.ranking import top_k
 
 K, SEEN, WANTED, BEST, BLOCK = 10, 20, 5, 100, 1024

@@ -47,8 +47,9 @@ from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.preprocessing.reduce import reduce, summarise, tf_idf
 from mmtutorial.preprocessing.text import clean, tokenise
 from mmtutorial.recommenders import BPR, VBPR, LightGCN
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.content import as_dense, unit_rows
+from mmtutorial.recommenders.inputs import Features
 
 K = 20
 METRICS = ("ndcg", "recall")

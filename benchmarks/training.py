@@ -43,7 +43,8 @@ from mmtutorial.article import EPOCHS, ArticleNetwork
 from mmtutorial.evaluation import Split, cold_items, default_split, evaluate
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.features import raw_features, ready_features
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.two_tower import LOSSES, TwoTower, modality_encoder, recommender
 from mmtutorial.recommenders.two_tower.batches import Batch, Batches
 

@@ -19,7 +19,8 @@ from mmtutorial.evaluation.full_ranking import Evaluation, compare, evaluate
 from mmtutorial.evaluation.significance import compare_all
 from mmtutorial.evaluation.splits import Split, cold_items, default_split
 from mmtutorial.preprocessing.features import ready_features
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.storage.files import write_whole
 
 if TYPE_CHECKING:

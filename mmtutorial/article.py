@@ -24,7 +24,8 @@ from mmtutorial.keras_settings import (
     layers,
     seeded,
 )
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.storage.arrays import under
 from mmtutorial.storage.checkpoint import Unfinished
 from mmtutorial.storage.epochs import KeepEpochs

@@ -19,7 +19,8 @@ from mmtutorial.terminal import escape_what_cannot_be_shown, say
 if TYPE_CHECKING:
     from mmtutorial.datasets import Dataset
     from mmtutorial.interactions import Interactions
-    from mmtutorial.recommenders.base import Features, Recommender
+    from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 
 NAMES = "shop, garments, lastfm, films, videos"  # the names of datasets.MAKERS, not imported here
 NEW = "new"  # --user: somebody of whom nothing is known

@@ -20,7 +20,7 @@ from mmtutorial.article import MODALITIES, ArticleNetwork
 from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.evaluation import cold_items, default_split
 from mmtutorial.preprocessing.features import raw_features, ready_features
-from mmtutorial.recommenders.base import Features
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.two_tower import TwoTower
 
 PIXELS = 96  # of a picture, the longer side

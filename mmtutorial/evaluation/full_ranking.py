@@ -304,7 +304,8 @@ def relevant_to(
 def taken_before(split: Split, parts: Collection[str]) -> sparse.csr_array:
     """Return what users took in these parts: csr (n_users, n_items), nonzero where taken."""
     none: Any = sparse.csr_array((split.train.n_users, split.train.n_items), dtype=np.float32)
-    return sum((getattr(split, name).matrix for name in parts), none)
+    found: sparse.csr_array = sum((getattr(split, name).matrix for name in parts), none)
+    return found
 
 
 def _check_request(k: int, block: int, part: str, exclude: Collection[str]) -> None:
@@ -378,4 +379,5 @@ def bootstrap_means(values: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarr
         weights = np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n)
         totals.append(weights.astype(np.float64) @ both)
     sums, counts = np.hsplit(np.concatenate(totals), 2)
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    found: np.ndarray = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return found

@@ -168,4 +168,5 @@ def _share_above(rank: np.ndarray, others: np.ndarray, n_drawn: int, k: int) -> 
             f"entry {place} has rank {rank.flat[place]} among {others.flat[place]} others: ranks "
             "go from 1 to others + 1"
         )
-    return (rank - 1) / np.maximum(others, 1)
+    found: np.ndarray = (rank - 1) / np.maximum(others, 1)
+    return found

@@ -157,13 +157,8 @@ def paired_comparison(
             n_users = sum(map(len, values))
             per_seed = pd.DataFrame([each.mean() for each in values])
         else:
-            wide = pd.concat(values, axis=1, join="inner", keys=range(n_seeds))
-            n_users = len(wide)
-            sides = {name: wide.xs(name, axis=1, level=1).to_numpy() for name in ("a", "b")}
-            per_user = pd.DataFrame(
-                {name: each.mean(axis=1) for name, each in sides.items()}, index=wide.index
-            )
-            per_seed = pd.DataFrame({name: each.mean(axis=0) for name, each in sides.items()})
+            per_user, per_seed = _means(values)
+            n_users = len(per_user)
     elif metric in first.catalogue:
         per_seed = pd.DataFrame(
             {
@@ -204,6 +199,14 @@ def paired_comparison(
         per_seed=per_seed,
         **dict(zip(_COLUMNS, map(float, bounds), strict=True)),
     )
+
+
+def _means(values: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the means over seeds, a row a user, and over users, a row a seed: columns a and b."""
+    wide = pd.concat(values, axis=1, join="inner", keys=range(len(values)))
+    sides = {name: wide.xs(name, axis=1, level=1).to_numpy() for name in ("a", "b")}
+    per_user = pd.DataFrame({n: each.mean(axis=1) for n, each in sides.items()}, index=wide.index)
+    return per_user, pd.DataFrame({name: each.mean(axis=0) for name, each in sides.items()})
 
 
 def compare_all(

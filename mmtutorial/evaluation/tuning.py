@@ -17,7 +17,8 @@ from rich.progress import track
 from mmtutorial.evaluation.full_ranking import evaluate
 from mmtutorial.evaluation.splits import Split
 from mmtutorial.metrics import ACCURACY
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.storage.checkpoint import report_epochs
 from mmtutorial.storage.files import expanded
 

@@ -124,24 +124,7 @@ def encode_files(
     paths = [path and expanded(path) for path in paths]
     rows = room((len(paths), *shape), dtype)
     present = np.zeros(len(paths), dtype=bool)
-    found: dict[int, Fault] = {}
-    wanted: dict[bytes, list[int]] = {}  # digest of a content -> the places that wait for it
-    size = 0
-    for place, path in enumerate(paths):
-        if path:
-            try:
-                if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-                    raise OSError(errno.EINVAL, "it is a folder or a device")
-                content = hashlib.sha256()  # file_digest would clear 256 kB for every file
-                with open(path, "rb", buffering=0) as file:
-                    while block := file.read(BLOCK):
-                        content.update(block)
-                        size += len(block)
-                wanted.setdefault(content.digest(), []).append(place)
-            except (OSError, ValueError) as error:  # ValueError: no system takes such a name
-                reason = getattr(error, "strerror", error)
-                message = f"the file cannot be opened ({reason})"
-                found[place] = Fault(str(path), None, message, "check its path and permissions")
+    wanted, found, size = _digests(paths)
 
     def settle(digest: bytes, result: Result) -> None:
         row, message, remedy = result
@@ -195,6 +178,31 @@ def encode_files(
             kept.write(fresh)
     kept.warn()
     return rows, present, [found[place] for place in sorted(found)]
+
+
+def _digests(
+    paths: Sequence[str | Path | None],
+) -> tuple[dict[bytes, list[int]], dict[int, Fault], int]:
+    """Read files: the places of each content by its digest, faults by place, and all bytes."""
+    wanted: dict[bytes, list[int]] = {}
+    faults: dict[int, Fault] = {}
+    size = 0
+    for place, path in enumerate(paths):
+        if path:
+            try:
+                if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+                    raise OSError(errno.EINVAL, "it is a folder or a device")
+                content = hashlib.sha256()  # file_digest would clear 256 kB for every file
+                with open(path, "rb", buffering=0) as file:
+                    while block := file.read(BLOCK):
+                        content.update(block)
+                        size += len(block)
+                wanted.setdefault(content.digest(), []).append(place)
+            except (OSError, ValueError) as error:  # ValueError: no system takes such a name
+                reason = getattr(error, "strerror", error)
+                message = f"the file cannot be opened ({reason})"
+                faults[place] = Fault(str(path), None, message, "check its path and permissions")
+    return wanted, faults, size
 
 
 def room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.validation import quality, validation_users
 from mmtutorial.storage.checkpoint import Unfinished
 
@@ -163,7 +164,8 @@ def _standard(scores: np.ndarray) -> np.ndarray:
     apart = scores - scores.mean(axis=1, keepdims=True, dtype=np.float64)
     spread = apart.std(axis=1, keepdims=True)
     apart[np.ptp(scores, axis=1) == 0] = 0.0
-    return apart / np.where(spread > 0, spread, 1.0)
+    found: np.ndarray = apart / np.where(spread > 0, spread, 1.0)
+    return found
 
 
 def _add(scores: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:

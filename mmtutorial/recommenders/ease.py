@@ -9,9 +9,9 @@ import numpy as np
 from scipy import linalg, sparse
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Rows, check_rows
+from mmtutorial.recommenders.base import Rows, check_rows
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
-from mmtutorial.recommenders.inputs import as_array
+from mmtutorial.recommenders.inputs import Features, as_array
 from mmtutorial.recommenders.item_to_item import (
     ItemToItem,
     csr_arrays,

@@ -163,9 +163,10 @@ def modality_shares(
     True
     """
     recommender.train  # noqa: B018 — it says what is wrong
-    if recommender.tower is None:
+    tower = recommender.tower
+    if tower is None:
         return {}
-    names = [name for name in recommender.tower.input if name != "present"]
+    names = [name for name in tower.input if name != "present"]
     lacking = [name for name in names if name not in features]
     if lacking:
         raise ValueError(f"features lacks {lacking}, which the recommender was fitted with")
@@ -177,7 +178,8 @@ def modality_shares(
     q = recommender.user_vectors([past])[0] / np.float32(recommender.temperature)
 
     def scored(there: np.ndarray) -> np.ndarray:
-        return recommender.tower({**content, "present": there}, training=False)[0].numpy() @ q  # type: ignore[misc]
+        v: np.ndarray = tower({**content, "present": there}, training=False)[0].numpy()
+        return np.asarray(v @ q)
 
     whole, shares = scored(present), {}
     for place, name in enumerate(names):

@@ -9,8 +9,8 @@ import tensorflow as tf
 from scipy import sparse
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.item_to_item import nearest
 from mmtutorial.recommenders.pairwise import Pairwise, Parts, Represented
 

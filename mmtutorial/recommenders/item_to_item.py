@@ -10,8 +10,9 @@ import numpy as np
 from scipy import sparse
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.ranking import top_k
 
 _BLOCK = 1024  # items whose similarities to all others are held at a time
@@ -136,7 +137,8 @@ class ItemKNN(ItemToItem):
         def similarities(items: slice) -> np.ndarray:
             common = (users_of[items] @ weighted).toarray()
             both = of_item[items, None] * of_neighbour + np.float32(self.shrink)
-            return np.divide(common, both, out=np.zeros_like(common), where=common > 0)
+            found: np.ndarray = np.divide(common, both, out=np.zeros_like(common), where=common > 0)
+            return found
 
         return nearest(similarities, counts > 0, self.k)
 
@@ -192,7 +194,8 @@ class ContentKNN(ItemToItem):
             total = np.zeros((len(has[items]), len(has)), dtype=np.float32)
             for unit in units:
                 total += as_dense(unit[items] @ unit.T)
-            return np.maximum(total / np.maximum(has[items] @ has.T, 1.0), 0.0)
+            found: np.ndarray = np.maximum(total / np.maximum(has[items] @ has.T, 1.0), 0.0)
+            return found
 
         return nearest(similarities, train.matrix.sum(axis=0) > 0, self.k)
 

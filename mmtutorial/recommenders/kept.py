@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.storage.digests import work_digest
 from mmtutorial.storage.files import cache_folder, go_on_without
 

@@ -10,7 +10,8 @@ import pandas as pd
 from mmtutorial.datasets.choice import choice_chance
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 
 _BLOCK = 64  # users whose tastes are drawn together: bounds memory
 _NODES = np.arange(-9.0, 9.0, 0.6, dtype=np.float32)  # logarithms of the race's times, see below
@@ -77,7 +78,8 @@ class _World(NamedTuple):
     def utility(self, normal: np.ndarray, favourite: np.ndarray) -> np.ndarray:
         """Return what items are worth to shoppers: float32 (n, n_items), in logits."""
         utility = self.tastes(normal) @ self.items.T
-        return utility + np.float32(self.bonus) * (self.pair == favourite[:, None])
+        found: np.ndarray = utility + np.float32(self.bonus) * (self.pair == favourite[:, None])
+        return found
 
 
 class IdealObserver(Recommender):
@@ -158,7 +160,8 @@ class IdealObserver(Recommender):
             self._chance[users] = posterior.mean_chance(self.draws, generator)
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        return self._chance[users]
+        found: np.ndarray = self._chance[users]
+        return found
 
 
 class _Posterior:
@@ -192,19 +195,22 @@ class _Posterior:
         np.exp(np.negative(arrived, out=arrived), out=arrived)
         arrived *= self.world.shelf[:, None]
         arrived += 1 - self.world.shelf[:, None]
-        return np.log(arrived, out=arrived)
+        found: np.ndarray = np.log(arrived, out=arrived)
+        return found
 
     def _times(self, utility: np.ndarray) -> np.ndarray:
         """Nodes of the logarithm of time, around when each user's race is decided: (n, nodes)."""
         top = utility.max(axis=1, keepdims=True)
         rate = np.log(np.exp(utility - top) @ self.world.shelf)[:, None] + top
-        return _NODES - rate
+        found: np.ndarray = _NODES - rate
+        return found
 
     def _arrivals(self, utility: np.ndarray, time: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Logarithm of the rate at which what was chosen comes at a time: (n, events, nodes)."""
         chosen = np.take_along_axis(utility, self.chosen[rows], axis=1)
         arrival = chosen[:, :, None] + time[:, None, :]
-        return arrival - np.exp(np.minimum(arrival, _LATE))
+        found: np.ndarray = arrival - np.exp(np.minimum(arrival, _LATE))
+        return found
 
     def likelihood(self, normal: np.ndarray, favourite: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Logarithm of how probable the histories of ``rows`` are, given tastes: float64 (n,)."""
@@ -212,7 +218,8 @@ class _Posterior:
         time = self._times(utility)
         nobody = self.available[rows] @ self._missing(utility, time)
         events = _log_sum(self._arrivals(utility, time, rows) + nobody)
-        return np.where(self.happened[rows], events, 0.0).sum(axis=1, dtype=np.float64)
+        found: np.ndarray = np.where(self.happened[rows], events, 0.0).sum(axis=1, dtype=np.float64)
+        return found
 
     def pair_likelihoods(self, normal: np.ndarray) -> np.ndarray:
         """The same for every favourite pair that the items have: float64 (n, n_pairs)."""
@@ -276,4 +283,5 @@ class _Posterior:
 def _log_sum(values: np.ndarray) -> np.ndarray:
     """Logarithm of the sum of exponentials over the last axis."""
     top = values.max(axis=-1, keepdims=True)
-    return np.log(np.exp(values - top).sum(axis=-1)) + top[..., 0]
+    found: np.ndarray = np.log(np.exp(values - top).sum(axis=-1)) + top[..., 0]
+    return found

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from mmtutorial.interactions import Interactions
 from mmtutorial.keras_settings import deterministic_operations, keras, keras_defaults
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
+from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.validation import quality, validation_users
 from mmtutorial.storage.arrays import under
 from mmtutorial.storage.checkpoint import Unfinished
@@ -201,7 +202,8 @@ class Pairwise(Recommender):
         self._users[strangers] = self._users[known].mean(axis=0)
 
     def _score(self, users: np.ndarray) -> np.ndarray:
-        return self._users[users] @ self._items.T + self._bias
+        found: np.ndarray = self._users[users] @ self._items.T + self._bias
+        return found
 
     def _state(self) -> dict[str, np.ndarray]:
         vectors = {"users": self._users, "items": self._items, "bias": self._bias}

@@ -72,4 +72,5 @@ def read_about(folder: Path) -> dict[str, Any]:
         sound = False
     if not sound:
         raise ValueError(f"{path} is damaged, or not ours: save the recommender anew, elsewhere")
-    return about
+    found: dict[str, Any] = about
+    return found

@@ -10,7 +10,8 @@ import pandas as pd
 
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 
 
 class Random(Recommender):

@@ -21,7 +21,8 @@ from mmtutorial.datasets.dataset import Dataset
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing import file_cache as cache
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.inputs import Features
 
 STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}  # and to open a file for writing
 MOST = 14  # kills of one kind, beside those before a folder is moved

@@ -13,8 +13,9 @@ from scipy import stats
 from mmtutorial.interactions import Interactions
 from mmtutorial.metrics import ndcg
 from mmtutorial.recommenders import BPR, EASE, ItemKNN, Popularity, Random
-from mmtutorial.recommenders.base import Features, Recommender
+from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.blend import Blend, _simplex
+from mmtutorial.recommenders.inputs import Features
 
 N_USERS, N_ITEMS = 12, 15
 USERS = [f"u{u:02d}" for u in range(N_USERS)]

@@ -351,30 +351,7 @@ def _music_box(pen: _Pen, body: RGB, generator: np.random.Generator) -> None:
         pen.polygon(np.array(ends), (232, 243, 248))
     pen.polygon(np.array([[-0.66, back], [0.66, back], [0.76, front], [-0.76, front]]), velvet)
     pen.disc(0, (front + back) / 2 + 0.02, 0.24, BRASS, 0.065)
-
-    skirt: RGB = (WHITE, (255, 214, 224), (255, 240, 200))[generator.integers(3)]
-    skin: RGB = ((240, 200, 170), (176, 122, 90), (110, 74, 58))[generator.integers(3)]
-    foot, waist = (front + back) / 2, back - 0.3
-    lean = generator.uniform(-0.06, 0.06)
-    pen.stroke([(0, foot), (0, waist)], 0.05, skin)
-    pen.stroke([(0.0, waist), (0.14, waist + 0.18), (0.02, waist + 0.26)], 0.045, skin)
-    for side in (-1, 1):
-        arm = _curve(
-            (0, waist - 0.22),
-            (side * 0.3, waist - 0.25),
-            (side * 0.26, waist - 0.55),
-            (lean, waist - 0.6),
-        )
-        pen.stroke(arm, 0.04, skin)
-    pen.polygon(
-        np.array([[-0.08, waist - 0.25], [0.08, waist - 0.25], [0.05, waist], [-0.05, waist]]),
-        velvet,
-    )
-    pen.polygon(_arc(0, waist + 0.07, 0.3, 0.13, 170, 370), _tone(skirt, -0.12))
-    pen.disc(0, waist + 0.04, 0.27, skirt, 0.085)
-    pen.disc(lean / 2, waist - 0.36, 0.085, skin)
-    pen.polygon(_arc(lean / 2, waist - 0.38, 0.09, 0.075, 170, 370), INK)
-    pen.disc(lean / 2, waist - 0.48, 0.045, INK)
+    _dancer(pen, (front + back) / 2, back - 0.3, velvet, generator)
 
     pen.stroke([(0.74, 0.58), (0.88, 0.58)], 0.05, BRASS)
     for y in (0.5, 0.66):
@@ -397,6 +374,33 @@ def _music_box(pen: _Pen, body: RGB, generator: np.random.Generator) -> None:
             pen.stroke(_arc(x, middle, 0.17, 0.11), 0.035, BRASS)
     pen.box(-0.1, front + 0.03, 0.1, front + 0.28, BRASS, 0.04)
     pen.disc(0, front + 0.17, 0.035, INK)
+
+
+def _dancer(
+    pen: _Pen, foot: float, waist: float, bodice: RGB, generator: np.random.Generator
+) -> None:
+    skirt: RGB = (WHITE, (255, 214, 224), (255, 240, 200))[generator.integers(3)]
+    skin: RGB = ((240, 200, 170), (176, 122, 90), (110, 74, 58))[generator.integers(3)]
+    lean = generator.uniform(-0.06, 0.06)
+    pen.stroke([(0, foot), (0, waist)], 0.05, skin)
+    pen.stroke([(0.0, waist), (0.14, waist + 0.18), (0.02, waist + 0.26)], 0.045, skin)
+    for side in (-1, 1):
+        arm = _curve(
+            (0, waist - 0.22),
+            (side * 0.3, waist - 0.25),
+            (side * 0.26, waist - 0.55),
+            (lean, waist - 0.6),
+        )
+        pen.stroke(arm, 0.04, skin)
+    pen.polygon(
+        np.array([[-0.08, waist - 0.25], [0.08, waist - 0.25], [0.05, waist], [-0.05, waist]]),
+        bodice,
+    )
+    pen.polygon(_arc(0, waist + 0.07, 0.3, 0.13, 170, 370), _tone(skirt, -0.12))
+    pen.disc(0, waist + 0.04, 0.27, skirt, 0.085)
+    pen.disc(lean / 2, waist - 0.36, 0.085, skin)
+    pen.polygon(_arc(lean / 2, waist - 0.38, 0.09, 0.075, 170, 370), INK)
+    pen.disc(lean / 2, waist - 0.48, 0.045, INK)
 
 
 def _toy_robot(pen: _Pen, body: RGB, generator: np.random.Generator) -> None:

@@ -470,7 +470,10 @@ class TwoTower(Recommender):
         train = self.train
         q = self._q[check_rows(users, train.n_users, "user")]
         mean = self.network.bias.numpy()[np.unique(train.log["item"])].mean()
-        return q @ self.item_vectors(features).T / np.float32(self.network.temperature) + mean
+        found: np.ndarray = (
+            q @ self.item_vectors(features).T / np.float32(self.network.temperature) + mean
+        )
+        return found
 
     def _score(self, users: np.ndarray) -> np.ndarray:
         return self._match(self._q[users])
