@@ -43,10 +43,8 @@ dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
 # %% tags=["hide-input", "remove-output"]
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from mmtutorial import datasets, metrics, plots  # first: it quiets TensorFlow
 
@@ -274,7 +272,8 @@ else:
 #
 # With $d_f$ entries in $f_i$, $W_v$ and $W_h$ are $d_f \times d$.
 # $e_i$ and $e'_i$ are id {term}`embeddings <embedding>`: they learn from the training purchases what no
-# content shows. Without them the recommender is *content-only*. With them it is a *hybrid*, and they
+# content shows. They learn fast, often the training part by heart; `id_rate` lets them learn more slowly
+# than the rest. Without them the recommender is *content-only*. With them it is a *hybrid*, and they
 # are 0 for items without a training interaction. With ids alone, and no content, each item has two free
 # vectors, as in {term}`matrix factorisation`; but a user has none.
 #
@@ -299,7 +298,9 @@ else:
 # \hat y_{ui} = \frac{q_u \cdot v_i}{\tau} + b_i ,
 # ```
 #
-# with a fixed temperature $\tau = \sqrt d / 2$ and a learnt bias $b_i$. An item without a training
+# with a fixed temperature $\tau = \sqrt d / 2$ and a learnt bias $b_i$. With the option `cosine`, $q_u$
+# and $v_i$ are divided by their lengths and $\tau$ is learnt: then a vector cannot grow, and only its
+# direction says whom an item suits. An item without a training
 # interaction has learnt no bias and gets the mean of the others. The list $L_u$ holds the $k$ items
 # with the largest scores among those that $u$ has not taken; ties go to the smaller row.
 #
@@ -316,7 +317,12 @@ else:
 # ```
 #
 # the cross-entropy of a softmax over the {term}`catalogue`. Compare {eq}`eq-choice`: a multinomial
-# logit whose shelf is everything there is. With hundreds or thousands of items this is affordable. With
+# logit whose shelf is everything there is. The mean counts *choices*. Where a few people hold most of
+# the interactions, as in the data set `videos`, these few decide what is learnt, and everybody is
+# recommended what suits them. The option `user_exponent`, $\beta$, gives each choice of a user with $n$
+# choices held out the weight $n^{-\beta}$; with $\beta = 1$ every *user* counts the same.
+#
+# With hundreds or thousands of items this is affordable. With
 # millions, one takes the other choices of the batch as the alternatives, an
 # {term}`in-batch softmax`. Their frequency is then not uniform: item $j$ turns up in proportion to
 # $\pi_j$, its share of all training pairs, so that popular items serve as wrong answers too often. The
@@ -346,20 +352,13 @@ else:
 #
 # ## The towers in NumPy
 #
-# A saved recommender is a folder with its arrays and networks. We read the arrays, and nothing else of
-# the library, to find its scores.
+# We take the learnt numbers, and nothing else of the library, to find its scores.
 
 # %%
-with tempfile.TemporaryDirectory() as folder:
-    tower.save(folder)
-    with np.load(Path(folder) / "arrays.npz") as saved:
-        learnt = {
-            name.removeprefix("learnt/"): saved[name]
-            for name in saved.files
-            if name.startswith("learnt/")
-        }
-v, h, b, tau = (learnt[name] for name in ("v", "h", "b", "temperature"))
-q_0, rho = learnt["own/q_0"], learnt["own/power"]
+v, h, b = tower.item_vectors(), tower.history_vectors, tower.item_biases
+tau = tower.temperature
+free = tower.network.free_weights
+q_0, rho = free["q_0"].numpy(), free["power"].numpy()
 
 users = split.test_users[:200]
 H = train.matrix[users].toarray()  # (200, n_items), 1 where taken
