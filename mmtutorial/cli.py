@@ -154,7 +154,7 @@ def reproduce(
     root: Annotated[Path, typer.Option(help="the clone with the notebooks")] = Path("."),
     into: Annotated[Path | None, typer.Option(help="renew the results in this folder")] = None,
     tune: Annotated[bool, typer.Option(help="first search all options anew, for full")] = False,
-    trials: Annotated[int, typer.Option(help="of each arm, with --tune")] = 16,
+    trials: Annotated[int, typer.Option(help="of each arm, with --tune")] = 12,
     memory: Annotated[float | None, typer.Option(help="MiB that no notebook may exceed")] = None,
     bands: Annotated[Path | None, typer.Option(help="hold key measures against this file")] = None,
     renew_bands: Annotated[bool, typer.Option(help="write that file anew instead")] = False,

@@ -62,7 +62,7 @@ class LightGCN(Pairwise):
         l2: float = 0.003,
         batch_size: int | None = None,
         steps: int = 6000,
-        patience: int = 500,
+        patience: int = 300,
         validate_every: int = 25,
         spread: float = 0.1,
         seed: int = 0,
@@ -115,11 +115,11 @@ class FREEDOM(LightGCN):
         \tilde{\boldsymbol q}_i = \boldsymbol q_i
         + \sum_j S_{ij} \boldsymbol q_j^{(0)}
 
-    where D_m holds the row sums of A_m, and q is LightGCN's vector of the item. A share of
-    the edges of who took what is left out, drawn anew after each validation: an edge (u, i) stays
-    with a probability proportional to :math:`1 / \sqrt{|H(u)|\,|H(i)|}`, so that popular items lose more.
-    Recommendations use the whole graph. To the loss of `Pairwise` the same comparison by projected
-    features is added, of each modality,
+    where D_m holds the row sums of A_m, and q is LightGCN's vector of the item. A share of the
+    edges of who took what is left out, drawn anew after each validation: an edge (u, i) stays with
+    a probability proportional to :math:`1 / \sqrt{|H(u)|\,|H(i)|}`, so that popular items lose
+    more. Recommendations use the whole graph. To the loss of `Pairwise` the same comparison by
+    projected features is added, of each modality,
 
     .. math::
         \frac{\mu}{|B|} \sum_m \sum_{(u, i, j) \in B} -\ln \sigma\left(\boldsymbol p_u^\top
@@ -169,7 +169,7 @@ class FREEDOM(LightGCN):
         l2: float = 0.003,
         batch_size: int | None = None,
         steps: int = 6000,
-        patience: int = 500,
+        patience: int = 300,
         validate_every: int = 25,
         spread: float = 0.1,
         seed: int = 0,

@@ -22,12 +22,12 @@ from mmtutorial.reproduce.cache import key
 from mmtutorial.reproduce.cluster import run_all
 from mmtutorial.reproduce.grids import Facts, Plan
 from mmtutorial.reproduce.measure import make, read_by, stage_of
-from mmtutorial.reproduce.search_spaces import BLEND, MEMBERS, Arm, all_arms
+from mmtutorial.reproduce.search_spaces import BLEND, FOR_PEOPLE, MEMBERS, Arm, all_arms
 from mmtutorial.reproduce.settings import LENGTH
 from mmtutorial.reproduce.tasks import Task
 from mmtutorial.reproduce.threads import use_one_thread
 
-TRIALS = 16  # of each arm
+TRIALS = 12  # of each arm
 
 Record = dict[str, Any]  # of one arm: "options" chosen, "ndcg" on validation, "trials"
 
@@ -73,6 +73,8 @@ class Search:
 
         reads = read_by(stage, task.modalities)
         first = [defaults(task.kind, self.space)]
+        if FOR_PEOPLE.keys() <= self.space.keys():
+            first.append(FOR_PEOPLE)
         best, table = tune(
             made, self.space, stage.split, reads, n_trials=self.n_trials, first=first,
             storage=self.storage,

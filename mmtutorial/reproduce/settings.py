@@ -16,8 +16,8 @@ from mmtutorial.datasets import Dataset
 from mmtutorial.storage.files import expanded
 
 LENGTH = {
-    "quick": {"steps": 320, "patience": 80, "batch_size": 256},
-    "full": {"steps": 6000, "patience": 400},  # popularity alone may be known for long
+    "quick": {"steps": 300, "patience": 75},
+    "full": {"steps": 3000, "patience": 250},
 }
 READY_MADE = {  # chosen on lastfm's validation part, for ready-made features of real users
     "depth": 1, "dimensions": 128, "dropout": 0.3, "history_dropout": 0.5, "kept": (0.5, 0.9),
@@ -51,7 +51,7 @@ def tower_options(ready_made: bool, profile: str, fusion: str = "concatenation")
     Examples
     --------
     >>> tower_options(False, "quick")["steps"]
-    320
+    300
     """
     chosen = READY_MADE if ready_made else {}
     return {**chosen, **LENGTH[profile], **FUSION.get(fusion, {})}
