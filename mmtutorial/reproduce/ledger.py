@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from mmtutorial.reproduce import rules
+from mmtutorial.reproduce.levels import LEVELS, LISTING, SIMULATED
 from mmtutorial.reproduce.results import Results
 from mmtutorial.reproduce.rules import (
     CONTRADICTED,
@@ -53,6 +54,7 @@ HOLDS, CONDITIONS, FAILS, UNTESTABLE, OPEN = VERDICTS = (
 )  # fmt: skip
 ALPHA = 0.05
 KINDS = (*rules.RULES, "untestable", "open")
+_IN_ORDER = tuple(dict.fromkeys(name for each in LEVELS.values() for name in each.datasets))
 _SIGNS = {SHOWN: "", PRINTED: "", CONTRADICTED: " (contradicts it)", UNDECIDED: " (undecided)"}
 
 
@@ -199,7 +201,7 @@ def judge(row: Row, results: Results | None, *, corrected: bool = True) -> Verdi
     if "open" in row.kinds or results is None:
         return Verdict(row, OPEN)
     parts = [part for rule in row.rule for part in rules.RULES[rule["kind"]](rule, results)]
-    outcomes = _decided(parts, corrected)
+    outcomes = decided(parts, corrected)
     deciding = [each for each in outcomes if each.part.decides]
     words = [each.word for each in deciding]
     word = next(
@@ -220,8 +222,12 @@ def judge_all(results: Results | None) -> list[Verdict]:
     return [judge(row, results) for row in read_ledger()]
 
 
-def _decided(parts: Sequence[Part], corrected: bool) -> tuple[Outcome, ...]:
-    """Correct the tests of each level together, and conclude."""
+def decided(parts: Sequence[Part], corrected: bool = True) -> tuple[Outcome, ...]:
+    """Correct the comparisons of each level together, and conclude: an outcome a part.
+
+    >>> decided([Part("", "fusions", True, (Finding("shop", "", SHOWN),))])[0].word
+    'holds'
+    """
     says: dict[Comparison, str] = {}
     for level in dict.fromkeys(part.level for part in parts):
         tests = list(
@@ -299,6 +305,62 @@ def _places(where: Sequence[str]) -> str:
 def _with_word(outcome: Outcome) -> str:
     because = f" ({outcome.because})" if outcome.because else ""
     return f"{outcome.part.name or 'as measured'}: {outcome.word}{because}"
+
+
+def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3")) -> str:
+    """Say in plain words what came out, and by level and data set for the article's results.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        All rows.
+    rows : sequence of str
+        Those whose parts are printed by data set.
+    """
+    words = [each.word for each in verdicts]
+    counted = ", ".join(f"{words.count(each)} *{each}*" for each in VERDICTS)
+    chosen = [each for each in verdicts if each.row.id in rows]
+    parts = [(each.row.id, part) for each in chosen for part in each.parts]
+    there = {
+        piece.where.partition(",")[0] for _, part in parts for piece in part.findings
+    } | {name for _, part in parts for name in part.part.lacking}  # fmt: skip
+    datasets = [name for name in _IN_ORDER if name in there] + sorted(there - set(_IN_ORDER))
+    people = ", ".join(f"`{name}`" for name in datasets if name not in SIMULATED)
+    lines = [
+        f"**What came out**: of {len(words)} statements, {counted}.",
+        "",
+        f"The shoppers of {' and '.join(f'`{name}`' for name in SIMULATED)} are **simulated**: a "
+        "program chose for them, by tastes that we wrote, and these weigh text, picture and sound "
+        f"equally. A verdict on them is none on people. {people} are about real people.",
+        "",
+        "What reads the media is one of four. Only the first two are the article's system:",
+        "",
+        *(f"- *{each.title}*: {each.reads}." for each in LEVELS.values()),
+        "",
+    ]
+    measured = [each for each in parts if any(piece.says != PRINTED for piece in each[1].findings)]
+    titles = {LEVELS[part.part.level].title for _, part in measured}
+    lacking = [each.title for each in LEVELS.values() if each.title not in titles]
+    if lacking:
+        lines += [f"**Not measured yet**: {'; '.join(lacking)}.", ""]
+        if LEVELS[LISTING].title in lacking:
+            lines += ["So nothing follows yet for the article's own system.", ""]
+    if measured:
+        lines += [f"| | {' | '.join(datasets)} |", "|---|" + "---|" * len(datasets)]
+        lines += [
+            f"| [{name}](#claim-{name.lower()}), {part.part.name} "
+            f"| {' | '.join(_cell(part, each) for each in datasets)} |"
+            for name, part in measured
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(outcome: Outcome, dataset: str) -> str:
+    """Say what one data set shows, with its gain where a single one was compared there."""
+    here = [each for each in outcome.findings if each.where == dataset and each.says != PRINTED]
+    gain = here[0].text.rpartition(": ")[2].partition(" [")[0] if len(here) == 1 else ""
+    return f"{outcome.says(dataset)}{f', {gain}' if gain else ''}"
 
 
 def as_markdown(verdicts: Sequence[Verdict]) -> str:

@@ -57,6 +57,7 @@ LEVELS = {
         ("shop", "garments", "films", "lastfm", "videos"),
     ),
 }
+SIMULATED = ("shop", "garments")  # data sets whose shoppers are: their tastes were written by us
 DAMAGED = {f"{LISTING} on damaged data": LISTING, "quality of data": SIMPLE}
 EACH_SEED = "of each seed"  # a condition: damage is drawn anew for every seed
 

@@ -349,7 +349,7 @@ def loss(rule: Mapping[str, Any], results: Results) -> list[Part]:
 
 def _loss(rule: Mapping[str, Any], row: pd.Series) -> Comparison | Finding | None:
     """Read what one damage costs; None for levels of damage that are not printed."""
-    about = json.loads(row["condition"] or "{}")
+    about, interval = damage_of(row)
     half = about.get("damage") == "absent" and about.get("level") == 0.5
     noise = about.get("damage") == "noise" and about.get("level") == rule["noise"]
     if not (half or noise):
@@ -358,7 +358,6 @@ def _loss(rule: Mapping[str, Any], row: pd.Series) -> Comparison | Finding | Non
         f"{about['damaged']} taken from half of the items" if half
         else f"noise of {rule['noise']:g} standard deviations in {about['damaged']}"
     )  # fmt: skip
-    interval = _compared(row)
     text = f"NDCG@10, {how}: {_interval(interval)}"
     if noise:
         return Finding(row["dataset"], text, PRINTED)
@@ -366,6 +365,11 @@ def _loss(rule: Mapping[str, Any], row: pd.Series) -> Comparison | Finding | Non
         return Finding(row["dataset"], f"{text} (the same damage for every seed)", PRINTED)
     gain, low, high, freedom = interval
     return student(row["dataset"], text, (-gain, -high, -low, freedom), 0.0, rule["negligible"])
+
+
+def damage_of(row: pd.Series) -> tuple[dict[str, Any], tuple[float, float, float, float]]:
+    """Read a comparison of damaged data: what the damage was, and the gain with its interval."""
+    return dict(json.loads(row["condition"] or "{}")), _compared(row)
 
 
 def cost(rule: Mapping[str, Any], results: Results) -> list[Part]:
