@@ -9,7 +9,7 @@ the item a shopper took last, and the label is the item that the same shopper to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,40 +39,44 @@ EPOCHS, BATCH = 10, 32
 @keras_defaults()
 def build_network(
     *,
-    vocab_size: int,
-    embedding_size: int,
-    lstm_units: int,
-    height: int,
-    width: int,
-    channels: int,
-    timesteps: int,
-    features: int,
     num_classes: int,
+    vocab_size: int = 0,
+    embedding_size: int = 0,
+    lstm_units: int = 0,
+    height: int = 0,
+    width: int = 0,
+    channels: int = 0,
+    timesteps: int = 0,
+    features: int = 0,
     words: int | None = None,
+    modalities: Sequence[str] = MODALITIES,
 ) -> keras.Model:
     """Build and compile the article's network (section 5.2), layer by layer in its order.
 
     Parameters
     ----------
+    num_classes : int
+        What the softmax chooses among: here, the items of the catalogue.
     vocab_size, embedding_size, lstm_units : int
         Text: words known, length of a word vector, length of the LSTM's state (both LSTMs).
     height, width, channels : int
         Image, in pixels.
     timesteps, features : int
         Sound: frames, and numbers per frame.
-    num_classes : int
-        What the softmax chooses among: here, the items of the catalogue.
     words : int, optional
         Length of every text. The listing leaves it open (None); where it is known, both LSTMs are
         unrolled into one graph: the same equations and weights, longer to build, faster a step.
+    modalities : sequence of str
+        Whose branches are kept, in the listing's order; the layers of the others are left out, and
+        their sizes are not needed. One branch is not concatenated with anything.
 
     Returns
     -------
     keras.Model
-        Inputs text int32 (batch, words), image float32 (batch, height, width, channels), audio
-        float32 (batch, timesteps, features); output float32 (batch, num_classes), rows sum to 1.
-        Compiled with Adam, categorical cross-entropy and accuracy. The layers are named after the
-        variables of the listing.
+        Inputs, of those kept: text int32 (batch, words), image float32 (batch, height, width,
+        channels), audio float32 (batch, timesteps, features); output float32 (batch, num_classes),
+        rows sum to 1. Compiled with Adam, categorical cross-entropy and accuracy. The layers are
+        named after the variables of the listing.
 
     Examples
     --------
@@ -82,42 +86,50 @@ def build_network(
     True
     """
     unroll = words is not None
-    text_input = layers.Input(shape=(words,), dtype="int32", name="text")
-    embedded_text = layers.Embedding(vocab_size, embedding_size, name="embedded_text")(text_input)
-    lstm_output = layers.LSTM(lstm_units, unroll=unroll, name="lstm_output")(embedded_text)
+    inputs, branches = [], []
+    if "text" in modalities:
+        text_input = layers.Input(shape=(words,), dtype="int32", name="text")
+        embedded_text = layers.Embedding(vocab_size, embedding_size, name="embedded_text")(
+            text_input
+        )
+        lstm_output = layers.LSTM(lstm_units, unroll=unroll, name="lstm_output")(embedded_text)
+        inputs, branches = [text_input], [lstm_output]
+    if "image" in modalities:
+        image_input = layers.Input(shape=(height, width, channels), name="image")
+        conv_output = layers.Conv2D(
+            FILTERS, (KERNEL, KERNEL), activation="relu", name="conv_output"
+        )(image_input)
+        max_pool_output = layers.MaxPooling2D((POOL, POOL), name="max_pool_output")(conv_output)
+        flat_output = layers.Flatten(name="flat_output")(max_pool_output)
+        inputs, branches = [*inputs, image_input], [*branches, flat_output]
+    if "audio" in modalities:
+        audio_input = layers.Input(shape=(timesteps, features), name="audio")
+        rnn_output = layers.LSTM(lstm_units, unroll=unroll, name="rnn_output")(audio_input)
+        inputs, branches = [*inputs, audio_input], [*branches, rnn_output]
 
-    image_input = layers.Input(shape=(height, width, channels), name="image")
-    conv_output = layers.Conv2D(FILTERS, (KERNEL, KERNEL), activation="relu", name="conv_output")(
-        image_input
-    )
-    max_pool_output = layers.MaxPooling2D((POOL, POOL), name="max_pool_output")(conv_output)
-    flat_output = layers.Flatten(name="flat_output")(max_pool_output)
-
-    audio_input = layers.Input(shape=(timesteps, features), name="audio")
-    rnn_output = layers.LSTM(lstm_units, unroll=unroll, name="rnn_output")(audio_input)
-
-    combined_output = layers.concatenate(
-        [lstm_output, flat_output, rnn_output], name="combined_output"
-    )
+    combined_output = branches[0]
+    if len(branches) > 1:
+        combined_output = layers.concatenate(branches, name="combined_output")
     dense_output = layers.Dense(DENSE, activation="relu", name="dense_output")(combined_output)
     output = layers.Dense(num_classes, activation="softmax", name="output")(dense_output)
 
-    model = keras.Model(inputs=[text_input, image_input, audio_input], outputs=output)
+    model = keras.Model(inputs=inputs, outputs=output)
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
 def count_parameters(
     *,
-    vocab_size: int,
-    embedding_size: int,
-    lstm_units: int,
-    height: int,
-    width: int,
-    channels: int,
-    timesteps: int,
-    features: int,
     num_classes: int,
+    vocab_size: int = 0,
+    embedding_size: int = 0,
+    lstm_units: int = 0,
+    height: int = 0,
+    width: int = 0,
+    channels: int = 0,
+    timesteps: int = 0,
+    features: int = 0,
+    modalities: Sequence[str] = MODALITIES,
 ) -> int:
     r"""Count the parameters of the article's network from its sizes alone.
 
@@ -128,24 +140,29 @@ def count_parameters(
         + 128(2L + 32\lfloor\tfrac{H-2}{2}\rfloor\lfloor\tfrac{W-2}{2}\rfloor + 1) + K(128 + 1)
 
     An LSTM has four gates, each with a kernel, a recurrent kernel and a bias. ``timesteps`` does
-    not occur: a recurrence uses the same weights at every step. See `build_network` for the
-    arguments and an example.
+    not occur: a recurrence uses the same weights at every step. A branch that is left out takes its
+    own terms along. See `build_network` for the arguments and an example.
+
+    >>> count_parameters(lstm_units=5, timesteps=6, features=7, num_classes=9, modalities=["audio"])
+    2189
     """
-    embedding = vocab_size * embedding_size
-    text_lstm = 4 * lstm_units * (embedding_size + lstm_units + 1)
-    convolution = FILTERS * (KERNEL * KERNEL * channels + 1)
-    audio_lstm = 4 * lstm_units * (features + lstm_units + 1)
     pooled = ((height - KERNEL + 1) // POOL) * ((width - KERNEL + 1) // POOL)
-    dense = DENSE * (2 * lstm_units + FILTERS * pooled + 1)
-    softmax = num_classes * (DENSE + 1)
-    return embedding + text_lstm + convolution + audio_lstm + dense + softmax
+    text = vocab_size * embedding_size + 4 * lstm_units * (embedding_size + lstm_units + 1)
+    of = {  # the branch, and what it hands on
+        "text": (text, lstm_units),
+        "image": (FILTERS * (KERNEL * KERNEL * channels + 1), FILTERS * pooled),
+        "audio": (4 * lstm_units * (features + lstm_units + 1), lstm_units),
+    }
+    encoders, widths = zip(*(of[name] for name in modalities), strict=True)
+    return sum(encoders) + DENSE * (sum(widths) + 1) + num_classes * (DENSE + 1)
 
 
 class ArticleNetwork(Recommender):
     """Recommends what the article's network thinks comes after the item a user took last.
 
     ``fit`` needs the features "text" int32 (n_items, words), "image" float32 (n_items, height,
-    width, channels) and "audio" float32 (n_items, timesteps, features). A user without any
+    width, channels) and "audio" float32 (n_items, timesteps, features); with ``modalities``, only
+    those, and the network then lacks the branches of the others. A user without any
     interaction is shown as an item without content: no words, a black picture, the mean sound.
 
     Each item's content is stored once and gathered per example, and each distinct last item is
@@ -173,6 +190,7 @@ class ArticleNetwork(Recommender):
         batch_size: int = BATCH,
         seed: int = 0,
         verbose: int = 2,
+        modalities: Sequence[str] | None = None,
     ) -> None:
         self.embedding_size = embedding_size
         self.lstm_units = lstm_units
@@ -180,27 +198,42 @@ class ArticleNetwork(Recommender):
         self.batch_size = batch_size
         self.seed = seed
         self.verbose = verbose
+        self.modalities = modalities
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained, all of the network."""
+        return int(self.model.count_params())
+
+    def _read_modalities(self) -> list[str]:
+        """Return whose branches it has, in the listing's order."""
+        wanted = MODALITIES if self.modalities is None else self.modalities
+        if not wanted or not set(wanted) <= set(MODALITIES):
+            raise ValueError(
+                f"modalities is {wanted!r}; one or more of {', '.join(MODALITIES)} are needed"
+            )
+        return [name for name in MODALITIES if name in wanted]
 
     def sizes(self, features: Features) -> dict[str, int]:
-        """Return the arguments of `build_network` for these features."""
-        missing = [name for name in MODALITIES if name not in features]
+        """Return the sizes of `build_network` for these features, of the branches that it has."""
+        names = self._read_modalities()
+        missing = [name for name in names if name not in features]
         if missing:
             raise ValueError(
-                f"the article's network reads text, image and audio; {missing} missing"
+                f"the article's network reads {' and '.join(names)} here; {missing} missing"
             )
-        _, height, width, channels = features["image"].shape
-        n_items, timesteps, audio_features = features["audio"].shape
-        return {
-            "vocab_size": int(features["text"].max()) + 1,
-            "embedding_size": self.embedding_size,
-            "lstm_units": self.lstm_units,
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "timesteps": timesteps,
-            "features": audio_features,
-            "num_classes": n_items,
-        }
+        sizes = {"num_classes": len(features[names[0]])}
+        if "text" in names:
+            sizes["vocab_size"] = int(features["text"].max()) + 1
+            sizes["embedding_size"] = self.embedding_size
+        if {"text", "audio"} & set(names):
+            sizes["lstm_units"] = self.lstm_units
+        if "image" in names:
+            shape = ("height", "width", "channels")
+            sizes |= dict(zip(shape, features["image"].shape[1:], strict=True))
+        if "audio" in names:
+            sizes["timesteps"], sizes["features"] = features["audio"].shape[1:]
+        return sizes
 
     @keras_defaults()
     @deterministic_operations()
@@ -216,12 +249,16 @@ class ArticleNetwork(Recommender):
         if not len(pairs[0]):
             raise ValueError("no user took two items: there is no next item to learn from")
         with seeded(self.seed):
-            self.model = build_network(**sizes, words=features["text"].shape[1])
+            self.model = build_network(
+                **sizes,
+                words=features["text"].shape[1] if "text" in features else 1,
+                modalities=self._read_modalities(),
+            )
         self._content = [
             tf.constant(np.concatenate([array, np.zeros_like(array[:1])]))
             for array in (
                 np.asarray(features[name], np.int32 if name == "text" else np.float32)
-                for name in MODALITIES
+                for name in self._read_modalities()
             )
         ]
         keep = KeepEpochs(self.model, unfinished)
@@ -277,11 +314,12 @@ class ArticleNetwork(Recommender):
         return self.model.predict(contents, batch_size=256, verbose=0)[back]
 
     def _state(self) -> dict[str, np.ndarray]:
-        contents = dict(zip(MODALITIES, (each.numpy() for each in self._content), strict=True))
+        arrays = (each.numpy() for each in self._content)
+        contents = dict(zip(self._read_modalities(), arrays, strict=True))
         return contents | {f"history/{name}": np.array(v) for name, v in self.history.items()}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._content = [tf.constant(state[name]) for name in MODALITIES]
+        self._content = [tf.constant(state[name]) for name in self._read_modalities()]
         self.history = {name: v.tolist() for name, v in under("history/", state).items()}
 
     def _write(self, folder: Path) -> None:

@@ -116,6 +116,22 @@ def test_the_number_of_parameters_follows_the_formula(sizes: dict[str, int]) -> 
     assert build_network(**sizes).count_params() == count_parameters(**sizes)
 
 
+SOME = [["text"], ["image"], ["audio"], ["text", "image"], ["text", "audio"], ["image", "audio"]]
+
+
+@pytest.mark.parametrize("names", SOME, ids="+".join)
+def test_with_some_modalities_the_branches_of_the_others_are_gone(names: list[str]) -> None:
+    one = build_network(**SIZES, modalities=names)
+    kept = {layer for chain in CHAINS[:3] if chain[0] in names for layer in chain[:-1]}
+    joined = {"combined_output"} if len(names) > 1 else set()
+    assert {layer.name for layer in one.layers} == kept | joined | {"dense_output", "output"}
+    assert [each.name for each in one.inputs] == names
+    rest = [name for name in ("text", "image", "audio") if name not in names]
+    without = count_parameters(**SIZES, modalities=rest)
+    shared = 128 + SIZES["num_classes"] * 129  # the dense layer's bias, and the softmax
+    assert count_parameters(**SIZES) == one.count_params() + without - shared
+
+
 def test_by_hand_the_parameters_of_the_article_at_a_familiar_size() -> None:
     sizes = {
         **dict.fromkeys(("embedding_size", "lstm_units"), 32),
@@ -197,11 +213,50 @@ def test_a_user_without_history_is_served() -> None:
     assert np.isfinite(network.score([4])).all()
 
 
+@pytest.mark.parametrize("name", ["text", "image", "audio"])
+def test_one_branch_learns_from_its_modality_alone(name: str) -> None:
+    train = rounds(n_items=8, n_users=24, length=6)
+    features = {name: content(8)[name]}
+    network = ArticleNetwork(8, 8, epochs=60, verbose=0, modalities=[name]).fit(train, features)
+    assert network.parameters == count_parameters(**network.sizes(features), modalities=[name])
+    following = (train.last_items() + 1) % 8
+    best = network.recommend(np.arange(train.n_users), k=1, exclude_seen=False)[:, 0]
+    assert (best == following).mean() > 0.7
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_branch_does_not_read_what_another_would() -> None:
+    train = rounds(n_items=6, n_users=8, length=4)
+    other = content(6, seed=1) | {"audio": content(6)["audio"]}
+    scores = [
+        ArticleNetwork(4, 4, epochs=1, verbose=0, modalities=["audio"]).fit(train, given).score([0])
+        for given in (content(6), other)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.usefixtures("eager")
+def test_saved_with_two_modalities_it_reads_the_same_two(tmp_path: Path) -> None:
+    train = rounds(n_items=6, n_users=8, length=4)
+    before = ArticleNetwork(4, 4, epochs=1, verbose=0, modalities=["image", "text"])
+    before.fit(train, content(6))
+    after = ArticleNetwork.load(before.save(tmp_path / "two"))
+    np.testing.assert_array_equal(after.score([0, 3]), before.score([0, 3]))
+
+
+@pytest.mark.parametrize("names", [[], ["smell"]])
+def test_unknown_modalities_are_refused(names: list[str]) -> None:
+    with pytest.raises(ValueError, match="one or more of text, image, audio are needed"):
+        ArticleNetwork(modalities=names).fit(rounds(4, 2, 2), content(4))
+
+
 def test_what_it_cannot_learn_from_is_said() -> None:
     train = rounds(n_items=6, n_users=4, length=3)
     features = content(6)
     del features["audio"]
-    with pytest.raises(ValueError, match=r"reads text, image and audio; \['audio'\] missing"):
+    with pytest.raises(
+        ValueError, match=r"reads text and image and audio here; \['audio'\] missing"
+    ):
         ArticleNetwork().fit(train, features)
     with pytest.raises(ValueError, match="no user took two items"):
         ArticleNetwork().fit(rounds(n_items=6, n_users=4, length=1), content(6))

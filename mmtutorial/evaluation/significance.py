@@ -16,7 +16,7 @@ from scipy import stats
 from mmtutorial.evaluation.full_ranking import Evaluation, bootstrap_means, check_alike
 
 _SIGNS = 2**22  # coins tossed at a time by the permutation test: bounds memory
-_COLUMNS = ["low", "high", "relative_low", "relative_high", "p"]
+_COLUMNS = ["low", "high", "relative_low", "relative_high", "p", "freedom"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,11 @@ class PairedComparison:
         95 % intervals of both; NaN where nothing is known of how they vary.
     p : float
         Two-sided, for "A and B are equally good".
+    freedom : float
+        Degrees of freedom of the relative interval; infinite where it is of a bootstrap.
     sources : DataFrame
-        low, high, relative_low, relative_high and p by what varies (the index): users alone, seeds
-        alone, both.
+        low, high, relative_low, relative_high, p and freedom by what varies (the index): users
+        alone, seeds alone, both.
     per_user : DataFrame
         Columns a and b, float64 (n_users,): means over the seeds, indexed by user row. Empty where
         the metric is no mean over users or each seed has users of its own.
@@ -67,6 +69,7 @@ class PairedComparison:
     relative_low: float
     relative_high: float
     p: float
+    freedom: float
     sources: pd.DataFrame
     per_user: pd.DataFrame
     per_seed: pd.DataFrame
@@ -402,6 +405,7 @@ def _over_users(per_user: pd.DataFrame, n_draws: int, seed: int) -> list[float]:
         *np.quantile(means[:, 0] - means[:, 1], [0.025, 0.975]),
         *(np.quantile(gains, [0.025, 0.975]) - 1),
         permutation_p(differences, n_draws, seed),
+        np.inf,
     ]
 
 
@@ -409,20 +413,22 @@ def _by_student(parts: Sequence[pd.DataFrame]) -> list[float]:
     """Add up the variances of the means over each part: t intervals, and p of the difference."""
     mean_a, mean_b = parts[-1]["a"].mean(), parts[-1]["b"].mean()
     ratio = mean_a / mean_b if mean_b else np.nan
-    low, high, p = _student([(part["a"] - part["b"]).to_numpy() for part in parts], mean_a - mean_b)
+    differences = [(part["a"] - part["b"]).to_numpy() for part in parts]
+    low, high, p, _ = _student(differences, mean_a - mean_b)
     gains = [((part["a"] - ratio * part["b"]) / (mean_b or np.nan)).to_numpy() for part in parts]
-    relative_low, relative_high, _ = _student(gains, ratio - 1)
-    return [low, high, relative_low, relative_high, p]
+    relative_low, relative_high, _, freedom = _student(gains, ratio - 1)
+    return [low, high, relative_low, relative_high, p, freedom]
 
 
-def _student(parts: Sequence[np.ndarray], estimate: float) -> tuple[float, float, float]:
-    """Return a 95 % interval around an estimate, and p for its being 0; NaN if nothing varies."""
+def _student(parts: Sequence[np.ndarray], estimate: float) -> tuple[float, float, float, float]:
+    """Return a 95 % interval, p for the estimate's being 0, freedom; NaN if nothing varies."""
     variances = np.array([part.var(ddof=1) / len(part) for part in parts if len(part) > 1])
     free = np.array([len(part) - 1 for part in parts if len(part) > 1])
     variance = variances.sum()
     if not variance > 1e-24 * estimate**2:
-        return np.nan, np.nan, np.nan
+        return np.nan, np.nan, np.nan, np.nan
     freedom = variance**2 / (variances**2 / free).sum()  # Satterthwaite
     error = np.sqrt(variance)
     half = stats.t.ppf(0.975, freedom) * error
-    return estimate - half, estimate + half, 2 * stats.t.sf(abs(estimate) / error, freedom)
+    p = 2 * stats.t.sf(abs(estimate) / error, freedom)
+    return estimate - half, estimate + half, p, freedom

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 from mmtutorial.datasets import MODALITIES
+from mmtutorial.reproduce.levels import ALL, EACH_SEED, LISTING
 from mmtutorial.reproduce.measure import stage_of
 from mmtutorial.reproduce.search_spaces import (
     BLEND,
@@ -111,6 +113,17 @@ class Plan:
             return {"recommenders": self.members(MEMBERS[0])}
         return {**length, **arm.fixed, **arm.unsearched}
 
+    def listed(
+        self, seed: int, experiment: str, name: str, modalities: tuple[str, ...], **more: Any
+    ) -> Task:
+        """Return the task of the article's network: ten epochs, as listed, in profile full."""
+        options = {"verbose": 0} if self.full else {"verbose": 0, "epochs": 1}
+        task = Task(
+            experiment, self.facts.dataset, name, "ArticleNetwork", seed, options, modalities,
+            self.facts.made, raw=True,
+        )  # fmt: skip
+        return replace(task, **more)
+
     def members(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Say of what a blend of these arms consists."""
         arms = {arm.name: arm for arm in all_arms(self.facts.modalities, truth=False)}
@@ -185,7 +198,7 @@ def quality(plan: Plan) -> list[Task]:
     return [plan.task(arm, seed) for seed in seeds] + [
         plan.task(
             arm, seed, damage={how: {name: level}},
-            condition={"damage": how, "damaged": name, "level": level},
+            condition={"damage": how, "damaged": name, "level": level, "draw": EACH_SEED},
         )
         for how, some in levels.items()
         for name in names
@@ -194,18 +207,52 @@ def quality(plan: Plan) -> list[Task]:
     ]  # fmt: skip
 
 
+def listing(plan: Plan) -> list[Task]:
+    """The article's network: each branch alone, each pair, all that there are, as listed."""
+    names = plan.facts.raw
+    if len(names) < 2:
+        return []
+    pairs = list(combinations(names, 2)) if len(names) > 2 and plan.full else []
+    read = {**{name: (name,) for name in names}, **{" + ".join(each): each for each in pairs}}
+    tasks = [
+        plan.listed(seed, LISTING, name, modalities)
+        for seed in plan.seeds
+        for name, modalities in {**read, ALL: names}.items()
+    ]
+    base = Task(LISTING, plan.facts.dataset, "", "", made=plan.facts.made)
+    popular = replace(base, recommender="popularity", kind="Popularity", seed=plan.seeds[0])
+    chance = replace(base, recommender="random", kind="Random")
+    return [*tasks, popular, *(replace(chance, seed=seed) for seed in plan.seeds)]
+
+
+def listing_damaged(plan: Plan) -> list[Task]:
+    """The article's network where one modality is missing on half of the items."""
+    names = plan.facts.raw if plan.full else plan.facts.raw[:1]
+    if len(plan.facts.raw) < 2:
+        return []
+    return [
+        plan.listed(
+            seed, f"{LISTING} on damaged data", ALL, plan.facts.raw,
+            damage={"absent": {name: 0.5}},
+            condition={"damage": "absent", "damaged": name, "level": 0.5, "draw": EACH_SEED},
+        )
+        for name in names
+        for seed in plan.seeds
+    ]  # fmt: skip
+
+
 def costs(plan: Plan) -> list[Task]:
     """Encoders of raw media, each alone and all together: what an epoch costs."""
     names = plan.facts.raw
     epochs = 2 if not plan.full else 3 if plan.facts.large else 6
     base = Task(
-        "costs", plan.facts.dataset, "", "TwoTower", plan.seeds[0],
+        "costs", plan.facts.dataset, "", "TwoTower", 0,
         {"steps": 4 * epochs, "validate_every": 4, "patience": 999}, made=plan.facts.made, raw=True,
     )  # fmt: skip
     tasks = [replace(base, recommender=name, modalities=(name,)) for name in names]
     if len(names) > 1:
-        tasks.append(replace(base, recommender="concatenation", modalities=names))
-    return tasks
+        tasks.append(replace(base, recommender=ALL, modalities=names))
+    return [replace(task, seed=seed) for task in tasks for seed in plan.seeds]
 
 
 def knobs(plan: Plan) -> list[Task]:
@@ -238,6 +285,8 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     "controls": control,
     COLD: cold,
     "quality of data": quality,
+    LISTING: listing,
+    f"{LISTING} on damaged data": listing_damaged,
     "costs": costs,
     "knobs": knobs,
 }

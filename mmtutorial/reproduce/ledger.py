@@ -1,42 +1,61 @@
 """The claims ledger: what the article says, and the verdict that results give.
 
-The rows stand in ``ledger.toml``; nobody writes a verdict. A rule turns results into pieces of
-`Evidence`, each of which shows the statement, contradicts it, or leaves it undecided:
+The rows stand in ``ledger.toml``; nobody writes a verdict. The rules of a row
+(`mmtutorial.reproduce.rules`) turn results into parts, each with comparisons and findings on data
+sets. Of one part, what is measured on a data set *shows* the statement, *contradicts* it or leaves
+it *undecided*; then
 
-- it is shown on every data set: *holds*, or *holds under conditions* where the row names any;
-- on some: *holds under conditions*, namely there;
-- it is contradicted on all: *does not hold*;
+- shown on every data set: *holds*;
+- shown on some: *holds under conditions*, namely there;
+- contradicted on all: *does not hold*;
 - the statement leaves out what would decide it: *cannot be tested as stated*;
-- there is no evidence yet, or none that decides: *open*.
+- else, and where nothing was measured: *open*.
 
-A gain of at least g is shown where its interval lies above g, and contradicted where it lies below
-g (equation eq-verdict): an interval that contains g is not a small yes.
+A row of several parts holds if all parts hold that decide it, does not hold if none does, is open
+if one is open, and holds under conditions otherwise.
+
+A gain of at least g is shown where it is significantly above g, and contradicted where it is
+significantly below g (equation eq-verdict). Significantly: p is below 5 % after Holm's correction
+over all comparisons of the row on the same level.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from mmtutorial.reproduce import rules
+from mmtutorial.reproduce.levels import LEVELS, LISTING, SIMULATED
 from mmtutorial.reproduce.results import Results
+from mmtutorial.reproduce.rules import (
+    CONTRADICTED,
+    MEASURES,
+    PRINTED,
+    SHOWN,
+    UNDECIDED,
+    Comparison,
+    Finding,
+    Part,
+    best,
+    number,
+)
+
+__all__ = ["MEASURES", "best", "judge", "judge_all", "number", "read_ledger"]
 
 FILE = Path(__file__).with_name("ledger.toml")
 HOLDS, CONDITIONS, FAILS, UNTESTABLE, OPEN = VERDICTS = (
     "holds", "holds under conditions", "does not hold", "cannot be tested as stated", "open",
 )  # fmt: skip
-MEASURES = {
-    "hit_rate": "hit rate@10", "ndcg": "NDCG@10", "item_coverage": "item coverage@10",
-    "user_coverage": "user coverage@10", "intra_list_diversity": "diversity of the lists",
-}  # fmt: skip
+ALPHA = 0.05
+KINDS = (*rules.RULES, "untestable", "open")
+_IN_ORDER = tuple(dict.fromkeys(name for each in LEVELS.values() for name in each.datasets))
+_SIGNS = {SHOWN: "", PRINTED: "", CONTRADICTED: " (contradicts it)", UNDECIDED: " (undecided)"}
 
 
 @dataclass(frozen=True)
@@ -51,8 +70,10 @@ class Row:
         What counts as evidence, in words.
     where : tuple of str
         Pages of the book that teach it; empty where there is none yet.
-    rule : mapping
+    rule : tuple of mapping
         How the verdict is computed; see ``ledger.toml``.
+    reading : str
+        How the editors understand the outcome. It changes no verdict.
     """
 
     id: str
@@ -63,31 +84,48 @@ class Row:
     chinese: str
     evidence: str
     where: tuple[str, ...]
-    rule: Mapping[str, Any]
+    rule: tuple[Mapping[str, Any], ...]
+    reading: str = ""
 
     @property
     def anchor(self) -> str:
         """Target of a link to the row on the page of claims."""
         return f"claim-{self.id.lower()}"
 
+    @property
+    def kinds(self) -> set[str]:
+        """Kinds of its rules."""
+        return {each["kind"] for each in self.rule}
+
 
 @dataclass(frozen=True)
-class Evidence:
-    """One measured piece of it.
+class Outcome:
+    """What was found of one part of a row.
 
     Parameters
     ----------
-    dataset : str
-        On what.
-    text : str
-        What was measured, with the numbers.
-    says : str
-        "shown", "contradicted", "undecided", or "beside" for what is told and does not count.
+    part : Part
+        What was measured, and what was not.
+    word : str
+        One of `VERDICTS`.
+    because : str
+        Where it was shown and where not; empty where it is the same everywhere.
+    findings : tuple of Finding
+        The part's pieces, each with what it says after the correction.
     """
 
-    dataset: str
-    text: str
-    says: str
+    part: Part
+    word: str
+    because: str
+    findings: tuple[Finding, ...]
+
+    def says(self, dataset: str) -> str:
+        """Return what one data set says, all its cases together; "not measured" without any."""
+        here = [
+            each.says for each in self.findings
+            if each.says != PRINTED and each.where.partition(",")[0] == dataset
+        ]  # fmt: skip
+        return _together(here, self.part.any_of) if here else "not measured"
 
 
 @dataclass(frozen=True)
@@ -101,15 +139,15 @@ class Verdict:
     word : str
         One of `VERDICTS`.
     because : str
-        The condition under which it holds, or what keeps it from being tested; may be empty.
-    evidence : tuple of Evidence
-        What was measured. No verdict but "cannot be tested as stated" and "open" goes without.
+        Under which conditions it holds, or what keeps it from being decided; may be empty.
+    parts : tuple of Outcome
+        What it rests on, and what is printed with it.
     """
 
     row: Row
     word: str
     because: str = ""
-    evidence: tuple[Evidence, ...] = field(default=())
+    parts: tuple[Outcome, ...] = ()
 
 
 @functools.cache
@@ -123,20 +161,21 @@ def read_ledger(path: Path = FILE) -> tuple[Row, ...]:
 
     Examples
     --------
-    >>> [row.id for row in read_ledger() if row.rule["kind"] == "untestable"]
+    >>> [row.id for row in read_ledger() if "untestable" in row.kinds]
     ['S2', 'R1']
     """
     rows = []
     for each in tomllib.loads(path.read_text(encoding="utf-8"))["row"]:
         try:
-            rows.append(Row(**{**each, "where": tuple(each["where"])}))
+            rows.append(Row(**{**each, "where": tuple(each["where"]), "rule": tuple(each["rule"])}))
         except (TypeError, KeyError) as fault:
             raise ValueError(f"{path}, row {each.get('id', '?')}: {fault}") from fault
-        if rows[-1].rule.get("kind") not in _RULES:
-            raise ValueError(
-                f"{path}, row {rows[-1].id}: its rule is {rows[-1].rule.get('kind')!r}; "
-                f"there are {', '.join(_RULES)}"
-            )
+        for rule in rows[-1].rule:
+            if rule.get("kind") not in KINDS:
+                raise ValueError(
+                    f"{path}, row {rows[-1].id}: its rule is {rule.get('kind')!r}; "
+                    f"there are {', '.join(KINDS)}"
+                )
     ids = [row.id for row in rows]
     twice = sorted({name for name in ids if ids.count(name) > 1})
     if twice:
@@ -144,51 +183,38 @@ def read_ledger(path: Path = FILE) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def judge(row: Row, results: Results | None) -> Verdict:
+def judge(row: Row, results: Results | None, *, corrected: bool = True) -> Verdict:
     """Compute the verdict of one row; without results, or without any that bear on it, it is open.
+
+    Parameters
+    ----------
+    corrected : bool
+        Whether Holm's correction is applied; without it, by each test's own p-value.
 
     Examples
     --------
     >>> judge(read_ledger()[0], None).word
     'open'
     """
-    kind = row.rule["kind"]
-    if kind == "untestable":
-        return Verdict(row, UNTESTABLE, row.rule["reason"])
-    evidence = tuple(_RULES[kind](row.rule, results)) if results is not None else ()
-    if not evidence:
+    if "untestable" in row.kinds:
+        return Verdict(row, UNTESTABLE, row.rule[0]["reason"])
+    if "open" in row.kinds or results is None:
         return Verdict(row, OPEN)
-    counted = [each for each in evidence if each.says != "beside"]
-    by_dataset = {
-        name: _together([each.says for each in counted if each.dataset == name], kind)
-        for name in dict.fromkeys(each.dataset for each in counted)
-    }
-    where = {
-        says: [name for name, found in by_dataset.items() if found == says]
-        for says in ("shown", "contradicted", "undecided")
-    }
-    if not counted:
-        return Verdict(row, OPEN, "", evidence)
-    if not where["shown"]:
-        if not where["undecided"]:
-            return Verdict(row, FAILS, "", evidence)
-        parts = [f"{how} on {', '.join(names)}" for how, names in where.items() if names]
-        return Verdict(row, OPEN, "; ".join(parts), evidence)
-    if where["contradicted"] or where["undecided"]:
-        parts = [f"{how} on {', '.join(names)}" for how, names in where.items() if names]
-        parts += [row.rule["condition"]] if row.rule.get("condition") else []
-        return Verdict(row, CONDITIONS, "; ".join(parts), evidence)
-    if row.rule.get("at_best"):
-        return Verdict(row, row.rule["at_best"], row.rule["condition"], evidence)
-    return Verdict(row, HOLDS, "", evidence)
-
-
-def _together(found: list[str], kind: str) -> str:
-    """Join what the pieces of one data set say: all must show it, or of losses, one."""
-    if kind == "loss":
-        order = ("shown", "undecided", "contradicted")
-        return next(each for each in order if each in found)
-    return next((each for each in ("contradicted", "undecided") if each in found), "shown")
+    parts = [part for rule in row.rule for part in rules.RULES[rule["kind"]](rule, results)]
+    outcomes = decided(parts, corrected)
+    deciding = [each for each in outcomes if each.part.decides]
+    words = [each.word for each in deciding]
+    word = next(
+        (each for each in (HOLDS, FAILS) if set(words) == {each}),
+        OPEN if OPEN in words else CONDITIONS,
+    )
+    if len(deciding) == 1:
+        because = deciding[0].because
+    elif word in (CONDITIONS, OPEN):
+        because = "; ".join(_with_word(each) for each in deciding)
+    else:
+        because = ""
+    return Verdict(row, word, because, outcomes)
 
 
 def judge_all(results: Results | None) -> list[Verdict]:
@@ -196,248 +222,200 @@ def judge_all(results: Results | None) -> list[Verdict]:
     return [judge(row, results) for row in read_ledger()]
 
 
-def best(results: Results, dataset: str, among: str) -> str | None:
-    """Name the recommender of the highest mean validation NDCG, so that no test is looked at.
+def decided(parts: Sequence[Part], corrected: bool = True) -> tuple[Outcome, ...]:
+    """Correct the comparisons of each level together, and conclude: an outcome a part.
+
+    >>> decided([Part("", "fusions", True, (Finding("shop", "", SHOWN),))])[0].word
+    'holds'
+    """
+    says: dict[Comparison, str] = {}
+    for level in dict.fromkeys(part.level for part in parts):
+        tests = list(
+            dict.fromkeys(
+                piece
+                for part in parts if part.level == level
+                for piece in part.pieces if isinstance(piece, Comparison)
+            )
+        )  # fmt: skip
+        shown, contradicted = (
+            _corrected([getattr(each, name) for each in tests], corrected)
+            for name in ("p_shown", "p_contradicted")
+        )
+        for test, yes, no in zip(tests, shown, contradicted, strict=True):
+            says[test] = SHOWN if yes < ALPHA else CONTRADICTED if no < ALPHA else UNDECIDED
+    return tuple(
+        _concluded(
+            part,
+            tuple(
+                each if isinstance(each, Finding) else Finding(each.where, each.text, says[each])
+                for each in part.pieces
+            ),
+        )
+        for part in parts
+    )
+
+
+def _corrected(p: Sequence[float], corrected: bool) -> Sequence[float]:
+    from mmtutorial.evaluation.significance import holm
+
+    return list(holm(np.array(p))) if corrected and len(p) else p
+
+
+def _concluded(part: Part, findings: tuple[Finding, ...]) -> Outcome:
+    """Join what data sets and cases say to one word."""
+    counted = [each for each in findings if each.says != PRINTED]
+    where: dict[str, list[str]] = {}
+    for name in dict.fromkeys(each.where for each in counted):
+        here = _together([each.says for each in counted if each.where == name], part.any_of)
+        where.setdefault(here, []).append(name)
+    if part.lacking:
+        where["not measured"] = list(part.lacking)
+    order = (SHOWN, CONTRADICTED, UNDECIDED, "not measured")
+    because = "; ".join(f"{how} {_places(where[how])}" for how in order if how in where)
+    if set(where) == {SHOWN}:
+        return Outcome(part, HOLDS, "", findings)
+    if set(where) == {CONTRADICTED}:
+        return Outcome(part, FAILS, "", findings)
+    return Outcome(part, CONDITIONS if SHOWN in where else OPEN, because, findings)
+
+
+def _together(found: Sequence[str], any_of: bool) -> str:
+    """Join what the pieces of one data set say: all must show it, or one suffices."""
+    order = (SHOWN, UNDECIDED) if any_of else (CONTRADICTED, UNDECIDED)
+    last = CONTRADICTED if any_of else SHOWN
+    return next((each for each in order if each in found), last)
+
+
+def _places(where: Sequence[str]) -> str:
+    """Name data sets, by case where there are cases.
+
+    >>> _places(["shop", "lastfm"]), _places(["shop, small start", "garments, small start"])
+    ('on shop, lastfm', 'for small start (shop, garments)')
+    """
+    cases: dict[str, list[str]] = {}
+    for each in where:
+        dataset, _, case = each.partition(", ")
+        cases.setdefault(case, []).append(dataset)
+    return ", ".join(
+        f"for {case} ({', '.join(names)})" if case else f"on {', '.join(names)}"
+        for case, names in cases.items()
+    )
+
+
+def _with_word(outcome: Outcome) -> str:
+    because = f" ({outcome.because})" if outcome.because else ""
+    return f"{outcome.part.name or 'as measured'}: {outcome.word}{because}"
+
+
+def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3")) -> str:
+    """Say in plain words what came out, and by level and data set for the article's results.
 
     Parameters
     ----------
-    among : {"single", "fusions", "baseline"}
-        A single modality, what reads all of them, or a baseline; baselines that keep no validation
-        NDCG are chosen by their NDCG on the test, which favours them.
+    verdicts : sequence of Verdict
+        All rows.
+    rows : sequence of str
+        Those whose parts are printed by data set.
     """
-    table = results.measures
-    table = table[table["dataset"].eq(dataset)]
-    if among == "baseline":
-        rows = table[
-            table["experiment"].eq("baselines") & table["split"].eq("default")
-            & table["metric"].eq("ndcg") & ~table["recommender"].isin(["oracle", "random"])
-        ]  # fmt: skip
-    else:
-        several = table["fusion"].ne("")
-        rows = table[
-            table["experiment"].eq("fusions") & table["split"].eq("validation")
-            & table["modalities"].ne("")
-        ]  # fmt: skip
-        if among == "single":
-            rows = rows[~several[rows.index] & ~rows["modalities"].str.contains("+", regex=False)]
-        else:
-            rows = rows[~rows["recommender"].str.contains("+", regex=False) & several[rows.index]]
-    means = rows.groupby("recommender")["value"].mean()
-    return None if means.empty else str(means.idxmax())
+    words = [each.word for each in verdicts]
+    counted = ", ".join(f"{words.count(each)} *{each}*" for each in VERDICTS)
+    chosen = [each for each in verdicts if each.row.id in rows]
+    parts = [(each.row.id, part) for each in chosen for part in each.parts]
+    there = {
+        piece.where.partition(",")[0] for _, part in parts for piece in part.findings
+    } | {name for _, part in parts for name in part.part.lacking}  # fmt: skip
+    datasets = [name for name in _IN_ORDER if name in there] + sorted(there - set(_IN_ORDER))
+    people = ", ".join(f"`{name}`" for name in datasets if name not in SIMULATED)
+    lines = [
+        f"**What came out**: of {len(words)} statements, {counted}.",
+        "",
+        f"The shoppers of {' and '.join(f'`{name}`' for name in SIMULATED)} are **simulated**: a "
+        "program chose for them, by tastes that we wrote, and these weigh text, picture and sound "
+        f"equally. A verdict on them is none on people. {people} are about real people.",
+        "",
+        "What reads the media is one of four. Only the first two are the article's system:",
+        "",
+        *(f"- *{each.title}*: {each.reads}." for each in LEVELS.values()),
+        "",
+    ]
+    measured = [each for each in parts if any(piece.says != PRINTED for piece in each[1].findings)]
+    titles = {LEVELS[part.part.level].title for _, part in measured}
+    lacking = [each.title for each in LEVELS.values() if each.title not in titles]
+    if lacking:
+        lines += [f"**Not measured yet**: {'; '.join(lacking)}.", ""]
+        if LEVELS[LISTING].title in lacking:
+            lines += ["So nothing follows yet for the article's own system.", ""]
+    if measured:
+        lines += [f"| | {' | '.join(datasets)} |", "|---|" + "---|" * len(datasets)]
+        lines += [
+            f"| [{name}](#claim-{name.lower()}), {part.part.name} "
+            f"| {' | '.join(_cell(part, each) for each in datasets)} |"
+            for name, part in measured
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
-def number(value: object) -> float:
-    """Read a number as chapters quote it: 0.12, '12%', '1,234', '3.6% [3.1%, 4.0%]'; NaN if none.
-
-    >>> number("12%"), number("1,234"), number("a word")
-    (0.12, 1234.0, nan)
-    """
-    found = re.match(r"\s*([-+−]?[\d,]*\.?\d+(?:e[-+]?\d+)?)\s*(%?)", str(value))
-    if not found:
-        return float("nan")
-    plain = float(found[1].replace(",", "").replace("−", "-"))
-    return plain / 100 if found[2] else plain
+def _cell(outcome: Outcome, dataset: str) -> str:
+    """Say what one data set shows, with its gain where a single one was compared there."""
+    here = [each for each in outcome.findings if each.where == dataset and each.says != PRINTED]
+    gain = here[0].text.rpartition(": ")[2].partition(" [")[0] if len(here) == 1 else ""
+    return f"{outcome.says(dataset)}{f', {gain}' if gain else ''}"
 
 
-def _gain(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
-    """Relative gains in comparisons, on every data set that has them."""
-    table = results.comparisons
-    found: list[Evidence] = []
-    for dataset in dict.fromkeys(table["dataset"]) if len(table) else ():
-        reference = rule["reference"]
-        if reference.startswith("best "):
-            reference = best(results, dataset, reference.removeprefix("best "))
-        beside = best(results, dataset, "fusions") if rule.get("beside") == "best fusion" else None
-        rows = table[
-            table["dataset"].eq(dataset) & table["experiment"].eq("fusions")
-            & table["reference"].eq(reference)
-        ]  # fmt: skip
-        for each in rows.to_dict("records"):
-            decides = (
-                each["recommender"] in rule["candidates"] and each["metric"] in rule["metrics"]
-            )
-            told = each["recommender"] in (*rule["candidates"], beside)
-            if decides and np.isnan(each["relative_low"]):
-                found = [piece for piece in found if piece.dataset != dataset]
-                break  # one seed says nothing of how coverage varies: no evidence yet
-            if decides or (told and each["metric"] in (*rule["metrics"], *rule.get("also", ()))):
-                found.append(_gain_of(dataset, each, rule["at_least"] if decides else None))
-    if found and rule.get("conditions"):
-        more = _quoted(rule, results)
-        if not more:
-            return []  # half of the evidence is no evidence
-        found += more
-    return found
-
-
-def _gain_of(dataset: str, row: Any, at_least: float | None) -> Evidence:
-    """Put one comparison in words, and hold it against what is claimed."""
-    seeds = f"{row['n_seeds']} seed{'s' if row['n_seeds'] > 1 else ''}"
-    text = (
-        f"{MEASURES[row['metric']]}, {row['recommender']} against {row['reference']}: "
-        f"{_percent(row['relative_gain'])} "
-        f"[{_percent(row['relative_low'])}, {_percent(row['relative_high'])}], {seeds}"
-    )
-    if at_least is None:
-        return Evidence(dataset, text, "beside")
-    if row["relative_low"] > at_least:
-        return Evidence(dataset, text, "shown")
-    return Evidence(
-        dataset, text, "contradicted" if row["relative_high"] < at_least else "undecided"
-    )
-
-
-def _loss(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
-    """Losses by damage, of every data set and modality; half of it withheld is what counts."""
-    table = results.comparisons
-    if table.empty:
-        return []
-    rows = table[table["experiment"].eq("quality of data") & table["metric"].isin(rule["metrics"])]
-    found = []
-    if rows.empty:
-        return []
-    about = pd.DataFrame([pd.Series(_read(each)) for each in rows["condition"]], index=rows.index)
-    rows = rows.join(about)
-    for (dataset, damage, name), some in rows.groupby(["dataset", "damage", "damaged"]):
-        half = some[some["level"].eq(0.5)]
-        if damage == "absent" and half.empty:
-            continue
-        worst: Any = (half if damage == "absent" else some.sort_values("level")).iloc[-1]
-        what = (
-            f"noise of {worst['level']:g} deviations in {name}"
-            if damage == "noise"
-            else f"{name} taken from {worst['level']:.0%} of the items"
-        )
-        text = (
-            f"{MEASURES[worst['metric']]}, {what}: {_percent(worst['relative_gain'])} "
-            f"[{_percent(worst['relative_low'])}, {_percent(worst['relative_high'])}]"
-        )
-        says = "shown" if worst["relative_high"] < 0 else "undecided"
-        says = "contradicted" if worst["relative_low"] > 0 else says
-        says = says if damage == "absent" else "beside"
-        found.append(Evidence(str(dataset), text, says))
-    return found
-
-
-def _cost(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
-    """What the fused tower costs, as multiples of the dearest single modality (eq-cost)."""
-    table = results.costs
-    found: list[Evidence] = []
-    if table.empty:
-        return found
-    table = table[table["experiment"].eq("costs")]
-    for dataset, rows in table.groupby("dataset"):
-        means = rows.groupby("recommender")[
-            ["parameters", "operations", "seconds", "epochs"]
-        ].mean()
-        singles = [name for name in means.index if name in set(rows["modalities"])]
-        singles = [name for name in singles if " + " not in name]
-        if "concatenation" not in means.index or not singles:
-            continue
-        means["seconds"] /= means["epochs"]
-        ratio = means.loc["concatenation"] / means.loc[singles].max()
-        at_least = rule["at_least"]
-        text = (
-            f"fused against the dearest modality: {ratio['seconds']:.2f} times the seconds an epoch"
-        )
-        found.append(
-            Evidence(
-                str(dataset), text, "shown" if ratio["seconds"] >= at_least else "contradicted"
-            )
-        )
-        text = (
-            f"{ratio['parameters']:.2f} times the trained numbers, "
-            f"{ratio['operations']:.2f} times the operations an item"
-        )
-        found.append(Evidence(str(dataset), text, "beside"))
-    return found
-
-
-def _quoted(rule: Mapping[str, Any], results: Results) -> list[Evidence]:
-    """Conditions on what chapters measured, on every data set on which all their chapters ran.
-
-    A chapter that quotes "<chapter>-stand-in" measured on another data set than it was asked for:
-    that is no evidence on the latter.
-    """
-    table = results.quoted
-    found = []
-    for dataset in dict.fromkeys(table["dataset"]) if len(table) else ():
-        rows = table[table["dataset"].eq(dataset)]
-        values = dict(zip(rows["name"], rows["value"], strict=True))
-        pieces = []
-        for condition in rule["conditions"]:
-            name, other = condition["name"], condition.get("than")
-            value = number(values.get(name))
-            if np.isnan(value) or any(_stood_in(values, each) for each in (name, other) if each):
-                break
-            bound = condition.get("above", condition.get("below", condition.get("equals")))
-            if other is not None:
-                bound = number(values.get(other))
-            if np.isnan(bound):
-                break
-            how = next(each for each in ("above", "below", "equals") if each in condition)
-            shown = {"above": value > bound, "below": value < bound, "equals": value == bound}[how]
-            beside = f" ({other.replace('-', ' ')})" if other else ""
-            is_or_not = "" if shown else "not "
-            text = (
-                f"{name.replace('-', ' ')}: {value:.4g}, {is_or_not}{_HOW[how]} {bound:.4g}{beside}"
-            )
-            pieces.append(Evidence(dataset, text, "shown" if shown else "contradicted"))
-        else:
-            found += pieces
-    return found
-
-
-def _stood_in(values: Mapping[str, Any], name: str) -> bool:
-    """Say whether the chapter that quotes this name had another data set standing in."""
-    told = values.get(f"{name.partition('-')[0]}-stand-in")
-    return isinstance(told, str) and bool(told.strip())  # an empty cell of a table is NaN
-
-
-_SAYS = {"shown": "", "beside": "", "contradicted": " (contradicts it)", "undecided": " (open)"}
-_HOW = {"above": "above", "below": "below", "equals": "equal to"}
-_RULES: dict[str, Any] = {
-    "gain": _gain, "loss": _loss, "quoted": _quoted, "cost": _cost,
-    "untestable": None, "open": lambda rule, results: [],
-}  # fmt: skip
-
-
-def _percent(value: float) -> str:
-    return "not known" if np.isnan(value) else f"{value:+.1%}".replace("-", "−")
-
-
-def _read(condition: str) -> dict[str, Any]:
-    return dict(json.loads(condition))
-
-
-def as_markdown(verdicts: list[Verdict]) -> str:
+def as_markdown(verdicts: Sequence[Verdict]) -> str:
     """Write the whole ledger as Markdown with a target for every row (MyST).
 
     Parameters
     ----------
-    verdicts : list of Verdict
+    verdicts : sequence of Verdict
         All rows.
     """
-    lines = ["| row | statement | verdict |", "|---|---|---|"]
+    lines = ["## All rows", "", "| row | statement | verdict |", "|---|---|---|"]
     lines += [
         f"| [{each.row.id}](#{each.row.anchor}) | {each.row.title} | *{each.word}* |"
         for each in verdicts
     ]
     group = ""
     for each in verdicts:
-        row = each.row
-        if row.group != group:
-            group = row.group
+        if each.row.group != group:
+            group = each.row.group
             lines += ["", f"## {group}"]
-        lines += ["", f"({row.anchor})=", f"### {row.id} · {row.title} (§{row.section})", ""]
-        lines += [f"{row.english} {row.chinese}", "", "Evidence", f": {row.evidence}", ""]
-        pages = " ".join(f"{{doc}}`{page}`" for page in row.where)
-        lines += ["Where", f": {pages or 'no chapter yet.'}", ""]
-        if each.evidence:
-            some = "; ".join(
-                f"{piece.dataset}: {piece.text}{_SAYS[piece.says]}" for piece in each.evidence
-            )
-            lines += ["Measured", f": {some}.", ""]
-        because = f": {each.because}" if each.because else ""
-        lines += ["Verdict", f": **{each.word}**{because}.", ""]
+        lines += _row(each)
     return "\n".join(lines) + "\n"
+
+
+def _row(verdict: Verdict) -> list[str]:
+    row = verdict.row
+    lines = ["", f"({row.anchor})=", f"### {row.id} · {row.title} (§{row.section})", ""]
+    lines += [f"{row.english} {row.chinese}", "", "Evidence", f": {row.evidence}", ""]
+    pages = " ".join(f"{{doc}}`{page}`" for page in row.where)
+    lines += ["Where", f": {pages or 'no chapter yet.'}", ""]
+    because = f": {verdict.because}" if verdict.because else ""
+    lines += ["Verdict", f": **{verdict.word}**{because}.", ""]
+    if row.reading:
+        lines += ["The editors' reading", f": {row.reading}. It changes no verdict.", ""]
+    if len(verdict.parts) > 1:
+        lines += ["| of what | decides the row | verdict | where |", "|---|---|---|---|"]
+        lines += [
+            f"| {each.part.name} | {'yes' if each.part.decides else 'no'} | *{each.word}* "
+            f"| {each.because} |"
+            for each in verdict.parts
+        ]
+        lines.append("")
+    measured = [each for each in verdict.parts if each.findings]
+    if measured:
+        lines += ["```{dropdown} What was measured", ""]
+        for each in measured:
+            lines += [f"**{each.part.name}**", ""] if each.part.name else []
+            lines += [
+                f"- {piece.where}: {piece.text}{_SIGNS[piece.says]}" for piece in each.findings
+            ]
+            lines.append("")
+        lines += ["```", ""]
+    lacking = dict.fromkeys(
+        each.part.remedy for each in verdict.parts if each.part.decides and each.part.lacking
+    )
+    if lacking:
+        lines += ["Lacking", ": " + "; ".join(f"`{each}`" for each in lacking), ""]
+    return lines

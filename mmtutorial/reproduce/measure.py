@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from mmtutorial import datasets, recommenders
+from mmtutorial import datasets
 from mmtutorial.datasets import Dataset
 from mmtutorial.evaluation import (
     Evaluation,
@@ -26,10 +27,12 @@ from mmtutorial.evaluation import (
     evaluate,
 )
 from mmtutorial.interactions import Interactions
+from mmtutorial.memory import forget_peak_memory, peak_memory
+from mmtutorial.metrics import intra_list_diversity
 from mmtutorial.preprocessing.features import raw_features, ready_features
 from mmtutorial.preprocessing.reduce import reduce
 from mmtutorial.recommenders import Popularity, Recommender
-from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome, Task
+from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome, Task, class_path
 from mmtutorial.reproduce.threads import use_one_thread
 
 HELD_BACK = 0.2  # of the items, as test, and half as many as validation
@@ -45,14 +48,25 @@ class Stage:
     ----------
     data, split, features
         What recommenders learn from.
-    described : ndarray
-        float (n_items, d), by which diversity is measured.
+    described : dict
+        float32 (n_items, d) for each modality, by which diversity is measured: ready-made vectors
+        of whole data, whatever recommenders learn from.
     """
 
     data: Dataset
     split: Split
     features: dict[str, np.ndarray]
-    described: np.ndarray
+    described: dict[str, np.ndarray]
+
+    @functools.cached_property
+    def joined(self) -> np.ndarray:
+        """All modalities' principal components side by side: float (n_items, d)."""
+        return np.hstack(
+            [
+                reduce(array, min(16, array.shape[1]), present=np.asarray(array.any(axis=1)))[0]
+                for array in self.described.values()
+            ]
+        )
 
     @functools.cached_property
     def popularity(self) -> Recommender:
@@ -63,6 +77,8 @@ class Stage:
 def measure(task: Task, resume: str | Path | None = None) -> Outcome:
     """Fit one recommender and measure its lists on the test part (full ranking).
 
+    How different the items of a list are is measured in all modalities together
+    ("intra_list_diversity"), and in each ("diversity_text").
     Lists of ten, with the items of training and validation left out; then of these, cold and warm
     relevant items apart, where there are cold ones; and where the data come with parts, lists of
     twenty under both rules of exclusion. Where items are held back, lists of twenty of those alone,
@@ -78,9 +94,13 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
         recommender = make(task.kind, task.options, task.modalities, task.seed, stage.data)
         reads = read_by(stage, task.modalities)
         started = time.perf_counter()
+        forget_peak_memory()
         recommender.fit(split.train, reads, split.validation, resume)
         seconds = time.perf_counter() - started + recommender.seconds_before
-        found = evaluate(recommender, split, item_vectors=stage.described)
+        memory = peak_memory()
+        found = evaluate(recommender, split, item_vectors=stage.joined)
+        for name, vectors in stage.described.items():
+            found.per_user[f"diversity_{name}"] = intra_list_diversity(found.ranked, vectors)
         rows = _rows(found, task.split)
         if task.split == COLD:
             found = _among_cold_items(recommender, split)
@@ -94,19 +114,25 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
             task, rows, found.users.astype(np.int32), found.ranked.astype(np.int32),
             found.per_user.astype(np.float64), _at_popularity(found, stage),
             {"seconds": seconds, "epochs": float(len(history.get("loss", []))),
-             "parameters": float(recommender.parameters), "operations": _operations(recommender)},
+             "parameters": float(recommender.parameters), "operations": _operations(recommender),
+             "memory": memory},
         )  # fmt: skip
 
 
 def stage_of(task: Task) -> Stage:
-    """Load, split and encode once for the tasks that follow each other."""
-    damage = json.dumps(task.damage, sort_keys=True)
+    """Load, split and encode once for the tasks that follow each other; damage is each task's."""
     draw = task.seed if task.split == COLD else 0
-    return _stage(task.dataset, json.dumps(task.made), task.split, draw, task.raw, damage)
+    stage = _stage(task.dataset, json.dumps(task.made), task.split, draw, task.raw)
+    features = dict(stage.features)
+    for how, levels in task.damage.items():
+        for name, level in levels.items():
+            place = list(features).index(name)
+            features[name] = _damaged(features[name], how, level, place, task.seed)
+    return replace(stage, features=features) if task.damage else stage
 
 
 @functools.lru_cache(maxsize=2)
-def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, damage: str) -> Stage:
+def _stage(dataset: str, made: str, split: str, draw: int, raw: bool) -> Stage:
     data = datasets.load(dataset, **json.loads(made))
     if split == COLD:
         everything = Interactions.of(data.interactions, items=data.items["item"])
@@ -114,18 +140,8 @@ def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, damage: st
         parts = cold_items_split(everything.where(firsts), HELD_BACK / 2, HELD_BACK, seed=draw)
     else:
         parts = default_split(data)
-    features, _ = ready_features(data, ~cold_items(parts))
-    described = np.hstack(
-        [
-            reduce(array, min(16, array.shape[1]), present=np.asarray(array.any(axis=1)))[0]
-            for array in features.values()
-        ]
-    )
-    if raw:
-        features, _ = raw_features(data, ~cold_items(parts))
-    for how, levels in json.loads(damage).items():
-        for name, level in levels.items():
-            features[name] = _damaged(features[name], how, level, list(features).index(name))
+    described, _ = ready_features(data, ~cold_items(parts))
+    features = raw_features(data, ~cold_items(parts))[0] if raw else described
     return Stage(data, parts, features, described)
 
 
@@ -136,13 +152,15 @@ def make(
     seed: int,
     data: Dataset,
 ) -> Recommender:
-    """Return a recommender that is not yet fitted: a class of `mmtutorial.recommenders`, by name.
+    """Return a recommender that is not yet fitted, by the name of its class.
 
     >>> from mmtutorial.datasets import shop
     >>> make("BPR", {"dimensions": 8}, (), 3, shop(n_items=40, n_users=30)).seed
     3
     """
-    known = inspect.signature(getattr(recommenders, kind)).parameters
+    module, _, name = class_path(kind).rpartition(".")
+    of_kind = getattr(importlib.import_module(module), name)
+    known = inspect.signature(of_kind).parameters
     given = {
         option: tuple(value) if isinstance(value, list) else value
         for option, value in options.items()
@@ -158,7 +176,8 @@ def make(
         given.setdefault("seed", seed)
     if "modalities" in known:
         given["modalities"] = None if modalities is None else tuple(modalities)
-    return getattr(recommenders, kind)(**given)
+    made: Recommender = of_kind(**given)
+    return made
 
 
 def read_by(stage: Stage, modalities: Sequence[str] | None) -> dict[str, np.ndarray]:
@@ -167,9 +186,12 @@ def read_by(stage: Stage, modalities: Sequence[str] | None) -> dict[str, np.ndar
     return {name: stage.features[name] for name in names}
 
 
-def _damaged(array: np.ndarray, how: str, level: float, place: int) -> np.ndarray:
-    """Add noise to the rows that are there, take a share of them away, permute or replace them."""
-    generator = np.random.default_rng([20, round(1000 * level), how == "noise"])
+def _damaged(array: np.ndarray, how: str, level: float, place: int, seed: int) -> np.ndarray:
+    """Add noise to the rows that are there, take a share of them away, permute or replace them.
+
+    Drawn anew for every seed; a permutation is the same for all modalities.
+    """
+    generator = np.random.default_rng([20, round(1000 * level), how == "noise", seed])
     there = np.asarray(array.any(axis=1))
     if how == "noise":
         noise = generator.normal(scale=level, size=array.shape)
@@ -180,9 +202,9 @@ def _damaged(array: np.ndarray, how: str, level: float, place: int) -> np.ndarra
         kept[rows] = 0
         return kept
     if how == "permuted":  # each item gets the whole content of another
-        return array[np.random.default_rng(21).permutation(len(array))]
+        return array[np.random.default_rng([21, seed]).permutation(len(array))]
     if how == "random":
-        drawn = np.random.default_rng([22, place]).standard_normal(array.shape)
+        drawn = np.random.default_rng([22, place, seed]).standard_normal(array.shape)
         return np.where(there[:, None], drawn, 0).astype(np.float32)
     raise ValueError(f"damage is {how!r}; it is 'noise', 'absent', 'permuted' or 'random'")
 
@@ -234,18 +256,17 @@ def _any_relevant(split: Split, wanted: np.ndarray) -> bool:
 
 
 def _operations(recommender: Recommender) -> float:
-    """Count the floating-point operations of a tower for one item, a loop's for one turn."""
-    tower = getattr(recommender, "tower", None)
-    if tower is None:
+    """Count the floating-point operations of a network for one item, a loop's for one turn."""
+    network = getattr(recommender, "tower", None) or getattr(recommender, "model", None)
+    if network is None:
         return 0.0
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # it warns of a function that its own profiler calls
-    inputs = {
-        name: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype)
-        for name, tensor in tower.input.items()
-    }
-    graph = tf.function(lambda given: tower(given, training=False)).get_concrete_function(inputs)
+    inputs = tf.nest.map_structure(
+        lambda tensor: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype), network.input
+    )
+    graph = tf.function(lambda given: network(given, training=False)).get_concrete_function(inputs)
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
     found = tf.compat.v1.profiler.profile(graph.graph, cmd="op", options=options)

@@ -17,13 +17,16 @@ import pandas as pd
 
 import mmtutorial
 from mmtutorial.reproduce.cache import write
+from mmtutorial.reproduce.levels import ALL, DAMAGED, LEVELS, SIMPLE
 from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome
 from mmtutorial.storage.digests import PACKAGE, code_digest
 from mmtutorial.storage.files import expanded
 
 COMPARED = (
-    "hit_rate", "ndcg", "item_coverage", "user_coverage", "intra_list_diversity", "capped_recall",
+    "hit_rate", "ndcg", "item_coverage", "user_coverage", "gini", "intra_list_diversity",
+    "diversity_text", "diversity_image", "diversity_audio", "capped_recall",
 )  # fmt: skip
+ALONE = ("popularity", "random")  # that a level brings along where its baselines are elsewhere
 KEY_MEASURES = ("hit_rate", "ndcg", "item_coverage")  # held against their bands
 VERSIONS = (
     "numpy",
@@ -57,11 +60,13 @@ class Results:
         be chosen by.
     comparisons : DataFrame
         dataset, experiment, recommender, reference, metric, k, mean, reference_mean,
-        relative_gain, relative_low, relative_high, p, p_holm, n_users, n_seeds, over, condition:
-        paired over the same users and seeds.
+        relative_gain, relative_low, relative_high, p, freedom (of the relative interval; empty in
+        tables of older runs), p_holm, n_users, n_seeds, over, condition: paired over the same users
+        and seeds.
     costs : DataFrame
         dataset, experiment, recommender, fusion, modalities, condition, seed, seconds, epochs,
-        parameters, operations (floating-point, an item).
+        parameters, operations (floating-point, an item), memory (bytes, at most while it learnt;
+        empty where the system does not tell).
     quoted : DataFrame
         dataset, profile, seed, notebook, name, value: what the chapters measured.
     environment : dict
@@ -242,7 +247,7 @@ def gather(
         measures += [{**about, **row, **flag} for row in outcome.rows]
         costs.append({**about, **outcome.cost})
     columns = [*_ID, "metric", "k", "seed", "value", "at_popularity"]
-    cost_columns = [*_ID[:-1], "seed", "seconds", "epochs", "parameters", "operations"]
+    cost_columns = [*_ID[:-1], "seed", "seconds", "epochs", "parameters", "operations", "memory"]
     table = pd.DataFrame(measures, columns=columns).sort_values(columns[:-2], ignore_index=True)
     if quoted is None:
         quoted = quoted_table([])
@@ -263,10 +268,10 @@ def gather(
 def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.DataFrame:
     """Compare fusions with each modality and baseline, and damaged data with whole ones.
 
-    Whatever read all modalities is compared with each single modality, with ids and with each
-    baseline, a single modality with popularity, a tower of damaged data with the same tower of
-    whole ones, and of items held back all modalities with each. p is corrected (Holm) over all
-    comparisons of one data set and experiment.
+    On each level of encoders (`mmtutorial.reproduce.levels`), whatever read all modalities is
+    compared with each single modality, with ids and with each baseline; a single modality with
+    these; a tower of damaged data with the same tower of whole ones; and of items held back all
+    modalities with each. p is corrected (Holm) over all comparisons of one data set and experiment.
     """
     from mmtutorial.evaluation.significance import holm
 
@@ -282,8 +287,8 @@ def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.Dat
     ]
     columns = [
         "dataset", "experiment", "recommender", "reference", "condition", "metric", "k", "mean",
-        "reference_mean", "relative_gain", "relative_low", "relative_high", "p", "p_holm",
-        "n_users", "n_seeds", "over",
+        "reference_mean", "relative_gain", "relative_low", "relative_high", "p", "freedom",
+        "p_holm", "n_users", "n_seeds", "over",
     ]  # fmt: skip
     table = pd.DataFrame(found, columns=columns)
     for _, rows in table.groupby(["dataset", "experiment"]).groups.items():
@@ -302,8 +307,8 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
         here = of(*where)
         singles = [n for n, g in here.items() if (n,) == g[0].task.modalities]
         several = [n for n, g in here.items() if n not in singles and _reads_several(g[0])]
-        if experiment == "fusions":
-            simple = of(dataset, "baselines")
+        if experiment in LEVELS:
+            simple = of(dataset, "baselines") | {n: here[n] for n in ALONE if n in here}
             chosen = [n for n in several if " + " not in n or n.endswith("+ ids")]
             for a in (*chosen, *singles, *({"ids"} & set(here))):
                 beside = {b: here[b] for b in (*singles, *({"ids"} & set(here))) if b != a}
@@ -314,9 +319,10 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
             for a, group in here.items():
                 for b in {a.partition(",")[0], "ids"} & set(towers):
                     yield where, (a, group), (b, towers[b])
-        elif experiment == "quality of data" and condition:
-            if whole := of(dataset, experiment).get("concatenation"):
-                yield where, ("damaged", here["concatenation"]), ("concatenation", whole)
+        elif experiment in DAMAGED and condition:
+            level = DAMAGED[experiment] if DAMAGED[experiment] != SIMPLE else experiment
+            if whole := of(dataset, level).get(ALL):
+                yield where, ("damaged", here[ALL]), (ALL, whole)
         elif experiment in ("cold items", "knobs"):
             for a in several:
                 for b in singles:
@@ -325,7 +331,10 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
 
 def _reads_several(outcome: Outcome) -> bool:
     task = outcome.task
-    return task.kind in ("TwoTower", "Blend") and len(task.modalities or ("all",) * 2) > 1
+    return (
+        task.kind in ("TwoTower", "Blend", "ArticleNetwork")
+        and len(task.modalities or ("all",) * 2) > 1
+    )
 
 
 def bands(measures: pd.DataFrame, width: float = 4.0, least: float = 0.01) -> pd.DataFrame:
@@ -420,7 +429,7 @@ def _measured(results: Results) -> dict[str, list[str]]:
 def _about(outcome: Outcome) -> dict[str, Any]:
     task = outcome.task
     read = [] if task.modalities is None else list(task.modalities)
-    tower = task.kind.endswith("TwoTower")
+    tower = task.kind.endswith(("TwoTower", "ArticleNetwork"))
     fusion = task.options.get("fusion", "concatenation") if tower and len(read) > 1 else ""
     return {
         "dataset": task.dataset, "experiment": task.experiment, "recommender": task.recommender,
@@ -475,8 +484,8 @@ def _compared(
                 "recommender": a, "reference": b, "metric": metric, "k": found.k,
                 "mean": found.mean_a, "reference_mean": found.mean_b,
                 "relative_gain": found.relative_gain, "relative_low": found.relative_low,
-                "relative_high": found.relative_high, "p": found.p, "n_users": found.n_users,
-                "n_seeds": found.n_seeds, "over": found.over,
+                "relative_high": found.relative_high, "p": found.p, "freedom": found.freedom,
+                "n_users": found.n_users, "n_seeds": found.n_seeds, "over": found.over,
             }
         )  # fmt: skip
     return rows

@@ -36,7 +36,7 @@ class Task:
     recommender : str
         What tables call it.
     kind : str
-        Its class in `mmtutorial.recommenders`, such as "TwoTower".
+        Its class, such as "TwoTower": of `mmtutorial.recommenders`, or "ArticleNetwork".
     seed : int
         Of the recommender, where it takes one, and of the items held back in "cold items"; the
         data's own is in ``made``.
@@ -52,8 +52,9 @@ class Task:
         Whether encoders read raw media (`raw_features`), or towers ready-made vectors.
     damage : mapping
         "noise", "absent", "permuted" or "random" by modality: standard deviations of normal noise
-        added to its features; the share of items from which it is taken; 1 for features that are
-        permuted over the items, the same way for all modalities, or replaced by random ones.
+        added to its features; the share of items from which it is taken; drawn anew for every
+        seed; 1 for features that are permuted over the items, the same way for all modalities, or
+        replaced by random ones.
     condition : mapping
         Knobs by which tables tell tasks of one experiment apart.
     """
@@ -73,12 +74,21 @@ class Task:
 
     def code(self) -> str:
         """Return a digest of all code that measuring it runs."""
-        kinds = sorted({f"mmtutorial.recommenders.{kind}" for kind in _kinds(asdict(self))})
+        kinds = sorted({class_path(kind) for kind in _kinds(asdict(self))})
         return code_digest("mmtutorial.reproduce.measure", *kinds)
 
     def key(self) -> str:
         """Name the task by all that its outcome depends on."""
         return key(task=asdict(self), code=self.code(), data=data_digest(self.dataset))
+
+
+def class_path(kind: str) -> str:
+    """Say where the class of a recommender is.
+
+    >>> class_path("EASE")
+    'mmtutorial.recommenders.EASE'
+    """
+    return f"mmtutorial.{'article' if kind == 'ArticleNetwork' else 'recommenders'}.{kind}"
 
 
 def _kinds(recommender: Mapping[str, Any]) -> Iterator[str]:
@@ -104,7 +114,7 @@ class Outcome:
     at_popularity : bool
         Whether its NDCG is not significantly above that of popularity, for the same users.
     cost : dict
-        Seconds, epochs and parameters; they are no part of what must repeat.
+        Seconds, epochs, parameters, operations and memory; they are no part of what must repeat.
     """
 
     task: Task

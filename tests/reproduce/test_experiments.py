@@ -19,6 +19,7 @@ import tensorflow as tf
 from mmtutorial.reproduce import cluster
 from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.grids import GRIDS, Facts, Plan, grid
+from mmtutorial.reproduce.ledger import judge_all
 from mmtutorial.reproduce.measure import measure, stage_of
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.search_spaces import FUSIONS
@@ -423,6 +424,64 @@ def test_bands_find_what_lies_outside(outcomes):
 def test_every_grid_has_a_name_of_its_own():
     for name, make in GRIDS.items():
         assert {task.experiment for task in make(Plan(SHOP, "full", range(1)))} == {name}
+
+
+# The listing with one modality, each pair, all
+
+
+def test_the_listing_is_measured_with_each_branch_each_pair_and_all():
+    names = ("text", "image", "audio")
+    tasks = GRIDS["listing"](Plan(replace_facts(raw=names), "full", range(2)))
+    listed = [task for task in tasks if task.kind == "ArticleNetwork" and task.seed == 1]
+    assert [task.modalities for task in listed] == [
+        *((name,) for name in names), ("text", "image"), ("text", "audio"), ("image", "audio"), names
+    ]  # fmt: skip
+    assert listed[-1].recommender == "concatenation" and "epochs" not in listed[0].options
+    assert {task.recommender for task in tasks} >= {"popularity", "random"}
+    assert GRIDS["listing"](Plan(replace_facts(raw=("text",)), "full", range(2))) == []
+    two = GRIDS["listing"](Plan(replace_facts(raw=("text", "image")), "full", range(1)))
+    assert [task.modalities for task in two[:3]] == [("text",), ("image",), ("text", "image")]
+
+
+def replace_facts(**more):
+    return replace(SHOP, made=SMALL, **more)
+
+
+def test_damage_is_drawn_anew_for_every_seed():
+    gone = [
+        ~stage_of(replace(TOWER, seed=seed, damage={"absent": {"text": 0.5}})).features["text"].any(1)
+        for seed in (0, 0, 1)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(gone[0], gone[1])
+    assert gone[0].sum() == gone[2].sum() == 20 and not np.array_equal(gone[0], gone[2])
+    tasks = GRIDS["quality of data"](Plan(SHOP, "full", range(2)))
+    assert {t.condition["draw"] for t in tasks if t.damage} == {"of each seed"}
+
+
+def test_the_listing_is_compared_on_its_level_and_judged():
+    names = ("text", "audio")
+    plan = Plan(replace_facts(raw=names), "quick", range(2))
+    tasks = [*GRIDS["listing"](plan), *GRIDS["listing on damaged data"](plan)]
+    small = [
+        replace(task, options={"embedding_size": 4, "lstm_units": 4, **task.options})
+        if task.kind == "ArticleNetwork" else task
+        for task in tasks
+    ]  # fmt: skip
+    found = gather([measure(task) for task in small], profile="quick")
+    table = found.comparisons
+    pairs = set(zip(table["recommender"], table["reference"], strict=True))
+    assert {("concatenation", "text"), ("concatenation", "audio"), ("concatenation", "popularity"),
+            ("text", "popularity"), ("damaged", "concatenation")} <= pairs  # fmt: skip
+    assert {"gini", "diversity_text", "diversity_image", "item_coverage"} <= set(table["metric"])
+    several = table["n_seeds"].gt(1) & table["metric"].eq("ndcg") & table["relative_low"].notna()
+    assert table.loc[several, "freedom"].gt(0).all()
+    costs = found.costs.set_index("recommender")
+    assert costs.loc["concatenation", "parameters"].min() > costs.loc["text", "parameters"].max()
+    assert costs.loc["concatenation", "operations"].min() > costs.loc["text", "operations"].max()
+    assert costs.loc["concatenation", "memory"].gt(1e6).all()
+    c1 = next(each for each in judge_all(found) if each.row.id == "C1")
+    assert c1.parts[0].says("shop") in ("shown", "contradicted", "undecided")
+    assert c1.parts[1].says("shop") == "not measured"
 
 
 # Controls and items held back

@@ -1,0 +1,73 @@
+"""The levels on which the article's claims are measured: whose encoders read the media.
+
+A level is an experiment whose towers differ in what they read and in nothing else. "concatenation"
+reads all modalities, and a single modality bears its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ALL = "concatenation"  # the recommender of a level that reads everything, as the article fuses
+
+
+@dataclass(frozen=True)
+class Level:
+    """One of them.
+
+    Parameters
+    ----------
+    title : str
+        What pages call it.
+    reads : str
+        What turns media into numbers there.
+    datasets : tuple of str
+        On which it is to be measured: those whose media allow it.
+    """
+
+    title: str
+    reads: str
+    datasets: tuple[str, ...]
+
+
+LISTING, ARTICLE, TODAY, SIMPLE = (
+    "listing", "encoders of the article", "encoders of today", "fusions",
+)  # fmt: skip
+LEVELS = {
+    LISTING: Level(
+        "the listing itself",
+        "the article's own network: an LSTM reads words, one convolution pictures, an LSTM sound",
+        ("shop", "garments", "films"),
+    ),
+    ARTICLE: Level(
+        "the article's encoders in two towers",
+        "a language model, a CNN and an RNN, each trained first on its own medium",
+        ("shop", "garments", "films"),
+    ),
+    TODAY: Level(
+        "today's encoders in two towers",
+        "pre-trained networks of others",
+        ("shop", "garments", "films", "lastfm", "videos"),
+    ),
+    SIMPLE: Level(
+        "simple features in two towers",
+        "word counts, principal components of pixels, averages of sound, or features that came "
+        "with the data: no language model, no CNN and no RNN",
+        ("shop", "garments", "films", "lastfm", "videos"),
+    ),
+}
+SIMULATED = ("shop", "garments")  # data sets whose shoppers are: their tastes were written by us
+DAMAGED = {f"{LISTING} on damaged data": LISTING, "quality of data": SIMPLE}
+EACH_SEED = "of each seed"  # a condition: damage is drawn anew for every seed
+
+
+def command(experiment: str, datasets: Sequence[str]) -> str:
+    """Return the command that measures an experiment, or a chapter, on some data sets.
+
+    >>> command("costs", ["shop"]).removeprefix("mmtutorial reproduce --profile full ")
+    "--seeds 5 --only 'costs*' --dataset shop --into results/full"
+    """
+    only = {SIMPLE: "[fb]*s"}.get(experiment, f"{experiment}*")  # fusions come with baselines
+    of = " ".join(f"--dataset {name}" for name in datasets)
+    return f"mmtutorial reproduce --profile full --seeds 5 --only '{only}' {of} --into results/full"
