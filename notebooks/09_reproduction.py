@@ -170,7 +170,7 @@ plots.table(
 # ```
 #
 # **Cost, and the data's quality.** For a cost $K$ (trained numbers, operations, seconds), and for the
-# share or strength $\eta$ of what we spoil in modality $m$ (media withheld; noise added),
+# share or strength $\eta$ of the damage to modality $m$ (media withheld; noise added),
 #
 # ```{math}
 # :label: eq-cost
@@ -516,7 +516,7 @@ def told_of_damage(name):
         for each in worse.itertuples()
     )
     return (
-        f"{told} **Strong noise is worse than nothing**: {worse['level'].iloc[0]:g} deviations of "
+        f"{told} **Strong noise is worse than nothing**: {worse['level'].iloc[0]:g} standard deviations of "
         f"it, against the modality taken from all items: {named} (only where the whole interval "
         f"lies lower). Of the {len(trained)} trainings with that noise, "
         f"{int(trained.lt(whole / 2).sum())} ended at less than half of the NDCG@10 that whole data "
@@ -561,7 +561,7 @@ if len(spoilt):
         axis.axhline(0, color="0.3", linewidth=1)
         if how == "noise":
             axis.set_ylabel(f"change of NDCG@10 (%),\n{name}")
-            axis.legend(title="spoilt", loc="lower left")
+            axis.legend(title="damaged", loc="lower left")
     lowest, highest = axes[0, 0].get_ylim()
     axes[0, 0].set_ylim(max(lowest, -105), min(highest, 40))
     for axis, label in zip(axes[-1], damages.values(), strict=True):
@@ -584,7 +584,7 @@ if len(spoilt):
         )
     display(Markdown("\n".join(told)))
 else:
-    display(Markdown("*These results hold no experiment on spoilt data.*"))
+    display(Markdown("*These results hold no experiment on damaged data.*"))
 
 # %% [markdown]
 # ## Where fusion helps
