@@ -887,9 +887,10 @@ quote("network-cores", int(used["cores"]))
 # | [S1](#claim-s1) | 8 GB of memory and a 2 GHz processor suffice | this page took {glue:text}`network-minutes` minutes on {glue:text}`network-cores` cores and {glue:text}`network-memory` GB |
 #
 # The claim of ten per cent more accuracy than a single modality ([C1](#claim-c1)) needs the same network
-# with one modality, several seeds and a paired test. {doc}`09_reproduction` has this comparison for the
-# two-tower recommender on ready-made features. Nobody has made it for the listing's own network, here or
-# in the article. Nothing on this page decides the claim.
+# with one modality, several seeds and a paired test. `ArticleNetwork(modalities=["text"])` is this network without
+# the branches of the others, and `mmtutorial reproduce --profile full --seeds 5 --only 'listing*'` makes the
+# comparison; [the claims](#claim-c1) say what came out, or that it has not been run. One seed on a part of the
+# shoppers, as on this page, decides nothing.
 #
 # ## Exercises
 #

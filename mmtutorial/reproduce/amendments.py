@@ -17,6 +17,7 @@ from mmtutorial.reproduce.levels import ALL, SIMPLE
 from mmtutorial.reproduce.results import Results
 from mmtutorial.reproduce.rules import (
     CONTRADICTED,
+    LIMITS,
     SHOWN,
     Comparison,
     Finding,
@@ -150,7 +151,7 @@ def _best_by_test(results: Results, dataset: str) -> str | None:
     rows = table[
         table["dataset"].eq(dataset) & table["experiment"].eq("baselines")
         & table["split"].eq("default") & table["metric"].eq("ndcg")
-        & ~table["recommender"].isin(["oracle", "random"])
+        & ~table["recommender"].isin(LIMITS)
     ]  # fmt: skip
     means = rows.groupby("recommender")["value"].mean()
     return None if means.empty else str(means.idxmax())

@@ -346,6 +346,13 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
         if LEVELS[LISTING].title in lacking:
             lines += ["So nothing follows yet for the article's own system.", ""]
     if measured:
+        lines += [
+            "What each row claims, and what each data set shows. The numbers are gains of all "
+            "modalities together over the single modality that was best on validation.",
+            "",
+            *(f"- {each.row.id}: {each.row.title}." for each in chosen),
+            "",
+        ]
         lines += [f"| | {' | '.join(datasets)} |", "|---|" + "---|" * len(datasets)]
         lines += [
             f"| [{name}](#claim-{name.lower()}), {part.part.name} "

@@ -192,20 +192,21 @@ def _damaged(array: np.ndarray, how: str, level: float, place: int, seed: int) -
     Drawn anew for every seed; a permutation is the same for all modalities.
     """
     generator = np.random.default_rng([20, round(1000 * level), how == "noise", seed])
-    there = np.asarray(array.any(axis=1))
+    there = array.reshape(len(array), -1).any(axis=1)
+    rows = there.reshape(-1, *[1] * (array.ndim - 1))  # to go with media of any shape
     if how == "noise":
         noise = generator.normal(scale=level, size=array.shape)
-        return np.where(there[:, None], array + noise, 0).astype(np.float32)
+        return np.where(rows, array + noise, 0).astype(np.float32)
     if how == "absent":
-        rows = generator.permutation(np.flatnonzero(there))[: round(level * there.sum())]
+        gone = generator.permutation(np.flatnonzero(there))[: round(level * there.sum())]
         kept = array.copy()
-        kept[rows] = 0
+        kept[gone] = 0
         return kept
     if how == "permuted":  # each item gets the whole content of another
         return array[np.random.default_rng([21, seed]).permutation(len(array))]
     if how == "random":
         drawn = np.random.default_rng([22, place, seed]).standard_normal(array.shape)
-        return np.where(there[:, None], drawn, 0).astype(np.float32)
+        return np.where(rows, drawn, 0).astype(np.float32)
     raise ValueError(f"damage is {how!r}; it is 'noise', 'absent', 'permuted' or 'random'")
 
 

@@ -31,6 +31,7 @@ MEASURES = {
     "diversity_image": "diversity of a list's pictures",
     "diversity_audio": "diversity of a list's sounds",
 }  # fmt: skip
+LIMITS = ("oracle", "ideal observer", "random")  # what nobody could use, and what anybody can
 CATALOGUE = ("item_coverage", "gini")  # of all lists together: they vary over seeds alone
 COSTS = {  # what it is, its unit, how a sentence calls it, and what one unit is
     "seconds": ("time", "s", "seconds an epoch", 1.0),
@@ -118,8 +119,8 @@ def best(
     Parameters
     ----------
     among : {"single", "fusions", "baseline"} or sequence of str
-        A single modality, what reads all of them, or a baseline (the oracle and random lists are
-        none); or the recommenders themselves.
+        A single modality, what reads all of them, or a baseline (`LIMITS` are none); or the
+        recommenders themselves.
     experiment : str
         Whose towers; those of ``among`` that are baselines are found among the baselines.
     """
@@ -138,7 +139,7 @@ def best(
         rows = table[here & several & ~pair & table["modalities"].ne("")]
     elif among == "baseline":
         of = table["experiment"].eq("baselines")
-        rows = table[of & ~table["recommender"].isin(["oracle", "random"])]
+        rows = table[of & ~table["recommender"].isin(LIMITS)]
     else:
         of = here | table["experiment"].eq("baselines")
         rows = table[of & table["recommender"].isin(list(among))]

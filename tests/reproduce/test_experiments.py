@@ -333,7 +333,7 @@ def test_comparisons_equal_the_paired_comparison(outcomes):
     gain = by_name["concatenation"] / by_name["text"] - 1
     assert chosen["relative_gain"].item() == pytest.approx(gain)
     spoilt = table[table["experiment"].eq("quality of data")]
-    assert set(spoilt["reference"]) == {"concatenation"} and len(spoilt) == 5
+    assert set(spoilt["reference"]) == {"concatenation"} and len(spoilt) == 9
     assert json.loads(spoilt["condition"].iloc[0])["damaged"] == "text"
 
 
@@ -361,7 +361,9 @@ def test_a_new_run_takes_the_place_of_what_it_measured(outcomes):
     assert [(run["commit"] == "another", run["measured"]) for run in runs] == [
         (True, {"shop": ["quality of data"]}), (False, {"shop": ["baselines", "fusions"]})
     ]  # fmt: skip
-    per_user = both.comparisons["metric"].ne("item_coverage")  # whose values are the runs' own
+    per_user = ~both.comparisons["metric"].isin(
+        ["item_coverage", "gini"]
+    )  # whose values are the runs' own
     columns = ["dataset", "experiment", "recommender", "reference", "metric", "relative_gain"]
     pd.testing.assert_frame_equal(
         both.comparisons.loc[per_user, columns], everything.comparisons.loc[per_user, columns]
@@ -459,25 +461,29 @@ def test_damage_is_drawn_anew_for_every_seed():
 
 
 def test_the_listing_is_compared_on_its_level_and_judged():
-    names = ("text", "audio")
-    plan = Plan(replace_facts(raw=names), "quick", range(2))
+    plan = Plan(replace_facts(raw=("image", "audio")), "quick", range(1))
     tasks = [*GRIDS["listing"](plan), *GRIDS["listing on damaged data"](plan)]
-    small = [
-        replace(task, options={"embedding_size": 4, "lstm_units": 4, **task.options})
-        if task.kind == "ArticleNetwork" else task
+    tiny = {"lstm_units": 4, "batch_size": 512}
+    first = [
+        measure(replace(task, options={**tiny, **task.options})
+                if task.kind == "ArticleNetwork" else task)
         for task in tasks
     ]  # fmt: skip
-    found = gather([measure(task) for task in small], profile="quick")
+    second = [  # another seed, a little worse: training anew takes long
+        replace(each, task=replace(each.task, seed=1), per_user=0.9 * each.per_user)
+        for each in first
+    ]  # fmt: skip
+    found = gather([*first, *second], profile="quick")
     table = found.comparisons
     pairs = set(zip(table["recommender"], table["reference"], strict=True))
-    assert {("concatenation", "text"), ("concatenation", "audio"), ("concatenation", "popularity"),
-            ("text", "popularity"), ("damaged", "concatenation")} <= pairs  # fmt: skip
+    assert {("concatenation", "image"), ("concatenation", "audio"), ("concatenation", "popularity"),
+            ("image", "popularity"), ("damaged", "concatenation")} <= pairs  # fmt: skip
     assert {"gini", "diversity_text", "diversity_image", "item_coverage"} <= set(table["metric"])
     several = table["n_seeds"].gt(1) & table["metric"].eq("ndcg") & table["relative_low"].notna()
     assert table.loc[several, "freedom"].gt(0).all()
     costs = found.costs.set_index("recommender")
-    assert costs.loc["concatenation", "parameters"].min() > costs.loc["text", "parameters"].max()
-    assert costs.loc["concatenation", "operations"].min() > costs.loc["text", "operations"].max()
+    assert costs.loc["concatenation", "parameters"].min() > costs.loc["image", "parameters"].max()
+    assert costs.loc["concatenation", "operations"].min() > costs.loc["image", "operations"].max()
     assert costs.loc["concatenation", "memory"].gt(1e6).all()
     c1 = next(each for each in judge_all(found) if each.row.id == "C1")
     assert c1.parts[0].says("shop") in ("shown", "contradicted", "undecided")
