@@ -45,7 +45,13 @@ FITTED: dict[str, Recommender] = {}
 def fitted(name: str) -> Any:
     """Return the recommender of this name; each learns once."""
     if not FITTED:
-        small: dict[str, Any] = {"steps": 15, "learning_rate": 0.02, "units": 16, "dimensions": 8}
+        small: dict[str, Any] = {
+            "steps": 40,
+            "learning_rate": 0.02,
+            "warm_up": 0,
+            "history_dropout": 0.1,
+        }
+        small |= {"units": 16, "dimensions": 8}
         FITTED.update(
             {
                 "mean": TwoTower(**small),
