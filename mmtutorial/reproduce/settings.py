@@ -16,9 +16,10 @@ from mmtutorial.datasets import Dataset
 from mmtutorial.storage.files import expanded
 
 LENGTH = {
-    "quick": {"steps": 300, "patience": 75},
-    "full": {"steps": 3000, "patience": 250},
+    "quick": {"steps": 400, "patience": 400},
+    "full": {"steps": 4000, "patience": 400},  # popularity alone may be known for long
 }
+HASTY = {"learning_rate": 0.006, "history_dropout": 0.1}  # towers that learn for few steps
 READY_MADE = {  # chosen on lastfm's validation part, for ready-made features of real users
     "depth": 1, "dimensions": 128, "dropout": 0.3, "history_dropout": 0.5, "kept": (0.5, 0.9),
 }  # fmt: skip
@@ -51,10 +52,11 @@ def tower_options(ready_made: bool, profile: str, fusion: str = "concatenation")
     Examples
     --------
     >>> tower_options(False, "quick")["steps"]
-    300
+    400
     """
     chosen = READY_MADE if ready_made else {}
-    return {**chosen, **LENGTH[profile], **FUSION.get(fusion, {})}
+    hasty = HASTY if profile == "quick" else {}
+    return {**chosen, **LENGTH[profile], **hasty, **FUSION.get(fusion, {})}
 
 
 def settings_file(root: str | Path, dataset: str) -> Path:

@@ -158,7 +158,7 @@ class TwoTower(Recommender):
         weight_decay: float = 0.0,
         batch_size: int = 256,
         steps: int = 6000,
-        patience: int = 300,
+        patience: int = 400,
         validate_every: int = 25,
         warm_up: int = 50,
         seed: int = 0,
