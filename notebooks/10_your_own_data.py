@@ -71,7 +71,7 @@ from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.preprocessing.text import clean, tokenise
 from mmtutorial.recommenders.two_tower import TwoTower
 from mmtutorial.reproduce import notebooks
-from mmtutorial.reproduce.settings import has_ready_made, tower_options
+from mmtutorial.reproduce.settings import tower_options
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
@@ -323,7 +323,7 @@ print({name: array.shape for name, array in features.items()})
 # are compared with popularity and with item-kNN:
 
 # %%
-options = {**tower_options(has_ready_made(data), profile), "seed": seed}
+options = {**tower_options(False, profile), "seed": seed}
 contenders = {"popularity": Popularity(), "item-kNN": ItemKNN()}
 for name in features:
     contenders[name] = TwoTower((name,), **options)

@@ -16,7 +16,7 @@ from mmtutorial.datasets import Dataset
 from mmtutorial.storage.files import expanded
 
 LENGTH = {
-    "quick": {"steps": 400, "patience": 400},
+    "quick": {"steps": 600, "patience": 600},
     "full": {"steps": 4000, "patience": 400},  # popularity alone may be known for long
 }
 HASTY = {"learning_rate": 0.006, "history_dropout": 0.1}  # towers that learn for few steps
@@ -52,7 +52,7 @@ def tower_options(ready_made: bool, profile: str, fusion: str = "concatenation")
     Examples
     --------
     >>> tower_options(False, "quick")["steps"]
-    400
+    600
     """
     chosen = READY_MADE if ready_made else {}
     hasty = HASTY if profile == "quick" else {}
