@@ -191,7 +191,7 @@ class Recommender(ABC):
 
     @property
     def parameters(self) -> int:
-        """How many numbers were trained: 0 where nothing is trained by gradient steps."""
+        """How many numbers were trained, 0 where nothing is trained by gradient steps."""
         return 0
 
     def score(self, users: Rows, items: Rows | None = None) -> np.ndarray:

@@ -60,7 +60,7 @@ class Stage:
 
     @functools.cached_property
     def joined(self) -> np.ndarray:
-        """All modalities' principal components side by side: float (n_items, d)."""
+        """All modalities' principal components side by side, float (n_items, d)."""
         return np.hstack(
             [
                 reduce(array, min(16, array.shape[1]), present=np.asarray(array.any(axis=1)))[0]

@@ -270,7 +270,7 @@ class Network(keras.Model):
 
     @property
     def temperature(self) -> float:
-        """By what products of vectors are divided: learnt, or half the root of their length."""
+        """What products of vectors are divided by, learnt or half the root of their length."""
         return float(self.temperature_value())
 
     def temperature_value(self) -> tf.Tensor | float:

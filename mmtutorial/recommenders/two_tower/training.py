@@ -82,7 +82,7 @@ class Training:
 
     @property
     def mean(self) -> np.ndarray:
-        """The running mean of all weights: float32 (n_weights,)."""
+        """The running mean of all weights, float32 (n_weights,)."""
         return np.asarray(self._mean.numpy())
 
     def take_mean(self, mean: np.ndarray | None = None) -> None:
