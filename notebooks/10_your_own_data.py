@@ -599,6 +599,7 @@ timeless = replace(
     interactions=mine.interactions.drop(
         columns="part", errors="ignore"
     ).assign(timestamp=np.nan),
+    split="",
 )
 try:
     default_split(timeless)
