@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from book.browser import PROGRAM, Browser
 from mmtutorial import datasets
 from mmtutorial.article import MODALITIES, ArticleNetwork
 from mmtutorial.datasets.dataset import Dataset
@@ -22,7 +23,6 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import Popularity
 from mmtutorial.recommenders.explain import history_shares
 from mmtutorial.recommenders.two_tower import TwoTower
-from tests.browser import PROGRAM, Browser
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node") or shutil.which("nodejs")
