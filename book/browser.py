@@ -27,6 +27,7 @@ still.textContent = "* { transition: none !important; animation: none !important
 document.head.append(still);
 document.querySelectorAll("details").forEach((each) => { each.open = true; });
 document.querySelectorAll(".toggle-hidden").forEach((each) => { each.className = ""; });
+dispatchEvent(new Event("resize"));
 return new Promise((done) => setTimeout(() => requestAnimationFrame(() => done(true)), 100));
 })()"""  # nothing folded, nothing in motion
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40}

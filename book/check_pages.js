@@ -48,7 +48,7 @@
     if (height < LETTERS - 0.05) say("small-letters", image, `${height.toFixed(1)} px`);
   }
   for (const cell of all("article td")) {
-    for (const found of cell.textContent.matchAll(/\[[^\[\]]*[,–…][^\[\]]*\]|[\d.]\S* to [\d.]\S*/g)) {
+    for (const found of cell.textContent.matchAll(/\[[-+−\d][^\[\]a-z]*,[^\[\]a-z]*\d%?\]|\d\S* to \d\S*/g)) {
       const range = document.createRange();
       const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
       let at = 0, begun = false;

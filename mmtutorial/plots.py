@@ -380,7 +380,7 @@ def recommendation_sheet(
         )
     before = max(len(history) for history in histories)
     after = max(len(recommended) for recommended in lists)
-    figure = plt.figure(figsize=(1.25 * (before + after) + 0.6, 1.6 * len(labels) + 0.3))
+    figure = plt.figure(figsize=(1.15 * (before + after) + 0.6, 1.6 * len(labels) + 0.3))
     grid = figure.add_gridspec(
         len(labels),
         before + after + 1,

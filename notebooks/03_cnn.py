@@ -545,7 +545,7 @@ for axis, ((padding, stride), W) in zip(axes, matrices.items(), strict=True):
         linecolor="0.85",
         annot=np.where(W > 0, W.astype(int).astype(str), ""),
         fmt="",
-        annot_kws={"fontsize": 6},
+        annot_kws={"fontsize": 6.5},
         xticklabels=False,
         yticklabels=False,
         ax=axis,
@@ -1388,9 +1388,9 @@ quote(
 # by $\sigma'$ **and** by $W$. For the sigmoid $\sigma' \le 1/4$, for tanh $\sigma' \le 1$, and both fall
 # towards 0 where units saturate; for ReLU $\sigma'$ is 1 or 0. Whether the product shrinks is decided by
 # both factors: that is why initialisation is chosen to fit the activation. With $W$ drawn from a normal
-# distribution of deviation $\omega$, we compare three rules:
+# distribution of standard deviation $\omega$, we compare three rules:
 #
-# | rule | $\omega$ | meant for |
+# | rule | standard deviation $\omega$ | meant for |
 # |---|---|---|
 # | small normal | 0.01 | what AlexNet used {cite}`krizhevsky2012` |
 # | Glorot | $\sqrt{2 / (d_{l-1} + d_l)}$ | tanh {cite}`glorot2010` |

@@ -70,7 +70,7 @@ def finish(app: Sphinx, fault: Exception | None) -> None:
         path.write_text(text, encoding="utf-8")
     (out / "_static" / "scripts" / "fontawesome.js").write_text("", encoding="utf-8")
     logger = logging.getLogger(__name__)
-    for page in sorted(app.env.found_docs):
+    for page in sorted(app.env.found_docs) if app.builder.name == "html" else []:
         path = out / f"{page}.html"
         text = path.read_text(encoding="utf-8")
         shown = {(path.parent / name).resolve() for name in SHOWN.findall(text)}

@@ -11,6 +11,6 @@
     }
   }
   addEventListener("resize", mark);
-  addEventListener("toggle", mark, true); // a fold was opened
+  addEventListener("click", () => setTimeout(mark)); // a fold may have been opened
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(mark));
 })();
