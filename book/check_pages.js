@@ -18,9 +18,10 @@
 
   // What is wider than the window must lie in something that scrolls.
   for (const element of all("article pre, article table, article img, article svg, article mjx-container, article audio, article h1, article h2, article h3, article dt")) {
-    let box = element;
-    while (box !== document.body && !["auto", "scroll"].includes(getComputedStyle(box).overflowX)) box = box.parentElement;
-    const edge = (box === document.body ? element : box).getBoundingClientRect().right;
+    let edge = element.getBoundingClientRect().right;
+    for (let box = element; box !== document.body; box = box.parentElement) {
+      if (["auto", "scroll"].includes(getComputedStyle(box).overflowX)) edge = Math.min(edge, box.getBoundingClientRect().right);
+    }
     if (edge > width + 1 && !element.closest(".sr-only, .visually-hidden")) say("cut-off", element, `ends at ${Math.round(edge)} px`);
   }
   if (wide) {

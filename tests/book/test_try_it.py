@@ -409,4 +409,5 @@ def test_the_book_makes_the_files_once_for_each_state(
 def test_only_this_page_loads_them() -> None:
     book = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     assert book.index("file: try_it") < book.index("file: notebooks/01_data")
-    assert not list((ROOT / "book" / "_static").rglob("*.js"))  # or every page would load it
+    scripts = [path.name for path in (ROOT / "book" / "_static").rglob("*.js")]
+    assert scripts == ["book.js"]  # every page loads what lies there
