@@ -115,7 +115,8 @@ def shown_faults(browser: Browser, path: Path, name: str, axe: str) -> tuple[lis
         local = [urlsplit(each).path for each in browser.loaded if each.startswith("file:")]
         files |= {Path(unquote(each)) for each in local}
         view = f"{width} px, {'dark' if dark else 'light'}"
-        faults = [{"rule": "error", "where": each} for each in browser.errors]
+        ours = [each for each in browser.errors if not each.startswith("http")]  # it is offline
+        faults = [{"rule": "error", "where": each} for each in ours]
         faults += [] if dark else browser.run(CHECK.read_text(encoding="utf-8"))
         if axe:
             browser.run(f"{axe}; true")

@@ -88,6 +88,8 @@ def tab() -> Iterator[browser.Browser]:
         ("<mjx-container display='true' style='display: block; overflow: auto; width: 50px'>"
          f"{WIDE}</mjx-container>", {"equation-scrolls"}),
         ("<script>undefined.nothing</script>", {"error"}),
+        ("<script src='none.js'></script>", {"error"}),
+        ("<img alt='a badge' width='9' src='https://example.org/badge.svg'>", set()),
     ],
 )  # fmt: skip
 def test_what_is_cut_off_or_too_small_is_found(
@@ -95,7 +97,7 @@ def test_what_is_cut_off_or_too_small_is_found(
 ) -> None:
     faults, weight = check.shown_faults(tab, page(tmp_path, body), "page", axe="")
     assert {fault.rule for fault in faults} == rules
-    files = tmp_path.iterdir() if "<img" in body else [tmp_path / "page.html"]
+    files = tmp_path.iterdir() if "drawn.svg" in body else [tmp_path / "page.html"]
     assert weight == sum(path.stat().st_size for path in files)
 
 
