@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 
 import pytest
@@ -60,6 +62,30 @@ def test_links_lead_to_files_and_anchors(
     paths = [page(tmp_path, GOOD, "other.html"), page(tmp_path, f"{GOOD}<a href='{link}'>go</a>")]
     faults = list(check.dead_links({path: check.read(path) for path in paths}))
     assert [fault.rule for fault in faults] == ([rule] if rule else [])
+
+
+class Site(BaseHTTPRequestHandler):
+    """Answers with the number that the address ends in."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path[1:]))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_foreign_addresses_are_asked_for(check: ModuleType, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
+        Thread(target=site.serve_forever, daemon=True).start()
+        here = f"http://127.0.0.1:{site.server_port}"
+        links = "".join(f"<a href='{here}/{code}#x'>go</a>" for code in (200, 403, 404, 410, 500))
+        path = page(tmp_path, GOOD + links)
+        faults = list(check.dead_addresses({path: check.read(path)}))
+        site.shutdown()
+    assert {fault.where for fault in faults} == {f"{here}/404: 404", f"{here}/410: 410"}
+    gone = list(check.dead_addresses({path: check.read(path)}))
+    assert [fault.where.partition(": ")[2] for fault in gone] == ["ConnectionError"] * 5
 
 
 @pytest.fixture(scope="module")
