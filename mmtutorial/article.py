@@ -136,8 +136,8 @@ def count_parameters(
     With V words, E embedding size, L LSTM units, H×W×C the image, F audio features, K classes:
 
     .. math::
-        V E + 4L(E + L + 1) + 32(9C + 1) + 4L(F + L + 1)
-        + 128(2L + 32\lfloor\tfrac{H-2}{2}\rfloor\lfloor\tfrac{W-2}{2}\rfloor + 1) + K(128 + 1)
+        & V E + 4L(E + L + 1) + 32(9C + 1) + 4L(F + L + 1) \\
+        & + 128(2L + 32\lfloor\tfrac{H-2}{2}\rfloor\lfloor\tfrac{W-2}{2}\rfloor + 1) + K(128 + 1)
 
     An LSTM has four gates, each with a kernel, a recurrent kernel and a bias. ``timesteps`` does
     not occur: a recurrence uses the same weights at every step. A branch that is left out takes its

@@ -9,7 +9,9 @@ import base64
 import hashlib
 import html
 import io
+import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +23,10 @@ import soundfile
 from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from PIL import Image, ImageOps
 
 from mmtutorial.datasets.dataset import Dataset
@@ -32,6 +37,11 @@ MODALITY_COLOURS = dict(
 )
 THUMBNAIL = 160  # pixels, the longer side
 PLAYER = 220  # pixels, the width of a player that stands alone
+MP3_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}
+LETTERS = 9  # pixels: a figure is not shrunk beyond the point where its letters are as small
+PHONE = 3.4  # inches, the width of a figure on a phone
+INTERVAL = re.compile(r"\[[^\[\]]*\]|[\d.]+ to [\d.]+")
+STACKED = 4  # panels, up to so many stand one below the other on a phone
 
 
 def use_style() -> None:
@@ -61,7 +71,8 @@ def picture(figure: Figure, alt: str) -> HTML:
     """Turn a figure into an image with words for those who cannot see it, and close it.
 
     Jupyter's own display of a figure carries no alternative text. This one is an HTML image that
-    does, is never wider than the page, and needs no other file.
+    does, and needs no other file. It shrinks with the page until its smallest letters are 9 pixels
+    high; from there on it scrolls sideways. On a phone up to four panels stand one below the other.
 
     Parameters
     ----------
@@ -83,13 +94,60 @@ def picture(figure: Figure, alt: str) -> HTML:
     """
     if not alt.strip():
         raise ValueError("alt is empty; say in words what the figure shows")
+    drawn, width, letters = _drawn(figure)
+    narrow, kind = "", "scrolls"
+    if _stack(figure):
+        stacked, _, large = _drawn(figure)
+        narrow = (
+            f'<source media="(max-width: 600px)" data-letters="{large:.1f}" srcset="{stacked}">'
+        )
+        kind = "scrolls stacks"
+    plt.close(figure)
+    least = math.ceil(width * LETTERS / letters)
+    return HTML(
+        f'<div class="{kind}" style="overflow-x:auto"><picture>{narrow}<img '
+        f'alt="{html.escape(alt)}" data-letters="{letters:.1f}" src="{drawn}" '
+        f'style="max-width:100%;min-width:{least}px"></picture></div>'
+    )
+
+
+def _drawn(figure: Figure) -> tuple[str, int, float]:
+    """Return a figure as an address of a PNG, its width, and its smallest letters, in pixels."""
     memory = io.BytesIO()
     figure.savefig(memory, format="png", bbox_inches="tight", pil_kwargs={"optimize": True})
-    plt.close(figure)
-    return HTML(
-        f'<img alt="{html.escape(alt)}" style="max-width:100%" '
-        f'src="data:image/png;base64,{base64.b64encode(memory.getvalue()).decode()}">'
-    )
+    texts = [each for each in figure.findobj(Text) if each.get_visible() and each.get_text()]
+    points = min((float(each.get_fontsize()) for each in texts), default=12.0)
+    with Image.open(memory) as png:
+        width = png.width
+    address = f"data:image/png;base64,{base64.b64encode(memory.getvalue()).decode()}"
+    return address, width, points * figure.dpi / 72
+
+
+def _stack(figure: Figure) -> bool:
+    """Put panels that stand side by side one below the other; False if there are none, or many."""
+    places = {axis: axis.get_subplotspec() for axis in figure.axes}
+    panels = {axis: place for axis, place in places.items() if place is not None}
+    grids = {place.get_gridspec() for place in panels.values()}
+    side_by_side = [grid.ncols > 1 for grid in grids] == [True] and len(panels) <= STACKED
+    if not side_by_side or not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        return False
+    heights = []
+    for axis in panels:
+        box = axis.get_window_extent()
+        shape = box.height / box.width
+        equal = axis.get_aspect() != "auto"
+        heights.append((PHONE - 0.9) * shape if equal else box.height / figure.dpi)
+        for along, edge in (("x", "bottom"), ("y", "left")):
+            alike = getattr(axis, f"get_shared_{along}_axes")().get_siblings(axis)
+            if len(alike) > 1:  # what was written once, beside or below all of them
+                getattr(axis, f"{along}axis").set_tick_params(**{f"label{edge}": True})
+                words = [getattr(each, f"get_{along}label")() for each in panels if each in alike]
+                getattr(axis, f"set_{along}label")(max(words, key=len))
+    grid = GridSpec(len(panels), 1, figure=figure, height_ratios=heights)
+    for row, axis in enumerate(panels):
+        axis.set_subplotspec(grid[row])
+    figure.set_size_inches(PHONE, sum(heights) + 0.7 * len(panels))
+    return True
 
 
 def table(
@@ -131,11 +189,13 @@ def table(
         for place, kind in enumerate(frame.dtypes)
         if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
     ]
+    text = text.replace("<th></th>", "<td></td>")  # a corner is the header of nothing
     name = f"table-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     right = ",".join(f"#{name} tr>:nth-child({number})" for number in numbers)
     style = f"#{name} th,#{name} td{{padding:.25em .8em;text-align:left;vertical-align:top}}"
     style += f"{right}{{text-align:right}}" if right else ""
-    return HTML(f'<div id="{name}" style="overflow-x:auto"><style>{style}</style>{text}</div>')
+    frame_start = f'<div id="{name}" class="scrolls" style="overflow-x:auto">'
+    return HTML(f"{frame_start}<style>{style}</style>{text}</div>")
 
 
 def _in_one_line(cell: object, widest: int | None) -> object:
@@ -143,6 +203,7 @@ def _in_one_line(cell: object, widest: int | None) -> object:
     if not isinstance(cell, str):
         return cell
     line = cell.replace("\n", " ")
+    line = INTERVAL.sub(lambda found: found[0].replace(" ", "\u00a0"), line)
     return line if widest is None or len(line) <= widest else line[: widest - 1] + "…"
 
 
@@ -252,9 +313,8 @@ def _card(data: Dataset, row: int, caption: str) -> str:
     else:
         samples, rate = soundfile.read(sound, dtype="float32")
         parts.append(_player(samples, rate, f"Sound of {item['title']}"))
-    parts.append(
-        f'<div style="font-size:.8em;max-height:6.5em;overflow:auto">{text or "(no text)"}</div>'
-    )
+    style = "font-size:.8em;max-height:6.5em;overflow:auto"
+    parts.append(f'<div class="scrolls" style="{style}">{text or "(no text)"}</div>')
     return f'<div style="width:{THUMBNAIL}px">{"".join(parts)}</div>'
 
 
@@ -265,12 +325,15 @@ def _encoded(picture: Image.Image) -> str:
 
 
 def _player(samples: np.ndarray, sample_rate: int, label: str) -> str:
-    """Write a player that carries its sound within it, as 16-bit WAV."""
+    """Write a player that carries its sound within it: MP3 where that has the rate, else WAV."""
     memory = io.BytesIO()
-    soundfile.write(memory, samples, sample_rate, format="WAV", subtype="PCM_16")
+    small = sample_rate in MP3_RATES
+    kind = {"format": "MP3", "compression_level": 0.5} if small else {"format": "WAV"}
+    soundfile.write(memory, np.clip(samples, -1, 1), sample_rate, **kind)
+    encoded = base64.b64encode(memory.getvalue()).decode()
     return (
         f'<audio controls preload="none" style="width:100%" aria-label="{html.escape(label)}" '
-        f'src="data:audio/wav;base64,{base64.b64encode(memory.getvalue()).decode()}"></audio>'
+        f'src="data:audio/{"mpeg" if small else "wav"};base64,{encoded}"></audio>'
     )
 
 
@@ -317,7 +380,7 @@ def recommendation_sheet(
         )
     before = max(len(history) for history in histories)
     after = max(len(recommended) for recommended in lists)
-    figure = plt.figure(figsize=(1.25 * (before + after) + 0.6, 1.6 * len(labels) + 0.3))
+    figure = plt.figure(figsize=(1.15 * (before + after) + 0.6, 1.6 * len(labels) + 0.3))
     grid = figure.add_gridspec(
         len(labels),
         before + after + 1,

@@ -375,10 +375,12 @@ plots.show(
 # TensorFlow, and so Keras, puts
 #
 # $$
-# H' = \Bigl\lceil \frac{H}{r} \Bigr\rceil, \qquad
-# \text{total} = \max\bigl(0,\; (H' - 1)\,r + s - H\bigr), \qquad
-# \text{before} = \Bigl\lfloor \frac{\text{total}}{2} \Bigr\rfloor, \quad
-# \text{after} = \text{total} - \text{before}
+# \begin{aligned}
+# H' &= \Bigl\lceil \frac{H}{r} \Bigr\rceil, &
+# \text{total} &= \max\bigl(0,\; (H' - 1)\,r + s - H\bigr), \\
+# \text{before} &= \Bigl\lfloor \frac{\text{total}}{2} \Bigr\rfloor, &
+# \text{after} &= \text{total} - \text{before}
+# \end{aligned}
 # $$ (cnn-same)
 #
 # so that an odd one goes to the bottom and to the right {cite}`dumoulin2016`. Some other libraries pad
@@ -543,7 +545,7 @@ for axis, ((padding, stride), W) in zip(axes, matrices.items(), strict=True):
         linecolor="0.85",
         annot=np.where(W > 0, W.astype(int).astype(str), ""),
         fmt="",
-        annot_kws={"fontsize": 5.5},
+        annot_kws={"fontsize": 6.5},
         xticklabels=False,
         yticklabels=False,
         ax=axis,
@@ -625,10 +627,12 @@ quote(
 # $r$ (in the article's listing both are 2):
 #
 # $$
-# Z_{pqc} = \max_{0 \le \alpha, \beta < s} Y_{rp+\alpha,\; rq+\beta,\; c}, \qquad
-# \frac{\partial \mathcal L}{\partial Y_{ijc}} =
+# \begin{aligned}
+# Z_{pqc} &= \max_{0 \le \alpha, \beta < s} Y_{rp+\alpha,\; rq+\beta,\; c}, \\
+# \frac{\partial \mathcal L}{\partial Y_{ijc}} &=
 #   \sum_{p,q} \frac{\partial \mathcal L}{\partial Z_{pqc}}\;
 #   \mathbf 1\bigl[(i,j) \text{ is where } Z_{pqc} \text{ was found}\bigr] .
+# \end{aligned}
 # $$ (cnn-pool)
 #
 # The gradient goes to the winner alone; of equals, the first one wins. Pooling has no weights, and it
@@ -1384,9 +1388,9 @@ quote(
 # by $\sigma'$ **and** by $W$. For the sigmoid $\sigma' \le 1/4$, for tanh $\sigma' \le 1$, and both fall
 # towards 0 where units saturate; for ReLU $\sigma'$ is 1 or 0. Whether the product shrinks is decided by
 # both factors: that is why initialisation is chosen to fit the activation. With $W$ drawn from a normal
-# distribution of deviation $\omega$, we compare three rules:
+# distribution of standard deviation $\omega$, we compare three rules:
 #
-# | rule | $\omega$ | meant for |
+# | rule | standard deviation $\omega$ | meant for |
 # |---|---|---|
 # | small normal | 0.01 | what AlexNet used {cite}`krizhevsky2012` |
 # | Glorot | $\sqrt{2 / (d_{l-1} + d_l)}$ | tanh {cite}`glorot2010` |

@@ -583,7 +583,7 @@ for axis, sigma in zip(axes, ("sigmoid", "tanh", "relu"), strict=True):
 axes[0].set_ylabel("length of the gradient (last = 1)")
 axes[0].legend(
     title="spectral radius",
-    fontsize=7,
+    fontsize=8,
     title_fontsize=8,
     ncols=2,
     loc="upper right",

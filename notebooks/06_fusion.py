@@ -211,7 +211,9 @@ if means:
     gains = evidence(
         dataset, "fusions", SHOWN, against=single, recommenders=list(FUSIONS)
     )
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
+    figure, axes = plt.subplots(
+        1, 4, figsize=(12, 3), sharey=True, layout="constrained"
+    )
     for axis, metric in zip(axes, SHOWN, strict=True):
         rows = gains.table[gains.table["metric"].eq(metric)]
         goal = {"ndcg": 0.1, "hit_rate": 0.1, "item_coverage": 0.05}.get(
@@ -225,8 +227,6 @@ if means:
         )
         if axis.get_legend() is not None:  # it would hide a line
             axis.get_legend().remove()
-        if metric != SHOWN[0]:
-            axis.set_yticklabels([])
     shown = plots.picture(
         figure,
         alt="Four forest plots, NDCG, hit rate, item coverage and diversity: the "

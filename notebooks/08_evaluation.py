@@ -1020,10 +1020,10 @@ for axis, (label, curve) in zip(axes, curves.items(), strict=True):
         )
     axis.set_xscale("log")
     axis.set_xticks(places, labels=[*map(str, sizes), "all\nitems"])
-    axis.tick_params(axis="x", labelsize=8)
+    axis.tick_params(axis="x", labelsize=9)
     axis.minorticks_off()
     axis.set(xlabel="items drawn", ylabel=f"expected {label}", ylim=(0, None))
-axes[0].legend(fontsize=8)
+axes[0].legend(fontsize=9)
 plots.show(
     figure,
     alt="Two panels, NDCG and hit rate at 10, one line a recommender, against the number "

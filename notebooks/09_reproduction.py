@@ -208,7 +208,7 @@ print(f"concatenation against {single} on {worked}, NDCG@10: {G:+.1%}")
 print(
     f"interval {by_table['relative_low']:+.1%} to {by_table['relative_high']:+.1%}"
 )
-runs[["concatenation", single]].round(4)
+plots.table(runs[["concatenation", single]].reset_index(), digits=4)
 
 
 # %% [markdown]

@@ -485,7 +485,7 @@ axes[1].axhline(0.8, linestyle=":", color="grey")
 for axis in axes:
     axis.set_xticks(sizes[::2], labels=[f"{n}" for n in sizes[::2]])
     axis.minorticks_off()
-axes[0].legend(fontsize=8)
+axes[0].legend(fontsize=9)
 plots.show(
     figure,
     alt="Two panels against the number of users on a logarithmic axis, for two pairs of "

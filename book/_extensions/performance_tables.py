@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -281,7 +282,7 @@ def speed_ratios(table: pd.DataFrame, axis: Axes) -> None:
         table["bar"], places, "|", color="black", markersize=12, markeredgewidth=2, label="bar"
     )
     axis.axvline(1, color="0.3", linewidth=1)
-    labels = table["case"] + " / " + table["peer"]
+    labels = (table["case"] + " / " + table["peer"]).map(lambda label: textwrap.fill(label, 48))
     axis.set_yticks(places, labels=list(labels), fontsize=9)
     axis.set(xscale="log", ylim=(-0.7, len(table) - 0.3))
     axis.set_xlabel("the peer's time over ours (logarithmic; right of 1 ours is faster)")

@@ -120,7 +120,7 @@ function show(root, model) {
     ? make("img", { src: `${media}${model.ids[item]}.webp`, alt: model.pictures[item], width: 96, height: 96, loading: "lazy" })
     : make("span", { className: "none" }, "no picture");
   const play = (item) => has(item, "audio")
-    ? make("button", { type: "button", "aria-label": `Play the sound of ${title(item)}`,
+    ? make("button", { type: "button", "aria-label": `Listen to ${title(item)}`,
       onclick: () => { player.src = `${media}${model.ids[item]}.mp3`; player.play().catch(() => {}); } /* another sound may come in between */ }, "▶ Listen")
     : make("span", { className: "none" }, "no sound");
 

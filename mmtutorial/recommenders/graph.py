@@ -22,11 +22,11 @@ class LightGCN(Pairwise):
     neighbours, and its vector is the mean over the layers:
 
     .. math::
-        \boldsymbol p_u^{(l+1)} = \sum_{i \in H(u)} \frac{\boldsymbol q_i^{(l)}}
-                                  {\sqrt{|H(u)|\,|H(i)|}}, \qquad
-        \boldsymbol q_i^{(l+1)} = \sum_{u \in H(i)} \frac{\boldsymbol p_u^{(l)}}
-                                  {\sqrt{|H(u)|\,|H(i)|}}, \qquad
-        \boldsymbol p_u = \frac{1}{L + 1} \sum_{l=0}^{L} \boldsymbol p_u^{(l)}
+        \boldsymbol p_u^{(l+1)} &= \sum_{i \in H(u)} \frac{\boldsymbol q_i^{(l)}}
+                                   {\sqrt{|H(u)|\,|H(i)|}}, &
+        \boldsymbol q_i^{(l+1)} &= \sum_{u \in H(i)} \frac{\boldsymbol p_u^{(l)}}
+                                   {\sqrt{|H(u)|\,|H(i)|}}, \\
+        \boldsymbol p_u &= \frac{1}{L + 1} \sum_{l=0}^{L} \boldsymbol p_u^{(l)}
 
     Only the vectors of layer 0 are learnt, and penalised; there is no bias. Each step goes once
     through the whole graph, so that large batches are cheaper. See `Pairwise` for the loss.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from book.browser import PROGRAM, Browser
 from mmtutorial import datasets
 from mmtutorial.article import MODALITIES, ArticleNetwork
 from mmtutorial.datasets.dataset import Dataset
@@ -22,7 +23,6 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import Popularity
 from mmtutorial.recommenders.explain import history_shares
 from mmtutorial.recommenders.two_tower import TwoTower
-from tests.browser import PROGRAM, Browser
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node") or shutil.which("nodejs")
@@ -409,4 +409,5 @@ def test_the_book_makes_the_files_once_for_each_state(
 def test_only_this_page_loads_them() -> None:
     book = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     assert book.index("file: try_it") < book.index("file: notebooks/01_data")
-    assert not list((ROOT / "book" / "_static").rglob("*.js"))  # or every page would load it
+    scripts = [path.name for path in (ROOT / "book" / "_static").rglob("*.js")]
+    assert scripts == ["book.js"]  # every page loads what lies there

@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from jupyter_book.config import get_final_config
 from nbformat.v4 import new_code_cell, new_notebook
 from sphinx.errors import ConfigError
 
@@ -93,6 +94,24 @@ def test_buttons_and_badges_follow_from_the_address() -> None:
     bare = theme("")
     assert "launch_buttons" not in bare["html_theme_options"]
     assert "http" not in bare["myst_substitutions"]["badges"]
+
+
+def test_one_line_of_the_configuration_is_enough() -> None:
+    """As Jupyter Book reads it: whoever forks fills in nothing else."""
+    empty = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    filled = re.sub(r'(?m)^  url: ""', f'  url: "{URL}"', empty)
+    assert sum(a != b for a, b in zip(empty.splitlines(), filled.splitlines(), strict=True)) == 1
+    given, _ = get_final_config(
+        user_yaml=yaml.safe_load(filled), cli_config={"latex_individualpages": False}
+    )
+    launch.buttons(SimpleNamespace(), given | {"myst_substitutions": {}})
+    options = given["html_theme_options"]
+    assert options["repository_url"] == publish.repository_url(filled) == URL
+    assert options["use_repository_button"] is True
+    assert "colab" in options["launch_buttons"]["colab_url"]
+    made_up = re.compile(r"github\.com/(?!ann/|OWNER/)[\w-]+/mmtutorial")
+    for path in ("_config.yml", "pyproject.toml", "README.md", "CITATION.cff"):
+        assert not made_up.search((ROOT / path).read_text(encoding="utf-8")), path
 
 
 @pytest.mark.parametrize("url", ["github.com/ann/book", "https://github.com/ann", "ann/book"])

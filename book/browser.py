@@ -1,4 +1,4 @@
-"""A page in headless Chromium, driven by its DevTools protocol; no package beside Jupyter's needed."""
+"""A page in headless Chromium by its DevTools protocol; needs no package beside Jupyter's."""
 
 from __future__ import annotations
 
@@ -17,24 +17,39 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 PROGRAM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+READY = (  # when all equations and letters are there
+    "(window.MathJax?.startup?.promise ?? Promise.resolve())"
+    ".then(() => document.fonts.ready).then(() => true)"
+)
+OPEN = """(() => {
+const still = document.createElement("style");
+still.textContent = "* { transition: none !important; animation: none !important; }";
+document.head.append(still);
+document.querySelectorAll("details").forEach((each) => { each.open = true; });
+document.querySelectorAll(".toggle-hidden").forEach((each) => { each.className = ""; });
+dispatchEvent(new Event("resize"));
+return new Promise((done) => setTimeout(() => requestAnimationFrame(() => done(true)), 100));
+})()"""  # nothing folded, nothing in motion
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40}
+
+
+def _size(width: int, height: int) -> dict[str, Any]:
+    """Describe a window, of a phone where it is narrow."""
+    return {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
 
 
 class Browser:
     """One tab without a network; ``with Browser(width) as page``."""
 
     def __init__(self, width: int, height: int = 900, dark: bool = False) -> None:
-        self.size = {
-            "width": width,
-            "height": height,
-            "deviceScaleFactor": 1,
-            "mobile": width < 600,
-        }
+        self.size = _size(width, height)
         self.dark = dark
         self.errors: list[str] = []
+        self.loaded: list[str] = []  # addresses
         self._number = 0
 
     def __enter__(self) -> Self:
+        """Start Chromium with one empty tab."""
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         options = [
             "--headless=new",
@@ -62,15 +77,14 @@ class Browser:
                 downloadThroughput=-1,
                 uploadThroughput=-1,
             )
-            self.send("Emulation.setDeviceMetricsOverride", **self.size)
-            scheme = {"name": "prefers-color-scheme", "value": "dark" if self.dark else "light"}
-            self.send("Emulation.setEmulatedMedia", features=[scheme])
+            self.view(self.size["width"], self.size["height"], self.dark)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End it, and leave nothing behind."""
         self._process.kill()
         self._process.wait()
         self._loop.close()
@@ -98,7 +112,7 @@ class Browser:
             message["sessionId"] = self._session
         await self._socket.write_message(json.dumps(message))
         while True:
-            answer = json.loads(await asyncio.wait_for(self._socket.read_message(), 60))
+            answer = json.loads(await asyncio.wait_for(self._socket.read_message(), 300))
             if answer.get("method") == "Runtime.exceptionThrown":
                 self.errors.append(answer["params"]["exceptionDetails"]["text"])
             if (
@@ -108,6 +122,8 @@ class Browser:
                 self.errors.append(
                     str(answer["params"]["entry"].get("url", answer["params"]["entry"]["text"]))
                 )
+            if answer.get("method") == "Network.requestWillBeSent":
+                self.loaded.append(answer["params"]["request"]["url"])
             if answer.get("id") == self._number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
@@ -137,6 +153,13 @@ class Browser:
             if time.monotonic() > end:
                 raise TimeoutError(f"never true: {script}")
             time.sleep(0.05)
+
+    def view(self, width: int, height: int = 900, dark: bool = False) -> None:
+        """Change the size of the window, and whether the reader prefers dark pages."""
+        self.size = _size(width, height)
+        self.send("Emulation.setDeviceMetricsOverride", **self.size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     def open(self, address: str) -> None:
         """Load a page to its end."""
