@@ -163,9 +163,7 @@ def gpt(
     x = layers.Embedding(vocab_size, units, name="word_vectors")(words)
     x = AddPositions(length, name="positions")(x)
     for n in range(1, n_blocks + 1):
-        x = transformer_block(
-            x, heads, 4 * units, causal=True, dropout=dropout, name=f"block_{n}"
-        )
+        x = transformer_block(x, heads, 4 * units, causal=True, dropout=dropout, name=f"block_{n}")
     x = layers.LayerNormalization(name="last_norm")(x)
     logits = layers.Dense(vocab_size, name="next_word")(x)
     return _compiled(keras.Model(words, logits, name="gpt"), learning_rate)
@@ -206,9 +204,7 @@ def masked_word_model(
     x = layers.Embedding(vocab_size + 1, units, name="word_vectors")(words)
     x = AddPositions(length, name="positions")(x)
     for n in range(1, n_blocks + 1):
-        x = transformer_block(
-            x, heads, 4 * units, mask=there, dropout=dropout, name=f"block_{n}"
-        )
+        x = transformer_block(x, heads, 4 * units, mask=there, dropout=dropout, name=f"block_{n}")
     x = layers.LayerNormalization(name="last_norm")(x)
     logits = layers.Dense(vocab_size, name="hidden_word")(x)
     return _compiled(keras.Model(words, logits, name="masked_word_model"), learning_rate)
@@ -254,7 +250,7 @@ def hide_words(
     --------
     >>> inputs, targets = hide_words([[5, 6, 7]], 8, 9, np.random.default_rng(1), share=1.0)
     >>> inputs.tolist(), targets.tolist()
-    ([[2, 9, 9, 9, 3]], [[0, 5, 6, 7, 0]])
+    ([[2, 5, 9, 9, 3]], [[0, 5, 6, 7, 0]])
     """
     if length < 3:
         raise ValueError(f"length is {length}; a word and its two marks are 3")
@@ -320,9 +316,7 @@ def train_masked_words(
         losses = []
         for group in generator.permutation(len(groups)):
             batch = [texts[order[row]] for row in groups[group]]
-            losses.append(
-                model.train_on_batch(*hide_words(batch, length, vocab_size, generator))
-            )
+            losses.append(model.train_on_batch(*hide_words(batch, length, vocab_size, generator)))
         history.append(float(np.mean(losses)))
     return history
 
@@ -435,9 +429,7 @@ class MiniLM:
             row[: len(numbers)] = numbers
         return words
 
-    def encode(
-        self, texts: Sequence[str], length: int = 128, batch_size: int = 64
-    ) -> np.ndarray:
+    def encode(self, texts: Sequence[str], length: int = 128, batch_size: int = 64) -> np.ndarray:
         """Return one vector of length 1 a text, the mean of its states: float32 (n_texts, 384)."""
         encoder = sentence_encoder(self.network)
         found = np.zeros((len(texts), self.network.output_shape[-1]), dtype=np.float32)

@@ -45,9 +45,7 @@ def padding_mask(words: np.ndarray, padding: int = 0) -> np.ndarray:
     return (np.asarray(words) != padding)[:, None, :]
 
 
-def attention_weights(
-    q: np.ndarray, k: np.ndarray, mask: np.ndarray | None = None
-) -> np.ndarray:
+def attention_weights(q: np.ndarray, k: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Return softmax(q kᵀ / √d), for every query its weights over the keys.
 
     Parameters
@@ -201,9 +199,7 @@ def _for_heads(mask: np.ndarray | None) -> np.ndarray | None:
     return None if mask is None else np.expand_dims(mask, -3)
 
 
-def head_weights(
-    x: np.ndarray, weights: HeadWeights, mask: np.ndarray | None = None
-) -> np.ndarray:
+def head_weights(x: np.ndarray, weights: HeadWeights, mask: np.ndarray | None = None) -> np.ndarray:
     """Return every head's attention weights, the maps that chapters draw.
 
     (batch, n, d) → (batch, heads, n, n); see `multi_head` for the parameters.
@@ -241,7 +237,7 @@ def multi_head(x: np.ndarray, weights: HeadWeights, mask: np.ndarray | None = No
     >>> one, zero = np.ones((1, 1, 1)), np.zeros((1, 1))
     >>> weights = HeadWeights(one, zero, one, zero, one, zero, one, np.zeros(1))
     >>> multi_head(np.array([[[0.0], [0.0], [3.0]]]), weights, causal_mask(3)).ravel().round(2)
-    array([0.  , 0.  , 3.  ])
+    array([0., 0., 3.])
     """
     q, k, v = _projections(x, weights)
     joined = attention(q, k, v, _for_heads(mask))
@@ -270,20 +266,20 @@ def multi_head_backward(
     by_joined = np.einsum("bnd,hkd->bhnk", gradient, weights.output)
     by_heads = attention_backward(by_joined, *heads, mask)
     by_x = np.zeros_like(x)
-    by_weights = []
+    by_weights: list[np.ndarray] = []
     for by_head, kernel in zip(by_heads, weights[:6:2], strict=True):
         by_x += np.einsum("bhnk,dhk->bnd", by_head, kernel)
         by_weights += [np.einsum("bnd,bhnk->dhk", x, by_head), by_head.sum(axis=(0, 2))]
     joined = attention(*heads, mask)
     by_output = np.einsum("bhnk,bnd->hkd", joined, gradient)
-    return by_x, HeadWeights(*by_weights, by_output, gradient.sum(axis=(0, 1)))
+    return by_x, HeadWeights._make([*by_weights, by_output, gradient.sum(axis=(0, 1))])
 
 
 def sinusoids(length: int, d: int) -> np.ndarray:
     """Return the positions of the original Transformer: sines and cosines of many wavelengths.
 
-    Row t has sin(t / 10000^(2j/d)) in column 2j and the cosine of the same in column 2j + 1, so that
-    the row of t + s is a rotation of the row of t, by the same angles for every t.
+    Row t has sin(t / 10000^(2j/d)) in column 2j and the cosine of the same in column 2j + 1. So the
+    row of t + s is a rotation of the row of t, by the same angles for every t.
 
     Parameters
     ----------
@@ -447,10 +443,6 @@ def block_backward(
     by_y = gradient + through
     by_normed, by_heads = multi_head_backward(by_y, normed, weights.heads, mask)
     through, *by_first_norm = layer_norm_backward(by_normed, x, weights.first_scale)
-    return by_y + through, BlockWeights(
-        *by_first_norm,
-        by_heads,
-        *by_second_norm,
-        *by_hidden,
-        *by_output,
+    return by_y + through, BlockWeights._make(
+        [*by_first_norm, by_heads, *by_second_norm, *by_hidden, *by_output]
     )

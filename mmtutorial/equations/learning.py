@@ -71,7 +71,9 @@ def _check(logits: np.ndarray, classes: np.ndarray) -> None:
             "they must be (n, K) and (n,), with at least one example"
         )
     if classes.min() < 0 or classes.max() >= n_classes:
-        raise ValueError(f"classes go from {classes.min()} to {classes.max()}; there are {n_classes}")
+        raise ValueError(
+            f"classes go from {classes.min()} to {classes.max()}; there are {n_classes}"
+        )
 
 
 def descend(
@@ -82,9 +84,7 @@ def descend(
     >>> descend([np.array([1.0])], [np.array([2.0])], rate=0.25)
     [array([0.5])]
     """
-    return [
-        each - rate * slope for each, slope in zip(parameters, gradients, strict=True)
-    ]
+    return [each - rate * slope for each, slope in zip(parameters, gradients, strict=True)]
 
 
 class Moments(NamedTuple):
@@ -97,8 +97,11 @@ class Moments(NamedTuple):
     @classmethod
     def of(cls, parameters: Sequence[np.ndarray]) -> Moments:
         """Begin with zeros of the parameters' shapes."""
-        return cls(0, [np.zeros_like(each) for each in parameters],
-                   [np.zeros_like(each) for each in parameters])
+        return cls(
+            0,
+            [np.zeros_like(each) for each in parameters],
+            [np.zeros_like(each) for each in parameters],
+        )
 
 
 def adam(

@@ -50,7 +50,7 @@ def learn_merges(counts: Mapping[str, int], n_merges: int) -> list[Pair]:
     Examples
     --------
     >>> learn_merges({"low": 5, "lower": 2, "newer": 6}, n_merges=3)
-    [('e', 'r'), ('er', '·'), ('l', 'o')]
+    [('e', 'r'), ('er', '·'), ('w', 'er·')]
     """
     words = {word: (*word, END_OF_WORD) for word in counts}
     pairs: Counter[Pair] = Counter()
@@ -69,7 +69,9 @@ def learn_merges(counts: Mapping[str, int], n_merges: int) -> list[Pair]:
         for word in places.pop(best):
             before = words[word]
             words[word] = after = _join(before, best)
-            pairs.subtract({pair: n * counts[word] for pair, n in Counter(pairwise(before)).items()})
+            pairs.subtract(
+                {pair: n * counts[word] for pair, n in Counter(pairwise(before)).items()}
+            )
             pairs.update({pair: n * counts[word] for pair, n in Counter(pairwise(after)).items()})
             for pair in pairwise(after):
                 places.setdefault(pair, set()).add(word)
@@ -204,4 +206,3 @@ def uncased_words(text: str) -> list[str]:
         else:
             spaced.append(sign)
     return "".join(spaced).split()
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -77,7 +78,7 @@ class TestGPT:
         for _ in range(2):
             keras.utils.set_random_seed(1)
             model = gpt(SIZE, 8, 16, 2, 2, learning_rate=0.01)
-            histories.append(train_next_word(model, texts, epochs=5, batch_size=20, seed=3))
+            histories.append(train_next_word(model, texts, epochs=12, batch_size=20, seed=3))
         assert histories[0] == histories[1]
         found = log_probabilities(model, texts).reshape(-1, 5)
         assert found[:, 3].mean() > -0.1  # the word is three places back
@@ -145,6 +146,7 @@ class TestMaskedWords:
 @pytest.mark.parametrize("make", [gpt_of, bert_of])
 def test_saves_and_loads(make: object, tmp_path: Path) -> None:
     model = make()  # type: ignore[operator]
+    model.train_on_batch(np.array([[START, 4, 5]]), np.array([[4, 5, END]]))
     model.save(tmp_path / "model.keras")
     words = np.array([[START, 4, 5, 0]])
     loaded = load_network(tmp_path / "model.keras")
@@ -162,19 +164,28 @@ def test_maps_are_those_that_keras_computes() -> None:
     assert len(maps) == 2 and not maps[0][..., ~causal_mask(4)].any()
 
 
-class TestMiniLM:
-    @pytest.fixture(scope="class")
-    def minilm(self) -> MiniLM:
-        try:
-            return MiniLM()
-        except ImportError:
-            pytest.skip("the weights are not installed")
+@pytest.fixture(scope="module")
+def minilm() -> MiniLM:
+    try:
+        return MiniLM()
+    except ImportError:
+        pytest.skip("the weights are not installed")
 
+
+class TestMiniLM:
     def test_it_equals_keras_hub_s(self, minilm: MiniLM) -> None:
         pytest.importorskip("keras_hub")
         texts = ["I love this dress.", "Too small, but not bad at all!", "returned", ""]
         theirs = PretrainedEncoder(minilm_folder()).encode(texts)
-        np.testing.assert_allclose(minilm.encode(texts), theirs, atol=1e-5)
+        np.testing.assert_allclose(minilm.encode(texts), theirs, atol=1e-3)
+        for layer in minilm.network.layers:  # keras-hub takes GELU's approximation by tanh
+            if layer.name.endswith("widen"):
+                layer.activation = partial(keras.activations.gelu, approximate=True)
+        found = minilm.encode(texts)
+        for layer in minilm.network.layers:
+            if layer.name.endswith("widen"):
+                layer.activation = keras.activations.gelu
+        np.testing.assert_allclose(found, theirs, atol=1e-5)
 
     def test_it_knows_what_is_alike(self, minilm: MiniLM) -> None:
         found = minilm.encode(

@@ -31,7 +31,9 @@ from mmtutorial.equations.attention import (
 )
 
 few = settings(deadline=None, max_examples=8, derandomize=True)
-shapes = st.tuples(*[st.integers(1, n) for n in (3, 5, 3, 4)])  # batch, words, heads, d_head
+shapes = st.tuples(
+    st.integers(1, 3), st.integers(2, 5), st.integers(1, 3), st.integers(1, 4)
+)  # batch, words, heads, d_head
 seeds = st.integers(0, 2**32 - 1)
 WORDS = np.array([[7, 8, 9, 5], [7, 8, 0, 0]])
 MASKS = {
@@ -42,7 +44,9 @@ MASKS = {
 }
 
 
-def central(loss: Callable[..., float], arrays: list[np.ndarray], step: float = 1e-6) -> list[np.ndarray]:
+def central(
+    loss: Callable[..., float], arrays: list[np.ndarray], step: float = 1e-6
+) -> list[np.ndarray]:
     """Differentiate by moving every number a little up and down."""
     slopes = []
     for number, array in enumerate(arrays):
@@ -93,9 +97,7 @@ def test_multi_head_equals_keras_forwards_and_backwards(
     layer.set_weights(weights)
     tensor = tf.Variable(x)
     with tf.GradientTape() as tape:
-        theirs, maps = layer(
-            tensor, tensor, use_causal_mask=causal, return_attention_scores=True
-        )
+        theirs, maps = layer(tensor, tensor, use_causal_mask=causal, return_attention_scores=True)
         loss = tf.reduce_sum(theirs * direct)
     wanted = tape.gradient(loss, [tensor, *layer.trainable_variables])
 
@@ -222,7 +224,7 @@ def test_a_later_word_changes_nothing_before_it() -> None:
     x = generator.normal(size=(1, 5, 4))
     weights = draw_block(generator, 4, 2, 6)
     other = x.copy()
-    other[:, 3] += 1
+    other[:, 3, 0] += 1
     one, two = (block(each, weights, causal_mask(5)) for each in (x, other))
     np.testing.assert_array_equal(one[:, :3], two[:, :3])
     assert (np.abs(one - two)[:, 3:].max(axis=-1) > 1e-3).all()
@@ -233,9 +235,7 @@ def test_without_positions_the_order_of_words_is_lost() -> None:
     x = generator.normal(size=(1, 5, 4))
     weights = draw_block(generator, 4, 2, 6)
     order = generator.permutation(5)
-    np.testing.assert_allclose(
-        block(x[:, order], weights), block(x, weights)[:, order], atol=1e-12
-    )
+    np.testing.assert_allclose(block(x[:, order], weights), block(x, weights)[:, order], atol=1e-12)
     placed = x + sinusoids(5, 4)
     moved = x[:, order] + sinusoids(5, 4)
     assert np.abs(block(moved, weights) - block(placed, weights)[:, order]).max() > 0.1
