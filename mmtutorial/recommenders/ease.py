@@ -45,8 +45,9 @@ class EASE(ItemToItem):
 
     λ and α can be chosen on the validation part, by NDCG@10 of at most 2,048 users: from λ = 100
     and α = 0, one number after another is multiplied by 4 and by 1/4, then by 2 and 1/2, then by
-    √2, as long as that is better. A trial is one inversion: X'ᵀX' is put together of the products
-    of X and of each F, which are computed once.
+    √2, as long as that is better; an α of 0 becomes 0.1 λ times the square of that factor. A trial
+    is one inversion: X'ᵀX' is put together of the products of X and of each F, which are computed
+    once.
 
     Only those products, float32 (n_items, n_items) each, are held, whatever the number of users and
     features. An item that nobody took is recommended by its content, and scores 0 where there is
@@ -290,8 +291,8 @@ def search(
 ) -> tuple[dict[str, float], list[tuple[dict[str, float], float]]]:
     """Return the best values and all that were tried: one number after another, by factors.
 
-    A value of 0 goes to a tenth of ``start["l2"]``, others by 4 and 1/4 as long as that is better;
-    then by 2 and 1/2, then by √2 and its inverse, until ``trials`` are made.
+    By 4 and 1/4 as long as that is better, then by 2 and 1/2, then by √2 and its inverse, until
+    ``trials`` are made. A value of 0 goes to 0.1 λ times the square of that factor.
 
     >>> search(lambda x: -abs(x["l2"] - 900), {"l2": 100.0}, ["l2"], trials=7)[0]
     {'l2': 800.0}
@@ -304,7 +305,7 @@ def search(
             for move in (factor, 1 / factor):
                 better = True
                 while better and len(tried) < trials:
-                    value = best[name] * move or _FIRST_WEIGHT * best["l2"]
+                    value = best[name] * move or _FIRST_WEIGHT * move**2 * best["l2"]
                     values = {**best, name: value}
                     if any(values == earlier for earlier, _ in tried):
                         break

@@ -228,7 +228,7 @@ def nearest(
 
 
 def weighted_rows(taken: sparse.csr_array, exponent: float) -> sparse.csr_array:
-    """Weigh users by |H(u)| ** -exponent, so that the mean over the interactions is 1."""
+    """Weigh users by a power of how many items they have; over the interactions, the mean is 1."""
     if exponent < 0:
         raise ValueError(f"user_exponent is {exponent}; it must be 0 or more")
     counts = np.diff(taken.indptr)

@@ -35,8 +35,8 @@ PAIRWISE: Space = {
 K: Space = {"k": [5, 10, 20, 50, 100, 200, 400]}
 PER_USER: Space = {"user_exponent": [0.0, 0.5, 1.0]}  # a few users may have most interactions
 NEIGHBOURS: Space = {
-    **K, **PER_USER, "shrink": [0, 10, 50, 200],
-    "exponents": [(0.5, 0.5), (0.7, 0.3), (1.0, 0.0)],
+    **K, **PER_USER, "shrink": [0, 10, 50, 300],
+    "exponents": [(0.5, 0.5), (0.7, 0.3), (0.5, 0.25)],
 }  # fmt: skip
 RIDGE: Space = {**PER_USER, "l2": Range(1.0, 3000.0, log=True)}
 GRAPH: Space = {**PAIRWISE, "layers": [1, 2, 3]}
