@@ -220,6 +220,7 @@ assert abs(loss - float(keras_loss(classes[train], logits))) < 1e-5
 #
 # A word's weights change only through the reviews that hold the word.
 
+
 # %%
 def loss_and_gradients(x, classes, W, b):
     """Return the loss, and its gradients by W and b."""
@@ -241,6 +242,7 @@ assert np.allclose(x[train].T @ by_logits, by_W, atol=1e-6)
 # %% [markdown]
 # Is the derivation right? Two checks. First, move one weight up and down by a little, and see how the
 # loss changes. This is a *central difference*. Second, ask TensorFlow, which differentiates by itself:
+
 
 # %%
 def move(word, answer, step):
@@ -314,6 +316,7 @@ plots.show(
 # One step used all reviews. But a gradient from a few of them points about the same way and costs far
 # less. So the training data are shuffled and cut into {term}`batches <batch>`, and each batch makes a
 # step. One pass over all training data is an {term}`epoch`. This is *stochastic gradient descent*, SGD.
+
 
 # %%
 def batches(rows, size, generator):
@@ -400,6 +403,7 @@ plots.table(
 # about $1/(1-\beta_1) = 10$ steps. $\sqrt s$ is the usual size of this parameter's gradient, so each step
 # has about the length $\eta$. The divisions by $1 - \beta^t$ correct the start from zero.
 
+
 # %%
 def train_by_adam(epochs, rate):
     """Return parameters and the training loss after each epoch."""
@@ -430,8 +434,8 @@ assert apart < 1e-3
 
 # %% [markdown]
 # Adam is no miracle: where gradients are of one size, plain SGD with a good rate is as fast. Its merit is
-# that its usual rates, 0.001 to 0.01, work for most networks. All trainings of this book use Adam or a
-# relative of it. So does the article's listing, for ten epochs in batches of 32 (row [N1](#claim-n1)).
+# that its usual rates, 0.001 to 0.01, work for most networks. All networks of this book are trained by Adam
+# or a relative of it. So does the article's listing, for ten epochs in batches of 32 (row [N1](#claim-n1)).
 #
 # ## A hidden layer
 #
@@ -494,7 +498,7 @@ assert np.allclose(ours, by_W1, atol=1e-6)
 # sooner: here only {glue:text}`learning-n-few:d` reviews.
 
 # %%
-FEW, LONG = 300, 40
+FEW, LONG = 300, 25
 few = train[:FEW]
 
 
@@ -519,6 +523,7 @@ def train_network(rate_of_dropout, number, patience=None):
         validation_data=(x[validation], classes[validation]),
         epochs=LONG,
         batch_size=SIZE,
+        validation_batch_size=2000,
         verbose=0,
         callbacks=[
             keras.callbacks.EarlyStopping(
@@ -590,7 +595,7 @@ SEEDS = range(seed, seed + (10 if FULL else 5))
 rows_of_table = []
 for number in SEEDS:
     for rate_of_dropout in (0.0, 0.5):
-        _, history = train_network(rate_of_dropout, number, patience=4)
+        _, history = train_network(rate_of_dropout, number, patience=3)
         lowest = min(history["val_loss"])
         rows_of_table.append((number, rate_of_dropout, lowest))
 by_seed = pd.DataFrame(
@@ -619,7 +624,7 @@ quote(
 )
 
 # %% [markdown]
-# Beside early stopping, dropout {glue:text}`learning-dropout-verdict` on these data
+# Added to early stopping, dropout {glue:text}`learning-dropout-verdict` on these data
 # ({glue:text}`learning-dropout`, {glue:text}`learning-n-seeds:d` seeds; the interval is Student's).
 #
 # ## The test, once

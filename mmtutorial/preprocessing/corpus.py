@@ -1,4 +1,4 @@
-"""The texts of a data set as language models want them: without repetitions, cut, in three parts."""
+"""The texts of a data set for language models: without repetitions, cut, in three parts."""
 
 from __future__ import annotations
 

@@ -102,11 +102,15 @@ def stage_of(task: Task) -> Stage:
     """Load, split and encode once for the tasks that follow each other."""
     damage = json.dumps(task.damage, sort_keys=True)
     draw = task.seed if task.split == COLD else 0
-    return _stage(task.dataset, json.dumps(task.made), task.split, draw, task.raw, damage)
+    return _stage(
+        task.dataset, json.dumps(task.made), task.split, draw, task.raw, damage, task.text
+    )
 
 
 @functools.lru_cache(maxsize=2)
-def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, damage: str) -> Stage:
+def _stage(
+    dataset: str, made: str, split: str, draw: int, raw: bool, damage: str, text: str
+) -> Stage:
     data = datasets.load(dataset, **json.loads(made))
     if split == COLD:
         everything = Interactions.of(data.interactions, items=data.items["item"])
@@ -121,6 +125,10 @@ def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, damage: st
             for array in features.values()
         ]
     )
+    if text == "minilm":
+        from mmtutorial.encoders.item_texts import minilm_features
+
+        features["text"] = minilm_features(data, ~cold_items(parts))
     if raw:
         features, _ = raw_features(data, ~cold_items(parts))
     for how, levels in json.loads(damage).items():

@@ -265,7 +265,8 @@ def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.Dat
 
     Whatever read all modalities is compared with each single modality, with ids and with each
     baseline, a single modality with popularity, a tower of damaged data with the same tower of
-    whole ones, and of items held back all modalities with each. p is corrected (Holm) over all
+    whole ones, a text that MiniLM or an LSTM has read with the same text as counted words, and of items
+    held back all modalities with each. p is corrected (Holm) over all
     comparisons of one data set and experiment.
     """
     from mmtutorial.evaluation.significance import holm
@@ -317,6 +318,11 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
         elif experiment == "quality of data" and condition:
             if whole := of(dataset, experiment).get("concatenation"):
                 yield where, ("damaged", here["concatenation"]), ("concatenation", whole)
+        elif experiment.startswith("text encoders"):
+            for a, group in here.items():
+                arm, _, reader = a.rpartition(", ")
+                if reader != "tf-idf" and f"{arm}, tf-idf" in here:
+                    yield where, (a, group), (f"{arm}, tf-idf", here[f"{arm}, tf-idf"])
         elif experiment in ("cold items", "knobs"):
             for a in several:
                 for b in singles:
