@@ -38,8 +38,7 @@ def item_texts(data: Dataset) -> list[str]:
 def minilm_features(data: Dataset, known: np.ndarray) -> np.ndarray:
     """Return MiniLM's vectors of the items' texts, to be given to recommenders as "text".
 
-    The vectors are kept in the cache, by the texts and the digest of MiniLM's weights. On two
-    cores, a thousand items take about half a minute the first time.
+    The vectors are kept in the cache, by the texts and the digest of MiniLM's weights.
 
     Parameters
     ----------

@@ -265,9 +265,9 @@ def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.Dat
 
     Whatever read all modalities is compared with each single modality, with ids and with each
     baseline, a single modality with popularity, a tower of damaged data with the same tower of
-    whole ones, a text that MiniLM or an LSTM has read with the same text as counted words, and of items
-    held back all modalities with each. p is corrected (Holm) over all
-    comparisons of one data set and experiment.
+    whole ones, a text that MiniLM or an LSTM has read with the same text as counted words, and of
+    items held back all modalities with each. p is corrected (Holm) over all comparisons of one data
+    set and experiment.
     """
     from mmtutorial.evaluation.significance import holm
 
