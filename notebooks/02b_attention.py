@@ -101,7 +101,11 @@ from mmtutorial.preprocessing.subwords import (
     merge,
 )
 from mmtutorial.preprocessing.text import END, PADDING, START, UNKNOWN
-from mmtutorial.reproduce.evidence import evidence, quoted_evidence
+from mmtutorial.reproduce.evidence import (
+    Evidence,
+    evidence,
+    quoted_evidence,
+)
 from mmtutorial.reproduce.notebooks import quote
 
 if profile not in ("quick", "full"):
@@ -588,12 +592,14 @@ for (name, history), marker in zip(histories.items(), "so", strict=True):
     axis.plot(epochs, np.exp(history["val_loss"]), marker=marker, label=name)
 axis.axhline(tried[chosen], color="0.4", linestyle="--", label="Kneser–Ney")
 axis.set(xlabel="epoch", ylabel="validation perplexity", yscale="log")
+axis.yaxis.set_major_formatter("{x:g}")
+axis.yaxis.set_minor_formatter("{x:g}")
 axis.set_xticks(range(1, max(EPOCHS.values()) + 1))
 axis.legend()
 plots.show(
     figure,
     "Validation perplexity by epoch of the LSTM and of the GPT, on a logarithmic scale, with "
-    "Kneser–Ney's as a dashed line. Both curves fall; the GPT's falls in fewer epochs.",
+    "Kneser–Ney's as a dashed line. Both curves fall.",
 )
 
 # %% [markdown]
@@ -627,7 +633,8 @@ if shown:
         }
     ).T
     wide["held-out tokens"] = wide["held-out tokens"].map("{:,.0f}".format)
-    display(next(iter(shown.values())).shown(wide.rename_axis(index=None)))
+    origins = "; ".join(found.origin for found in shown.values())
+    display(Evidence(wide.rename_axis(index=None), origins).shown(wide))
 else:
     display(measured["shop"])
 
@@ -753,7 +760,7 @@ if minilm:
             axis.text(
                 column,
                 row,
-                f"{value:.1f}",
+                f"{value:.1f}".replace("-0.0", "0.0"),
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -870,14 +877,14 @@ plots.show(
     figure,
     "Attention maps, the words that look as rows, the words looked at as columns; bright is a weight "
     "near one. The GPT's map is empty above the diagonal, because of the causal mask. One head of "
-    "MiniLM looks mostly at the neighbouring piece to the right. In MiniLM's last block the weights "
-    "are spread over many pieces.",
+    "MiniLM looks mostly at the neighbouring piece to the right. In MiniLM's last block all rows are "
+    "alike: every piece looks at [CLS], fabric, soft and warm.",
 )
 
 # %% [markdown]
 # The causal mask leaves the upper triangle empty. MiniLM has heads with a simple rule, such as "look at the
-# next piece": the middle panel shows the head of block 2 that does so most. In the last block the weights
-# are spread widely. Maps show where a head looks. They are no proof of *why* a model gave its answer: very
+# next piece": the middle panel shows the head of block 2 that does so most. In the last block all words
+# look at the same few pieces, which carry the subject. Maps show where a head looks. They are no proof of *why* a model gave its answer: very
 # different maps can give the same output {cite}`jain2019`.
 #
 # ## Frozen or fine-tuned?
