@@ -36,7 +36,7 @@ endef
 
 $(READY): requirements.txt pyproject.toml
 	$(call new_environment,.venv)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@mkdir -p .venv/etc/ipython  # or each kernel tells that it listens on this machine unencrypted
 	@echo 'c.IPKernelApp.log_level = "ERROR"' >.venv/etc/ipython/ipython_kernel_config.py

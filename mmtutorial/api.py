@@ -49,7 +49,9 @@ def split(data: Dataset) -> Split:
     return default_split(data)
 
 
-def features(data: Dataset, split: Split, *, seed: int = 0) -> dict[str, np.ndarray]:
+def features(
+    data: Dataset, split: Split, *, seed: int = 0, text: str = "auto"
+) -> dict[str, np.ndarray]:
     """Return one short vector an item and modality, fitted without a look at held-out items.
 
     Means, standard deviations and vocabularies come from the items with a training interaction
@@ -63,6 +65,9 @@ def features(data: Dataset, split: Split, *, seed: int = 0) -> dict[str, np.ndar
         Of the same data set; says which items may be learnt from.
     seed : int
         Of the randomised reduction of dimension.
+    text : {"auto", "words", "tags", "minilm"}
+        How texts are read: by counted words or tags, as `ready_features` does, or with their titles
+        by a pre-trained Transformer, as `mmtutorial.encoders.item_texts.minilm_features` does.
 
     Returns
     -------
@@ -72,7 +77,9 @@ def features(data: Dataset, split: Split, *, seed: int = 0) -> dict[str, np.ndar
     Raises
     ------
     ValueError
-        If the split is of another catalogue.
+        If the split is of another catalogue, or there is no such reading of texts.
+    ImportError
+        If MiniLM is asked for, and not installed: says how to install it.
 
     Warns
     -----
@@ -88,7 +95,14 @@ def features(data: Dataset, split: Split, *, seed: int = 0) -> dict[str, np.ndar
     """
     if not np.array_equal(split.train.items, data.items["item"].to_numpy(dtype=str)):
         raise ValueError(f"the split is of another catalogue than {data.name}: split(data) first")
-    arrays, faults = ready_features(data, ~cold_items(split), seed=seed)
+    known = ~cold_items(split)
+    counted = "auto" if text == "minilm" else text
+    arrays, faults = ready_features(data, known, seed=seed, text=counted)
+    if text == "minilm":
+        from mmtutorial.encoders.item_texts import minilm_features
+
+        arrays["text"] = minilm_features(data, known)
+        faults = [fault for fault in faults if not fault.note]
     for fault in faults:
         warnings.warn(str(fault), DatasetNote, stacklevel=2)
     return arrays

@@ -234,7 +234,7 @@ def train_next_word(
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         # one generator throughout, so that every epoch has an order of its own
         order = generator.permutation(len(texts))
-        groups = _by_length([len(texts[row]) for row in order], batch_size)
+        groups = by_length([len(texts[row]) for row in order], batch_size)
         for group in generator.permutation(len(groups)):
             yield next_word_examples([texts[order[row]] for row in groups[group]], length)
 
@@ -278,7 +278,7 @@ class _Watch(keras.callbacks.Callback):
             logs["val_loss"] = float(-found.mean())
 
 
-def _by_length(lengths: Sequence[int], batch_size: int) -> list[np.ndarray]:
+def by_length(lengths: Sequence[int], batch_size: int) -> list[np.ndarray]:
     """Group texts of similar length: int64 arrays of rows, batch_size each but the last."""
     rows = np.argsort(lengths, kind="stable")
     return [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
@@ -337,7 +337,7 @@ def _score_all(
     lengths = np.array([min(len(text) + 1, length) for text in texts], dtype=np.int64)
     first = np.cumsum(lengths) - lengths
     found = np.zeros(int(lengths.sum()))
-    for rows in _by_length(lengths.tolist(), batch_size):
+    for rows in by_length(lengths.tolist(), batch_size):
         inputs, targets = next_word_examples([texts[row] for row in rows], length)
         places = np.arange(inputs.shape[1]) < lengths[rows, None]
         where = first[rows, None] + np.arange(inputs.shape[1])
@@ -469,7 +469,7 @@ class PretrainedEncoder:
         """Return one vector of length 1 a text: float32 (n_texts, d). Texts are raw, not cut."""
         lengths = [len(text) for text in texts]
         found: list[np.ndarray] = [np.zeros(0)] * len(texts)
-        for rows in _by_length(lengths, batch_size):
+        for rows in by_length(lengths, batch_size):
             inputs = self._prepare([texts[row] for row in rows])
             longest = int(np.sum(np.asarray(inputs["padding_mask"]), axis=1).max())
             inputs = {name: np.asarray(array)[:, :longest] for name, array in inputs.items()}

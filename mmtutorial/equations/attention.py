@@ -409,7 +409,7 @@ def block(
     Returns
     -------
     ndarray
-        (batch, n, d).
+        (batch, n, d). Equals `mmtutorial.encoders.transformer.transformer_block`.
 
     Notes
     -----

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
+from mmtutorial.preprocessing.text import HAN
 from mmtutorial.storage.files import expanded
 
 END_OF_WORD = "·"
@@ -200,21 +201,8 @@ def uncased_words(text: str) -> list[str]:
             spaced.append(" ")
         elif kind == "Mn" or kind.startswith("C") or sign == "\ufffd":
             continue
-        elif kind.startswith("P") or (sign.isascii() and not sign.isalnum()) or _han(sign):
+        elif kind.startswith("P") or (sign.isascii() and not sign.isalnum()) or HAN.match(sign):
             spaced.append(f" {sign} ")
         else:
             spaced.append(sign)
     return "".join(spaced).split()
-
-
-def _han(sign: str) -> bool:
-    return any(
-        low <= ord(sign) <= high
-        for low, high in (
-            (0x3400, 0x4DBF),
-            (0x4E00, 0x9FFF),
-            (0xF900, 0xFAFF),
-            (0x20000, 0x2CEAF),
-            (0x2F800, 0x2FA1F),
-        )
-    )

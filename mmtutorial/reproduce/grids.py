@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -30,6 +31,9 @@ LARGE = 2_000_000  # users × items above which a tower takes minutes
 QUICK = ("concatenation", "attention")  # of the fusions
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 of the first
 NOISES = (0.25, 0.5, 1.0, 2.0)
+TEXT = "text encoders"
+TEXT_COLD = "text encoders, cold"
+READ_BY = {"auto": "tf-idf", "minilm": "MiniLM"}  # how a text becomes a vector
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,37 @@ def cold(plan: Plan) -> list[Task]:
     ]
 
 
+def encoders(plan: Plan, split: str = "default") -> list[Task]:
+    """Text by counted words, by MiniLM and by an LSTM, and no text; or the same for cold items.
+
+    Each arm keeps its options, whatever reads the texts. Only where the texts are words: not where
+    the data bring vectors of them.
+    """
+    names = plan.facts.modalities
+    if not plan.full or "text" not in {*plan.facts.raw} & {*names} or "words" in names:
+        return []
+    arms = {arm.name: arm for arm in (*towers(names), *baselines(names, False))}
+    cold_ones = split == COLD
+    wanted = ["text", CONTROLLED, "EASE + content"]
+    wanted += [] if cold_ones else [f"{CONTROLLED} + ids"]
+    about = {"experiment": TEXT_COLD if cold_ones else TEXT, "split": split}
+    tasks = [
+        plan.task(arms[name], seed, recommender=f"{name}, {label}", text=how, **about)
+        for seed in plan.seeds
+        for how, label in READ_BY.items()
+        for name in wanted
+        if name in arms and (arms[name].learns or cold_ones or seed == plan.seeds[0])
+    ]
+    others = tuple(name for name in names if name != "text")
+    for seed in plan.seeds:
+        if others:
+            without = replace(arms[CONTROLLED], modalities=others)
+            tasks.append(plan.task(without, seed, recommender=f"{CONTROLLED}, no text", **about))
+        if not cold_ones and not plan.facts.large:  # an epoch takes seconds
+            tasks.append(plan.task(arms["text"], seed, recommender="text, LSTM", raw=True, **about))
+    return tasks
+
+
 def control(plan: Plan) -> list[Task]:
     """Features permuted over the items, and random ones, in the same towers."""
     arms = controls(plan.facts.modalities) if plan.full else []
@@ -285,6 +320,8 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     "baselines": simple,
     "controls": control,
     COLD: cold,
+    TEXT: encoders,
+    TEXT_COLD: partial(encoders, split=COLD),
     "quality of data": quality,
     LISTING: listing,
     f"{LISTING} on damaged data": listing_damaged,

@@ -122,7 +122,7 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
 def stage_of(task: Task) -> Stage:
     """Load, split and encode once for the tasks that follow each other; damage is each task's."""
     draw = task.seed if task.split == COLD else 0
-    stage = _stage(task.dataset, json.dumps(task.made), task.split, draw, task.raw)
+    stage = _stage(task.dataset, json.dumps(task.made), task.split, draw, task.raw, task.text)
     features = dict(stage.features)
     for how, levels in task.damage.items():
         for name, level in levels.items():
@@ -132,7 +132,7 @@ def stage_of(task: Task) -> Stage:
 
 
 @functools.lru_cache(maxsize=2)
-def _stage(dataset: str, made: str, split: str, draw: int, raw: bool) -> Stage:
+def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, text: str) -> Stage:
     data = datasets.load(dataset, **json.loads(made))
     if split == COLD:
         everything = Interactions.of(data.interactions, items=data.items["item"])
@@ -141,7 +141,13 @@ def _stage(dataset: str, made: str, split: str, draw: int, raw: bool) -> Stage:
     else:
         parts = default_split(data)
     described, _ = ready_features(data, ~cold_items(parts))
-    features = raw_features(data, ~cold_items(parts))[0] if raw else described
+    features = dict(described)
+    if text == "minilm":
+        from mmtutorial.encoders.item_texts import minilm_features
+
+        features["text"] = minilm_features(data, ~cold_items(parts))
+    if raw:
+        features = raw_features(data, ~cold_items(parts))[0]
     return Stage(data, parts, features, described)
 
 

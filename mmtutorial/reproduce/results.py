@@ -270,8 +270,9 @@ def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.Dat
 
     On each level of encoders (`mmtutorial.reproduce.levels`), whatever read all modalities is
     compared with each single modality, with ids and with each baseline; a single modality with
-    these; a tower of damaged data with the same tower of whole ones; and of items held back all
-    modalities with each. p is corrected (Holm) over all comparisons of one data set and experiment.
+    these; a tower of damaged data with the same tower of whole ones; a text that MiniLM or an LSTM
+    has read with the same text as counted words; and of items held back all modalities with each.
+    p is corrected (Holm) over all comparisons of one data set and experiment.
     """
     from mmtutorial.evaluation.significance import holm
 
@@ -323,6 +324,11 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
             level = DAMAGED[experiment] if DAMAGED[experiment] != SIMPLE else experiment
             if whole := of(dataset, level).get(ALL):
                 yield where, ("damaged", here[ALL]), (ALL, whole)
+        elif experiment.startswith("text encoders"):
+            for a, group in here.items():
+                arm, _, reader = a.rpartition(", ")
+                if reader != "tf-idf" and f"{arm}, tf-idf" in here:
+                    yield where, (a, group), (f"{arm}, tf-idf", here[f"{arm}, tf-idf"])
         elif experiment in ("cold items", "knobs"):
             for a in several:
                 for b in singles:

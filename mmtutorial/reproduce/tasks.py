@@ -55,6 +55,9 @@ class Task:
         added to its features; the share of items from which it is taken; drawn anew for every
         seed; 1 for features that are permuted over the items, the same way for all modalities, or
         replaced by random ones.
+    text : str
+        How texts become ready-made vectors: "auto" (`ready_features`) or "minilm"
+        (`minilm_features`).
     condition : mapping
         Knobs by which tables tell tasks of one experiment apart.
     """
@@ -71,6 +74,7 @@ class Task:
     raw: bool = False
     damage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     condition: Mapping[str, float | str] = field(default_factory=dict)
+    text: str = "auto"
 
     def code(self) -> str:
         """Return a digest of all code that measuring it runs."""

@@ -1,149 +1,259 @@
-"""Attention equals Keras's, forwards and backwards, and its gradients are differences."""
+"""Attention and its block equal Keras's layers, and their gradients the tape and differences."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mmtutorial.encoders.transformer import transformer_block
 from mmtutorial.equations.attention import (
     BlockWeights,
     HeadWeights,
+    attention,
+    attention_backward,
     attention_weights,
     block,
     block_backward,
     causal_mask,
     head_weights,
     layer_norm,
+    layer_norm_backward,
     multi_head,
     multi_head_backward,
     padding_mask,
     sinusoids,
 )
 
-D, HEADS, SIZE, WORDS = 6, 2, 3, 5
+few = settings(deadline=None, max_examples=8, derandomize=True)
+shapes = st.tuples(
+    st.integers(1, 3), st.integers(2, 5), st.integers(1, 3), st.integers(1, 4)
+)  # batch, words, heads, d_head
+seeds = st.integers(0, 2**32 - 1)
+WORDS = np.array([[7, 8, 9, 5], [7, 8, 0, 0]])
 MASKS = {
     "none": None,
-    "causal": causal_mask(WORDS),
-    "padding": padding_mask(np.array([[3, 4, 5, 0, 0], [3, 4, 5, 6, 7]])),
-    "both": causal_mask(WORDS) & padding_mask(np.array([[3, 4, 5, 0, 0], [3, 4, 5, 6, 7]])),
+    "causal": causal_mask(4),
+    "padding": padding_mask(WORDS),
+    "both": causal_mask(4) & padding_mask(WORDS),
 }
 
 
-@pytest.fixture
-def words() -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((2, WORDS, D))
+def central(
+    loss: Callable[..., float], arrays: list[np.ndarray], step: float = 1e-6
+) -> list[np.ndarray]:
+    """Differentiate by moving every number a little up and down."""
+    slopes = []
+    for number, array in enumerate(arrays):
+        slope = np.empty_like(array)
+        for place in np.ndindex(array.shape):
+            ends = []
+            for move in (step, -step):
+                moved = [each.copy() for each in arrays]
+                moved[number][place] += move
+                ends.append(loss(*moved))
+            slope[place] = (ends[0] - ends[1]) / (2 * step)
+        slopes.append(slope)
+    return slopes
 
 
-def heads_of(generator: np.random.Generator) -> HeadWeights:
-    shapes = [(D, HEADS, SIZE), (HEADS, SIZE)] * 3 + [(HEADS, SIZE, D), (D,)]
-    return HeadWeights(*(generator.normal(0, 0.5, shape) for shape in shapes))
+def draw_heads(
+    generator: np.random.Generator, d: int, heads: int, d_head: int, dtype: str = "float64"
+) -> HeadWeights:
+    sizes = [(d, heads, d_head), (heads, d_head)] * 3 + [(heads, d_head, d), (d,)]
+    return HeadWeights(*[generator.normal(size=size).astype(dtype) / 2 for size in sizes])
 
 
-def block_of(generator: np.random.Generator) -> BlockWeights:
-    def draw(*shape: int) -> np.ndarray:
-        return generator.normal(0, 0.5, shape)
-
-    heads = heads_of(generator)
+def draw_block(generator: np.random.Generator, d: int, heads: int, hidden: int) -> BlockWeights:
+    norms = [generator.normal(size=d) for _ in range(4)]
+    sizes = [(d, hidden), (hidden,), (hidden, d), (d,)]
     return BlockWeights(
-        1 + draw(D), draw(D), heads, 1 + draw(D), draw(D), draw(D, 8), draw(8), draw(8, D), draw(D)
+        *norms[:2],
+        draw_heads(generator, d, heads, d // heads),
+        *norms[2:],
+        *[generator.normal(size=size) for size in sizes],
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@few
+@given(shape=shapes, seed=seeds, causal=st.booleans())
+def test_multi_head_equals_keras_forwards_and_backwards(
+    dtype: str, shape: tuple[int, int, int, int], seed: int, causal: bool
+) -> None:
+    batch, n, heads, d_head = shape
+    d = heads * d_head
+    generator = np.random.default_rng(seed)
+    x, direct = generator.normal(size=(2, batch, n, d)).astype(dtype)
+    weights = draw_heads(generator, d, heads, d_head, dtype)
+    mask = causal_mask(n) if causal else None
+    layer = keras.layers.MultiHeadAttention(heads, d_head, dtype=dtype)
+    layer.build(x.shape, x.shape)
+    layer.set_weights(weights)
+    tensor = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        theirs, maps = layer(tensor, tensor, use_causal_mask=causal, return_attention_scores=True)
+        loss = tf.reduce_sum(theirs * direct)
+    wanted = tape.gradient(loss, [tensor, *layer.trainable_variables])
+
+    ours = multi_head(x, weights, mask)
+    assert ours.dtype == dtype
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    np.testing.assert_allclose(head_weights(x, weights, mask), maps, atol=1e-5)
+    by_x, by_weights = multi_head_backward(direct, x, weights, mask)
+    for mine, its in zip([by_x, *by_weights], wanted, strict=True):
+        assert mine.dtype == dtype
+        scale = max(1, np.abs(its).max())
+        np.testing.assert_allclose(mine / scale, its / scale, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_every_mask_equals_keras_s(name: str) -> None:
+    mask = MASKS[name]
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(2, 4, 6)).astype("float32")
+    weights = draw_heads(generator, 6, 2, 3, "float32")
+    layer = keras.layers.MultiHeadAttention(2, 3)
+    layer.build(x.shape, x.shape)
+    layer.set_weights(weights)
+    whole = None if mask is None else np.broadcast_to(mask, (2, 4, 4))
+    np.testing.assert_allclose(
+        multi_head(x, weights, mask), layer(x, x, attention_mask=whole), atol=1e-5
     )
 
 
 @pytest.mark.parametrize("name", MASKS)
-def test_several_heads_equal_keras_forwards_and_backwards(name: str, words: np.ndarray) -> None:
-    mask, x = MASKS[name], words.astype("float32")
-    layer = keras.layers.MultiHeadAttention(HEADS, SIZE)
-    layer.build(x.shape, x.shape)
-    layer.set_weights(list(heads_of(np.random.default_rng(1))))
-    weights = HeadWeights(*layer.get_weights())
-    given, out_gradient = tf.Variable(x), np.random.default_rng(2).standard_normal(x.shape)
-    every = None if mask is None else np.broadcast_to(mask, (2, WORDS, WORDS))
-    with tf.GradientTape() as tape:
-        expected, maps = layer(given, given, attention_mask=every, return_attention_scores=True)
-        loss = tf.reduce_sum(expected * out_gradient.astype("float32"))
-    by_x, *by_weights = tape.gradient(loss, [given, *layer.trainable_variables])
-    np.testing.assert_allclose(multi_head(x, weights, mask), expected, atol=1e-5)
-    np.testing.assert_allclose(head_weights(x, weights, mask), maps, atol=1e-5)
-    ours_x, ours = multi_head_backward(out_gradient.astype("float32"), x, weights, mask)
-    np.testing.assert_allclose(ours_x, by_x, atol=1e-5)
-    for mine, theirs in zip(ours, by_weights, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+def test_attention_against_central_differences(name: str) -> None:
+    mask = MASKS[name]
+    generator = np.random.default_rng(1)
+    q, k, v = generator.normal(size=(3, 2, 4, 3))
+    direct = generator.normal(size=v.shape)
+    found = attention_backward(direct, q, k, v, mask)
+    wanted = central(lambda *each: (direct * attention(*each, mask)).sum(), [q, k, v])
+    for mine, its in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(mine, its, atol=1e-8)
 
 
-def difference(loss, array: np.ndarray, place: tuple[int, ...]) -> float:
-    """Central difference of a loss by one entry of an array, which is put back."""
-    kept, step = array[place], 1e-5
-    array[place] = kept + step
-    above = loss()
-    array[place] = kept - step
-    below = loss()
-    array[place] = kept
-    return (above - below) / (2 * step)
-
-
-@pytest.mark.parametrize("name", MASKS)
-def test_gradients_of_a_block_are_differences(name: str, words: np.ndarray) -> None:
-    generator = np.random.default_rng(3)
-    weights, mask = block_of(generator), MASKS[name]
-    towards = generator.standard_normal(words.shape)
-
-    def loss() -> float:
-        return float((block(words, weights, mask, "tanh") * towards).sum())
-
-    by_x, by_weights = block_backward(towards, words, weights, mask, "tanh")
-    pairs = [(words, by_x)]
-    for given, gradient in zip(weights, by_weights, strict=True):
-        if isinstance(given, HeadWeights):
-            pairs += zip(given, gradient, strict=True)
-        else:
-            pairs.append((given, gradient))
-    assert len(pairs) == 17
-    for array, gradient in pairs:
-        for _ in range(4):
-            place = tuple(int(generator.integers(n)) for n in array.shape)
-            assert gradient[place] == pytest.approx(difference(loss, array, place), abs=1e-6)
-
-
-def test_normalisation_equals_keras(words: np.ndarray) -> None:
-    layer = keras.layers.LayerNormalization()
-    layer.build(words.shape)
-    scale, shift = np.arange(1.0, 7.0), np.arange(6.0)
+def test_layer_norm_equals_keras_and_its_gradient_central_differences() -> None:
+    generator = np.random.default_rng(2)
+    x, direct = generator.normal(size=(2, 2, 3, 4)) * 3 + 1
+    scale, shift = generator.normal(size=(2, 4))
+    layer = keras.layers.LayerNormalization(dtype="float64")
+    layer.build(x.shape)
     layer.set_weights([scale, shift])
-    x = words.astype("float32")
-    np.testing.assert_allclose(layer_norm(x, scale, shift), layer(x), atol=1e-5)
+    np.testing.assert_allclose(layer_norm(x, scale, shift), layer(x), atol=1e-9)
+    found = layer_norm_backward(direct, x, scale)
+    wanted = central(lambda *each: (direct * layer_norm(*each)).sum(), [x, scale, shift])
+    for mine, its in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(mine, its, atol=1e-7)
 
 
-def test_a_word_sees_nothing_after_it_and_no_padding(words: np.ndarray) -> None:
-    weights = heads_of(np.random.default_rng(4))
-    before = multi_head(words, weights, causal_mask(WORDS))
-    later = words.copy()
-    later[:, 3:] += 1
-    after = multi_head(later, weights, causal_mask(WORDS))
-    np.testing.assert_array_equal(before[:, :3], after[:, :3])
-    assert not np.allclose(before[:, 3:], after[:, 3:])
-    padded = multi_head(words, weights, MASKS["padding"])
-    np.testing.assert_allclose(padded[:1, :3], multi_head(words[:1, :3], weights), atol=1e-12)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_block_against_central_differences(activation: str) -> None:
+    generator = np.random.default_rng(3)
+    x, direct = generator.normal(size=(2, 2, 3, 4))
+    weights = draw_block(generator, 4, 2, 5)
+    mask = causal_mask(3)
+
+    def flat(each: BlockWeights) -> list[np.ndarray]:
+        return [*each[:2], *each.heads, *each[3:]]
+
+    def loss(x: np.ndarray, *arrays: np.ndarray) -> float:
+        moved = BlockWeights(*arrays[:2], HeadWeights(*arrays[2:10]), *arrays[10:])
+        return float((direct * block(x, moved, mask, activation)).sum())
+
+    by_x, by_weights = block_backward(direct, x, weights, mask, activation)
+    wanted = central(loss, [x, *flat(weights)])
+    for mine, its in zip([by_x, *flat(by_weights)], wanted, strict=True):
+        np.testing.assert_allclose(mine, its, atol=1e-7)
 
 
-def test_who_may_look_nowhere_has_no_weights() -> None:
-    found = attention_weights(np.ones((1, 2)), np.ones((3, 2)), np.zeros((1, 3), dtype=bool))
-    np.testing.assert_array_equal(found, np.zeros((1, 3)))
+@pytest.mark.parametrize("causal", [False, True])
+def test_block_equals_the_encoder_s(causal: bool) -> None:
+    generator = np.random.default_rng(4)
+    x, direct = generator.normal(size=(2, 2, 4, 6)).astype("float32")
+    inputs = keras.Input((None, 6))
+    model = keras.Model(
+        inputs, transformer_block(inputs, heads=2, hidden=8, causal=causal, activation="relu")
+    )
+    weights = draw_block(generator, 6, 2, 8)
+    arrays = [*weights[:2], *weights.heads, *weights[3:]]
+    model.set_weights(arrays)
+    tensor = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        theirs = model(tensor)
+        loss = tf.reduce_sum(theirs * direct)
+    wanted = tape.gradient(loss, [tensor, *model.trainable_variables])
+    mask = causal_mask(4) if causal else None
+    wide = x.astype("float64")
+    np.testing.assert_allclose(block(wide, weights, mask), theirs, atol=1e-4)
+    by_x, by = block_backward(direct.astype("float64"), wide, weights, mask)
+    for mine, its in zip([by_x, *by[:2], *by.heads, *by[3:]], wanted, strict=True):
+        scale = max(1, np.abs(its).max())
+        np.testing.assert_allclose(mine / scale, its / scale, atol=1e-4)
 
 
-def test_a_step_in_position_is_the_same_rotation_everywhere() -> None:
-    sines, cosines = sinusoids(40, 8)[:, ::2], sinusoids(40, 8)[:, 1::2]
-    angles = 3 / 10_000 ** (np.arange(0, 8, 2) / 8)
-    turned = sines * np.cos(angles) + cosines * np.sin(angles)
-    np.testing.assert_allclose(turned[:-3], sines[3:], atol=1e-5)
-    assert len(np.unique(sinusoids(40, 8).round(4), axis=0)) == 40
+@given(shape=shapes, seed=seeds)
+@few
+def test_weights_are_shares_and_masked_words_have_none(
+    shape: tuple[int, int, int, int], seed: int
+) -> None:
+    batch, n, heads, d_head = shape
+    generator = np.random.default_rng(seed)
+    q, k = generator.normal(size=(2, batch, heads, n, d_head)) * 100
+    weights = attention_weights(q, k, causal_mask(n))
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-12)
+    assert not weights[..., ~causal_mask(n)].any()
 
 
-def test_faults_are_named() -> None:
+def test_who_may_look_nowhere_gets_nothing_and_learns_nothing() -> None:
+    q = k = v = np.ones((1, 2, 3))
+    nowhere = np.array([[False, False], [True, True]])
+    assert not attention(q, k, v, nowhere)[0, 0].any()
+    by_q, *_ = attention_backward(np.ones_like(v), q, k, v, nowhere)
+    assert np.isfinite(by_q).all() and not by_q[0, 0].any()
+
+
+def test_a_later_word_changes_nothing_before_it() -> None:
+    generator = np.random.default_rng(5)
+    x = generator.normal(size=(1, 5, 4))
+    weights = draw_block(generator, 4, 2, 6)
+    other = x.copy()
+    other[:, 3, 0] += 1
+    one, two = (block(each, weights, causal_mask(5)) for each in (x, other))
+    np.testing.assert_array_equal(one[:, :3], two[:, :3])
+    assert (np.abs(one - two)[:, 3:].max(axis=-1) > 1e-3).all()
+
+
+def test_without_positions_the_order_of_words_is_lost() -> None:
+    generator = np.random.default_rng(6)
+    x = generator.normal(size=(1, 5, 4))
+    weights = draw_block(generator, 4, 2, 6)
+    order = generator.permutation(5)
+    np.testing.assert_allclose(block(x[:, order], weights), block(x, weights)[:, order], atol=1e-12)
+    placed = x + sinusoids(5, 4)
+    moved = x[:, order] + sinusoids(5, 4)
+    assert np.abs(block(moved, weights) - block(placed, weights)[:, order]).max() > 0.1
+
+
+def test_sinusoids_depend_on_the_distance_only() -> None:
+    positions = sinusoids(60, 16).astype("float64")
+    products = positions @ positions.T
+    for distance in (1, 7, 20):
+        along = np.diagonal(products, distance)
+        np.testing.assert_allclose(along, along[0], atol=1e-5)
+
+
+def test_errors_say_what_does_not_fit() -> None:
+    weights = draw_heads(np.random.default_rng(0), 6, 2, 3)
+    with pytest.raises(ValueError, match=r"x is \(2, 4, 5\); it must be \(batch, words, 6\)"):
+        multi_head(np.zeros((2, 4, 5)), weights)
     with pytest.raises(ValueError, match="last axes must have the same length"):
-        attention_weights(np.ones((1, 2)), np.ones((1, 3)))
-    with pytest.raises(ValueError, match=r"must be \(batch, words, 6\)"):
-        multi_head(np.ones((2, 6)), heads_of(np.random.default_rng(0)))
-    with pytest.raises(ValueError, match="even number"):
+        attention_weights(np.zeros((2, 3)), np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="d is 5"):
         sinusoids(3, 5)

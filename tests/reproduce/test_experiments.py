@@ -546,3 +546,26 @@ def test_a_run_at_popularitys_level_is_flagged():
     ).measures  # fmt: skip
     flags = tables.groupby("recommender")["at_popularity"].unique()
     assert flags["Oracle"].tolist() == [False] and flags["Popularity"].tolist() == [True]
+
+
+# Text encoders
+
+
+def test_the_same_arms_read_the_texts_in_each_way(monkeypatch):
+    tasks = grid("shop", "full", 2, ["text encoders", "text encoders, cold"], facts=SHOP)
+    warm = {task.recommender: task for task in tasks if task.split == "default" and task.seed == 0}
+    for name in ("text", "gated", "gated + ids", "EASE + content"):
+        counted, read = warm[f"{name}, tf-idf"], warm[f"{name}, MiniLM"]
+        assert (counted.text, read.text) == ("auto", "minilm")
+        assert replace(read, text="auto", recommender="") == replace(counted, recommender="")
+    assert warm["text, LSTM"].raw and warm["gated, no text"].modalities == ("image", "audio")
+    cold = [task.recommender for task in tasks if task.split == "cold items"]
+    assert cold.count("text, MiniLM") == 2 and not any("ids" in name for name in cold)
+    lists = grid("lastfm", "full", 1, ["text encoders"], facts=LASTFM)
+    assert lists == []  # its texts are vectors already
+    drawn = np.random.default_rng(0).normal(size=(40, 384)).astype(np.float32)
+    monkeypatch.setattr("mmtutorial.encoders.item_texts.minilm_features", lambda *_: drawn)
+    task = replace(TOWER, text="minilm")
+    whole = stage_of(replace(TOWER))
+    np.testing.assert_array_equal(stage_of(task).features["text"], drawn)
+    np.testing.assert_array_equal(stage_of(task).described, whole.described)  # of diversity
