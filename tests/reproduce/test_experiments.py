@@ -568,4 +568,4 @@ def test_the_same_arms_read_the_texts_in_each_way(monkeypatch):
     task = replace(TOWER, text="minilm")
     whole = stage_of(replace(TOWER))
     np.testing.assert_array_equal(stage_of(task).features["text"], drawn)
-    np.testing.assert_array_equal(stage_of(task).described, whole.described)  # of diversity
+    np.testing.assert_array_equal(stage_of(task).joined, whole.joined)  # of diversity
