@@ -43,7 +43,6 @@ from pathlib import Path
 
 os.environ["MMTUTORIAL_OFFLINE"] = "" if download else "1"
 
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -51,6 +50,7 @@ from IPython.display import Markdown, display
 from threadpoolctl import threadpool_limits
 
 from mmtutorial import datasets, plots
+import keras
 from mmtutorial.evaluation import (
     cold_items,
     cold_items_split,
