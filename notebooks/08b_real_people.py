@@ -474,7 +474,7 @@ budget = "Nobody has searched the options on this data set yet."
 if searched:
     found = {
         name: [
-            trial["validation"]
+            trial["validation"]["ndcg"]
             for trial in arm["trials"]
             if "validation" in trial
         ]
