@@ -476,7 +476,7 @@ if searched:
         name: [
             trial["validation"]["ndcg"]
             for trial in arm["trials"]
-            if "validation" in trial
+            if trial.get("validation")
         ]
         for name, arm in searched.items()
     }
