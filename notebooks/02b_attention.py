@@ -237,7 +237,7 @@ print(WordPieces(some).cut("unaffordable price"))
 # {cite}`vaswani2017`:
 #
 # ```{math}
-# :label: eq-attention
+# :label: eq-dot-product-attention
 # \operatorname{attention}(Q, K, V)
 #   = \operatorname{softmax}\!\left(\frac{Q K^{\top}}{\sqrt{d_k}}\right) V .
 # ```
@@ -288,7 +288,7 @@ W_q, b_q, W_k, b_k, W_v, b_v, W_o, b_o = (
 
 
 def multi_head(x, mask=None):
-    """Equations attention-projections and eq-attention, for all heads at once."""
+    """Equations attention-projections and eq-dot-product-attention, for all heads at once."""
     Q = np.einsum("bnd,dhk->bhnk", x, W_q) + b_q[:, None]  # (B, heads, n, d_k)
     K = np.einsum("bnd,dhk->bhnk", x, W_k) + b_k[:, None]
     values = np.einsum("bnd,dhk->bhnk", x, W_v) + b_v[:, None]
