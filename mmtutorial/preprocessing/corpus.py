@@ -67,7 +67,7 @@ class Corpus:
     numbers : list of list
         Their numbers in the vocabulary, int.
     rows : dict
-        "train" (four fifths), "validation" and "test" (a tenth each): int arrays, rows of ``table``.
+        "train" (four fifths), "validation" and "test" (a tenth each): int, rows of ``table``.
     vocabulary : Vocabulary
         Counted on the training texts alone.
 
