@@ -390,8 +390,10 @@ print(
 # {cite}`ba2016`:
 #
 # $$
-# y = x + \operatorname{multihead}(\operatorname{norm}(x)), \qquad
-# z = y + \operatorname{ReLU}\!\big(\operatorname{norm}(y)\, W_1 + b_1\big)\, W_2 + b_2 .
+# \begin{aligned}
+# y &= x + \operatorname{multihead}(\operatorname{norm}(x)), \\
+# z &= y + \operatorname{ReLU}\!\big(\operatorname{norm}(y)\, W_1 + b_1\big)\, W_2 + b_2 .
+# \end{aligned}
 # $$ (attention-block)
 #
 # $x$, $y$ and $z$ are $n \times d$; $W_1$ is $d \times 4d$ and $W_2$ is $4d \times d$. The normalisation
@@ -753,7 +755,7 @@ SENTENCES = [
 if minilm:
     vectors = minilm.encode(SENTENCES)
     cosines = vectors @ vectors.T
-    figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8.6, 5), layout="constrained")
     image = axis.imshow(cosines, cmap="cividis", vmin=0, vmax=1)
     for row, line in enumerate(cosines):
         for column, value in enumerate(line):
@@ -862,14 +864,18 @@ if minilm:
             "MiniLM, block 6, mean of heads",
         )
     )
+columns = min(2, len(panels))
+lines = -(-len(panels) // columns)
 figure, axes = plt.subplots(
-    1,
-    len(panels),
-    figsize=(4.2 * len(panels), 4.4),
+    lines,
+    columns,
+    figsize=(4.2 * columns, 4.4 * lines),
     layout="constrained",
     squeeze=False,
 )
-for axis, panel in zip(axes[0], panels, strict=True):
+for axis in axes.flat[len(panels) :]:
+    axis.remove()
+for axis, panel in zip(axes.flat, panels, strict=False):
     draw(axis, *panel)
 axes[0, 0].set_ylabel("the word that looks")
 axes[0, 0].set_xlabel("the word that is looked at")

@@ -288,11 +288,13 @@ quote(
 #
 # ```{math}
 # :label: eq-people-ease
-# \min_W \; \lVert X' - X' W \rVert_F^2 + \lambda \lVert W \rVert_F^2
-# \quad \text{with } W_{ii} = 0,
-# \qquad \text{solved by} \quad
-# P = (X'^\top X' + \lambda I)^{-1}, \quad
+# \begin{aligned}
+# &\min_W \; \lVert X' - X' W \rVert_F^2 + \lambda \lVert W \rVert_F^2
+# \quad \text{with } W_{ii} = 0, \\
+# \text{solved by} \quad
+# & P = (X'^\top X' + \lambda I)^{-1}, \quad
 # W_{ji} = -\frac{P_{ji}}{P_{ii}} \;\; (i \ne j).
+# \end{aligned}
 # ```
 #
 # Without the condition on the diagonal, each item would predict itself. The scores of user $u$ are
