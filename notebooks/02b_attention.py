@@ -755,7 +755,7 @@ SENTENCES = [
 if minilm:
     vectors = minilm.encode(SENTENCES)
     cosines = vectors @ vectors.T
-    figure, axis = plt.subplots(figsize=(8.6, 5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8.2, 5), layout="constrained")
     image = axis.imshow(cosines, cmap="cividis", vmin=0, vmax=1)
     for row, line in enumerate(cosines):
         for column, value in enumerate(line):
