@@ -88,7 +88,7 @@ def vgg_encoder(weights: Path | None = None) -> keras.Model:
         ops.mean(vgg.get_layer(f"block{block}_conv{BLOCKS[block]}").output, axis=(1, 2))
         for block in READ
     ]
-    states = keras.Model(vgg.input, ops.concatenate(pooled), name="vgg_states")
+    states = keras.Model(vgg.input, ops.concatenate(pooled, axis=-1), name="vgg_states")
     picture = layers.Input((None, None, 3), name="image")
     centred = keras.applications.vgg16.preprocess_input(255.0 * picture)  # blue first, minus mean
     return keras.Model(picture, states(centred), name="vgg_encoder")

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtutorial.datasets import shop
 from mmtutorial.encoders import pretraining
-from mmtutorial.encoders.pretraining import UNITS, article_features, pretrained
+from mmtutorial.encoders.pretraining import UNITS, pretrained
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 N, KNOWN = 24, 16
 KINDS = ("text", "image", "audio")
@@ -48,7 +49,7 @@ def afresh(folder: Path, name: str, array: np.ndarray, known: np.ndarray, seed: 
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_same_seed_gives_the_same_vectors_and_another_seed_others(
+def test_the_vectors_depend_on_the_seed_and_on_the_items_learnt_from_alone(
     name: str, known: np.ndarray, tmp_path: Path
 ) -> None:
     array = media()[name]
@@ -58,49 +59,34 @@ def test_the_same_seed_gives_the_same_vectors_and_another_seed_others(
     np.testing.assert_allclose(found[1:KNOWN].mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(found[1:KNOWN, varies].std(axis=0), 1, atol=1e-4)
     assert varies.any()
-    np.testing.assert_array_equal(afresh(tmp_path / "b", name, array, known), found)
-    assert not np.allclose(afresh(tmp_path / "c", name, array, known, seed=1), found)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_nothing_is_learnt_from_items_held_out(
-    name: str, known: np.ndarray, tmp_path: Path
-) -> None:
-    array, other = media()[name], media(seed=1)[name]
-    found = afresh(tmp_path / "a", name, array, known)
-    order = np.r_[np.arange(KNOWN), np.random.default_rng(2).permutation(np.arange(KNOWN, N))]
+    order = np.r_[np.arange(KNOWN), np.arange(KNOWN, N)[::-1]]
     permuted = afresh(tmp_path / "b", name, array[order], known)
-    np.testing.assert_allclose(permuted, found[order], atol=1e-5)
-    changed = np.where(known.reshape(-1, *[1] * (array.ndim - 1)), array, other)
+    np.testing.assert_array_equal(permuted, found[order])
+    other = array.copy()
+    other[KNOWN:] = media(seed=1)[name][KNOWN:]
     if name == "text":
-        changed[KNOWN:] += 90  # words that nobody has learnt
-    replaced = afresh(tmp_path / "c", name, changed, known)
-    np.testing.assert_allclose(replaced[:KNOWN], found[:KNOWN], atol=1e-5)
+        other[KNOWN:] += 90  # words that nobody has learnt
+    replaced = afresh(tmp_path / "c", name, other, known)
+    np.testing.assert_array_equal(replaced[:KNOWN], found[:KNOWN])
     assert not np.allclose(replaced[KNOWN:], found[KNOWN:])
-    if name != "text":  # and the known ones do matter
-        array = array.copy()
-        array[1:KNOWN] = other[1:KNOWN]
-        assert not np.allclose(afresh(tmp_path / "d", name, array, known)[KNOWN:], found[KNOWN:])
+    assert not np.allclose(afresh(tmp_path / "d", name, array, known, seed=1), found)
 
 
-def test_training_takes_vectors_further_than_first_weights(
-    known: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    losses: dict[str, list[float]] = {}
+def test_training_lowers_the_loss(known: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses: list[list[float]] = []
     fit = pretraining.keras.Model.fit
 
     def kept(self, *given, **options):
         history = fit(self, *given, **options)
-        losses[self.name.partition("_")[0]] = history.history["loss"]
+        losses.append(history.history["loss"])
         return history
 
-    monkeypatch.setattr(pretraining, "EPOCHS", dict.fromkeys(KINDS, 25))
+    monkeypatch.setattr(pretraining, "EPOCHS", dict.fromkeys(KINDS, 40))
     monkeypatch.setattr(pretraining.keras.Model, "fit", kept)
     for name, array in media().items():
         pretrained(name, array, known)
-        (loss,) = losses.values()
-        losses.clear()
-        assert loss[-1] < 0.9 * loss[0]
+        loss = losses.pop()
+        assert np.mean(loss[-5:]) < 0.9 * np.mean(loss[:5])
 
 
 def test_what_was_learnt_is_kept(known: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,11 +103,3 @@ def test_what_was_learnt_is_kept(known: np.ndarray, monkeypatch: pytest.MonkeyPa
 def test_a_modality_of_one_item_is_refused() -> None:
     with pytest.raises(ValueError, match="1 items to learn from have image"):
         pretrained("image", media()["image"], np.arange(N) == 3)
-
-
-def test_a_catalogue_is_read_from_its_raw_media() -> None:
-    data = shop(n_items=40, n_users=30)
-    found = article_features(data, np.arange(40) < 30)
-    assert {name: array.shape for name, array in found.items()} == dict.fromkeys(KINDS, (40, UNITS))
-    absent = data.items["image"].eq("").to_numpy()
-    np.testing.assert_array_equal(~found["image"].any(axis=1), absent)
