@@ -43,8 +43,8 @@ LEVELS = {
     ARTICLE: Level(
         "the article's encoders in two towers",
         "a language model (LSTM) reads words, a CNN pictures, an RNN (LSTM) sound, each trained "
-        "on its own medium, without labels, and then left as it is; vectors that came with the data "
-        "where there are no raw media",
+        "on its own medium, without labels, and then left as it is; where there are no raw media, "
+        "vectors that came with the data",
         ("shop", "garments", "films"),
     ),
     TODAY: Level(

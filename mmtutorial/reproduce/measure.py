@@ -151,9 +151,7 @@ def _stage(
     return Stage(data, parts, features | _encoded(encoders, data, known, seed), described)
 
 
-def _encoded(
-    encoders: str, data: Dataset, known: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
+def _encoded(encoders: str, data: Dataset, known: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Return what is read otherwise than by `ready_features`; see `Task`."""
     if encoders not in ENCODERS:
         raise ValueError(f"encoders is {encoders!r}; it is one of {', '.join(ENCODERS)}")

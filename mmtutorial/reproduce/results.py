@@ -310,9 +310,7 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
         singles = [n for n, g in here.items() if (n,) == g[0].task.modalities]
         several = [n for n, g in here.items() if n not in singles and _reads_several(g[0])]
         if experiment in LEVELS:
-            simple = of(dataset, "baselines", condition) | {
-                n: here[n] for n in ALONE if n in here
-            }
+            simple = of(dataset, "baselines", condition) | {n: here[n] for n in ALONE if n in here}
             chosen = [n for n in several if " + " not in n or n.endswith("+ ids")]
             for a in (*chosen, *singles, *({"ids"} & set(here))):
                 beside = {b: here[b] for b in (*singles, *({"ids"} & set(here))) if b != a}
