@@ -133,9 +133,11 @@ def _language_model(name: str, array: np.ndarray, rows: np.ndarray, seed: int) -
 def _contrast(name: str, array: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     """Recognise each item of a batch by another version of its medium; return the states."""
     if name == "image":
-        encoder, change = image.image_encoder(*array.shape[1:], units=UNITS), _other_picture()
+        height, width, channels = array.shape[1:]
+        encoder, change = image.image_encoder(height, width, channels, UNITS), _other_picture()
     else:
-        encoder = audio.audio_encoder(*array.shape[1:], UNITS, masked=True)
+        frames, coefficients = array.shape[1:]
+        encoder = audio.audio_encoder(frames, coefficients, UNITS, masked=True)
         change = _other_sound()
     compare = keras.Sequential(  # its states are thrown away: they know only what contrast needs
         [layers.Dense(UNITS, "relu"), layers.Dense(UNITS), layers.UnitNormalization()]
