@@ -94,7 +94,7 @@ def pretrained(name: str, array: np.ndarray, known: np.ndarray, seed: int = 0) -
     ValueError
         If fewer than two known items have the modality.
     """
-    there = array.reshape(len(array), -1).any(axis=1)
+    there = np.asarray(array.reshape(len(array), -1).any(axis=1))
     learnt_from = np.flatnonzero(known & there)
     if len(learnt_from) < 2:
         raise ValueError(

@@ -159,7 +159,7 @@ def simple(plan: Plan) -> list[Task]:
     """The recommenders to beat; those without a seed run once."""
     arms = baselines(plan.facts.modalities, plan.facts.truth)
     if not plan.full:
-        arms = [arm for arm in arms if not arm.learns]
+        arms = [arm for arm in arms if not (arm.learns or arm.kind == "IdealObserver")]
     once = [arm for arm in arms if not arm.learns and arm.kind != "Random"]
     tasks = [plan.task(arm, plan.seeds[0]) for arm in once]
     return tasks + [plan.task(arm, s) for s in plan.seeds for arm in arms if arm not in once]
