@@ -623,7 +623,6 @@ def test_the_towers_of_a_level_read_by_its_encoders(readers):
             ("auto", 0),
             ("today", 1),
             ("article", 0),
-            ("article", 0),
             ("article", 1),
         )
     )
