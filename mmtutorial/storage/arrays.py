@@ -69,10 +69,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             raise ValueError(f"{path.name} cannot be read: {fault}") from fault
 
 
-def under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def with_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the arrays whose names begin with the prefix, by the rest of their names.
 
-    >>> under("history/", {"users": np.zeros(2), "history/loss": np.array([0.7])})
+    >>> with_prefix("history/", {"users": np.zeros(2), "history/loss": np.array([0.7])})
     {'loss': array([0.7])}
     """
     return {

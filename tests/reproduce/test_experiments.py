@@ -26,8 +26,7 @@ from mmtutorial.reproduce.measure import measure, stage_of
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.search_spaces import FUSIONS
 from mmtutorial.reproduce.tasks import Outcome, Task
-from mmtutorial.storage import checkpoint as unfinished
-from mmtutorial.storage import digests
+from mmtutorial.storage import checkpoint, digests
 from mmtutorial.storage.epochs import Epochs
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -140,7 +139,7 @@ def test_the_same_task_measures_the_same_whatever_came_before():
 
 
 def test_learning_that_was_interrupted_goes_on_to_the_same_outcome(tmp_path, monkeypatch):
-    monkeypatch.setattr(unfinished, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     end = Epochs.end
 
     def interrupted(self, *told, **more):
