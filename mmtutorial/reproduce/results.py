@@ -330,7 +330,7 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
                 arm, _, reader = a.rpartition(", ")
                 if reader != "tf-idf" and f"{arm}, tf-idf" in here:
                     yield where, (a, group), (f"{arm}, tf-idf", here[f"{arm}, tf-idf"])
-        elif experiment in ("cold items", "knobs"):
+        elif experiment in ("cold items", "tastes"):
             for a in several:
                 for b in singles:
                     yield where, (a, here[a]), (b, here[b])

@@ -53,7 +53,9 @@ def same(left, right):
 # The grid
 
 
-SHOP = Facts("shop", ("text", "image", "audio"), ("text", "image", "audio"), truth=True, knobs=True)
+SHOP = Facts(
+    "shop", ("text", "image", "audio"), ("text", "image", "audio"), truth=True, worlds=True
+)
 LASTFM = Facts("lastfm", ("text", "audio", "words"), ready_made=True)
 ALONE = Facts("lastfm", ("text",))
 
@@ -593,7 +595,7 @@ def test_a_level_is_the_same_towers_with_the_same_options_and_differs_in_what_is
 def test_a_level_needs_raw_media_and_profile_quick_a_small_shop():
     for facts in (LASTFM, ALONE):
         assert grid("lastfm", "full", 1, [ARTICLE, TODAY], facts=facts) == []
-    garments = replace(SHOP, dataset="garments", knobs=False)
+    garments = replace(SHOP, dataset="garments", worlds=False)
     assert grid("garments", "quick", 1, [ARTICLE, TODAY], facts=garments) == []
     tasks = grid("shop", "quick", 2, [ARTICLE, TODAY], facts=SHOP)
     names = ["text", "image", "concatenation"]
