@@ -26,8 +26,8 @@ from mmtutorial.keras_settings import (
 )
 from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.inputs import Features
-from mmtutorial.storage.arrays import under
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.arrays import with_prefix
+from mmtutorial.storage.checkpoint import Checkpoint
 from mmtutorial.storage.epochs import KeepEpochs
 from mmtutorial.storage.networks import load_network
 
@@ -242,7 +242,7 @@ class ArticleNetwork(Recommender):
         train: Interactions,
         features: Features,
         validation: Interactions | None,
-        unfinished: Unfinished,
+        checkpoint: Checkpoint,
     ) -> None:
         sizes = self.sizes(features)
         pairs = train.next_pairs()
@@ -261,7 +261,7 @@ class ArticleNetwork(Recommender):
                 for name in self._read_modalities()
             )
         ]
-        keep = KeepEpochs(self.model, unfinished)
+        keep = KeepEpochs(self.model, checkpoint)
         self.model.fit(
             self._examples(pairs, range(keep.done, self.epochs)),
             steps_per_epoch=-(-len(pairs[0]) // self.batch_size),
@@ -320,7 +320,7 @@ class ArticleNetwork(Recommender):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._content = [tf.constant(state[name]) for name in self._read_modalities()]
-        self.history = {name: v.tolist() for name, v in under("history/", state).items()}
+        self.history = {name: v.tolist() for name, v in with_prefix("history/", state).items()}
 
     def _write(self, folder: Path) -> None:
         self.model.save(folder / "network.keras")

@@ -338,8 +338,8 @@ def _told(
         why = [each.told(titles) for each in reasons(learnt, history, ranked, features)]
     widest = max((len(titles[row]) for row in ranked), default=0)
     lines += [
-        f"{place:3d}  {titles[row]:{widest}}  {said}"
-        for place, (row, said) in enumerate(zip(ranked, why, strict=True), start=1)
+        f"{place:3d}  {titles[row]:{widest}}  {reason}"
+        for place, (row, reason) in enumerate(zip(ranked, why, strict=True), start=1)
     ]
     if len(ranked) < k:
         lines.append(f"{user} has all other items: there are no more to recommend.")

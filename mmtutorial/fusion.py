@@ -246,9 +246,9 @@ class AttentionFusion(_Projected):
 
     def _weigh(self, projected: list[Any], masks: list[Any]) -> Any:
         there = ops.concatenate(masks, axis=1)
-        heard = ops.stack([ops.matmul(each, self.query) for each in projected], axis=1)
-        heard = ops.where(there > 0, heard / self.units**0.5, -1e9)
-        strong = ops.exp(heard - ops.max(heard, axis=1, keepdims=True)) * there
+        logits = ops.stack([ops.matmul(each, self.query) for each in projected], axis=1)
+        logits = ops.where(there > 0, logits / self.units**0.5, -1e9)
+        strong = ops.exp(logits - ops.max(logits, axis=1, keepdims=True)) * there
         return strong / ops.maximum(ops.sum(strong, axis=1, keepdims=True), 1.0)  # the largest is 1
 
     def _fuse(self, vectors: list[Any], masks: list[Any]) -> Any:

@@ -497,8 +497,8 @@ def per_user_differences(
         ("better", above, 0.99, "right"),
     ):
         if share > 0:
-            said = f"{words} {100 * share:.0f} %"
-            axis.text(place, 0.02, said, transform=axis.transAxes, ha=side, fontsize=9)
+            note = f"{words} {100 * share:.0f} %"
+            axis.text(place, 0.02, note, transform=axis.transAxes, ha=side, fontsize=9)
     axis.set(xlabel="users, ordered by their difference (share)", ylabel=label, xlim=(0, 1))
     axis.legend(loc="upper left")
 

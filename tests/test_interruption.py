@@ -21,10 +21,9 @@ from mmtutorial.recommenders import BPR, FREEDOM, VBPR, LightGCN, Popularity
 from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.blend import Blend
 from mmtutorial.recommenders.two_tower import TwoTower
-from mmtutorial.storage import checkpoint as unfinished
-from mmtutorial.storage import epochs
+from mmtutorial.storage import checkpoint, epochs
 from mmtutorial.storage.arrays import read_arrays
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.checkpoint import Checkpoint
 from tests.hostile.corpus import Evil
 from tests.recommenders.test_two_tower import REVIEWS, TRAIN, later, raw, ready
 
@@ -90,8 +89,8 @@ SLOW_TO_TRACE = set(LEARN) - {
 
 @pytest.fixture(autouse=True)
 def _every_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(unfinished, "EVERY", 0.0)
-    monkeypatch.setattr(unfinished, "SHARE", 0)
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.filterwarnings("ignore", "Even though the `tf.config")
@@ -214,11 +213,11 @@ def test_it_is_written_every_few_seconds_and_takes_a_twentieth_of_the_time(
         written.append(now)
         now += 2.0
 
-    monkeypatch.setattr(unfinished, "monotonic", lambda: now)
-    monkeypatch.setattr(unfinished, "write_whole", write)
-    monkeypatch.setattr(unfinished, "EVERY", 5.0)
-    monkeypatch.setattr(unfinished, "SHARE", 20)
-    one = Unfinished(tmp_path, lambda: "it")
+    monkeypatch.setattr(checkpoint, "monotonic", lambda: now)
+    monkeypatch.setattr(checkpoint, "write_whole", write)
+    monkeypatch.setattr(checkpoint, "EVERY", 5.0)
+    monkeypatch.setattr(checkpoint, "SHARE", 20)
+    one = Checkpoint(tmp_path, lambda: "it")
     while now < 200:
         one.write(dict)
         now += 1.0

@@ -319,8 +319,8 @@ class Dataset:
                     carry_over(folder, fresh)
                 written = Dataset.open(fresh)
             except DatasetError as fault:
-                told = str(fault).replace(str(fresh), "what would be written")
-                raise DatasetError(f"nothing was written into {folder}: {told}") from fault
+                message = str(fault).replace(str(fresh), "what would be written")
+                raise DatasetError(f"nothing was written into {folder}: {message}") from fault
             if not put(fresh, folder, unless=None if replace else ABOUT):
                 raise DatasetError(f"another process has written a data set into {folder}")
         written.folder = folder

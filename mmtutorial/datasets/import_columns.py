@@ -147,16 +147,16 @@ def check_products(events: Names, products: Names, faults: list[Fault]) -> None:
             remedy = f"if that is the item, say {_mapping(events, others[0])}"
             faults.append(Fault(events.file, None, message, remedy, note=True))
         return
-    advice = _advice(events, products, known)
-    if share < HARDLY or advice:
-        advice = advice or (
+    hint = _advice(events, products, known)
+    if share < HARDLY or hint:
+        hint = hint or (
             f"say by {events.argument} and {products.argument} which columns hold the products' "
             "ids, and see that both tables write them alike"
         )
         raise DatasetError(
             f"{events.file} and {products.file} share too few products: {share:.0%} of the events "
             f"name one. The item is {events.shown('item')}; of the products it is "
-            f"{products.shown('item')}: {advice}"
+            f"{products.shown('item')}: {hint}"
         )
 
 

@@ -22,7 +22,7 @@ from mmtutorial.equations.activations import softmax
 from mmtutorial.equations.probability import windows
 from mmtutorial.keras_settings import keras, keras_defaults, layers
 from mmtutorial.preprocessing.text import PADDING, START
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.checkpoint import Checkpoint
 from mmtutorial.storage.epochs import KeepEpochs
 
 WORD_VECTORS, READER = "word_vectors", "reader"  # the layers that both networks have
@@ -241,7 +241,7 @@ def train_next_word(
     signature = tf.TensorSpec((None, None), tf.int32)
     data = tf.data.Dataset.from_generator(batches, output_signature=(signature, signature))
     data = data.apply(tf.data.experimental.assert_cardinality(-(-len(texts) // batch_size)))
-    unfinished = Unfinished(
+    checkpoint = Checkpoint(
         resume,
         lambda: (
             (model.get_config(), {**model.optimizer.get_config(), "name": ""}),  # adam, adam_1, …
@@ -249,7 +249,7 @@ def train_next_word(
             (texts, validation, length, epochs, batch_size, seed),
         ),
     )
-    keep = KeepEpochs(model, unfinished, generator)
+    keep = KeepEpochs(model, checkpoint, generator)
     model.fit(
         data,
         epochs=epochs,
@@ -258,7 +258,7 @@ def train_next_word(
         shuffle=False,
         callbacks=[_Watch(validation, length), keep] if validation else [keep],
     )
-    unfinished.remove()
+    checkpoint.remove()
     return keep.history
 
 

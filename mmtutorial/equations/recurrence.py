@@ -132,9 +132,9 @@ def recurrence(
     function = ACTIVATIONS[activation].function
     state = _start(initial, x, len(recurrent))
     states = np.empty((*x.shape[:2], len(recurrent)), x.dtype)
-    heard = x @ kernel + bias  # the part of every a_t that needs no state
+    from_input = x @ kernel + bias  # the part of every a_t that needs no state
     for t in range(x.shape[1]):
-        state = states[:, t] = function(heard[:, t] + state @ recurrent)
+        state = states[:, t] = function(from_input[:, t] + state @ recurrent)
     return states
 
 
@@ -287,9 +287,9 @@ def lstm_gates(
     units = len(recurrent)
     state, cell = (_start(each, x, units) for each in (initial or (None, None)))
     gates = Gates(*np.empty((6, *x.shape[:2], units), x.dtype))
-    heard = x @ kernel + bias
+    from_input = x @ kernel + bias
     for t in range(x.shape[1]):
-        raw = heard[:, t] + state @ recurrent
+        raw = from_input[:, t] + state @ recurrent
         write, keep, show = (sigmoid(raw[:, n * units : (n + 1) * units]) for n in (0, 1, 3))
         candidate = np.tanh(raw[:, 2 * units : 3 * units])
         cell = keep * cell + write * candidate

@@ -188,7 +188,7 @@ def evaluate(
     ranked = np.concatenate(
         [
             top_k(_of_candidates(recommender.score(rows), candidates), k, exclude=before[rows])
-            for rows in watched(blocks)
+            for rows in with_progress(blocks)
         ]
     )
     per_user = {name: metric(ranked, relevant) for name, metric in ACCURACY.items()}
@@ -354,7 +354,7 @@ def check_fitted(recommender: Recommender, split: Split, part: str) -> None:
         )
 
 
-def watched(blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
+def with_progress(blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Show progress if the first block tells that all will take long."""
     start = time.monotonic()
     yield blocks[0]

@@ -20,7 +20,7 @@ from mmtutorial.evaluation.full_ranking import (
     check_fitted,
     relevant_to,
     taken_before,
-    watched,
+    with_progress,
 )
 from mmtutorial.evaluation.splits import Split
 from mmtutorial.recommenders.base import Recommender
@@ -73,7 +73,7 @@ def relevant_ranks(
     users, relevant = relevant_to(split, part)
     before = taken_before(split, [name for name in exclude if name != part])
     found = []
-    for rows in watched(np.split(np.arange(len(users)), range(block, len(users), block))):
+    for rows in with_progress(np.split(np.arange(len(users)), range(block, len(users), block))):
         scores = np.asarray(recommender.score(users[rows]))
         if np.isnan(scores).any():
             raise ValueError(f"{recommender.name} gives a score that is NaN")

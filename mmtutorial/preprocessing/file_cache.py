@@ -1,6 +1,6 @@
 """Encode the files of a catalogue once: on all cores, in bounded memory, kept by content.
 
-What comes out for many files lies on disk, and is looked at through memory: see `room`.
+What comes out for many files lies on disk, and is looked at through memory: see `scratch_array`.
 
 A result belongs to the *content* of a file (its digest, not its name or date) and to a *recipe*:
 the function that encoded it, the source of that function's module and of the rules for reading
@@ -98,7 +98,7 @@ def encode_files(
     -------
     rows : ndarray
         ``dtype``, (n, \\*shape), in the order of ``paths``; zeros where there is nothing. From
-        `room`: memory does not grow with it.
+        `scratch_array`: memory does not grow with it.
     present : ndarray
         bool (n,), False where the file is absent or faulty.
     faults : list of Fault
@@ -122,7 +122,7 @@ def encode_files(
     ((2, 8, 8, 3), [False, False], 'the file is empty')
     """
     paths = [path and expanded(path) for path in paths]
-    rows = room((len(paths), *shape), dtype)
+    rows = scratch_array((len(paths), *shape), dtype)
     present = np.zeros(len(paths), dtype=bool)
     wanted, found, size = _digests(paths)
 
@@ -205,14 +205,14 @@ def _digests(
     return wanted, faults, size
 
 
-def room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+def scratch_array(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return zeros to write results into: in memory, or on disk where they take more than 64 MB.
 
     The file lies in the cache's folder (or, with a warning, in the system's for temporary files),
     has no name, and is gone with the array. The system keeps in memory what of it is used, and
     takes that memory back when it is needed. Raises CacheError where no disk has room for it.
 
-    >>> room((2, 3), "float32").sum()
+    >>> scratch_array((2, 3), "float32").sum()
     np.float32(0.0)
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -241,7 +241,7 @@ def _on_disk(shape: tuple[int, ...], dtype: DTypeLike, size: int, folder: Path) 
 
 
 def release(rows: np.ndarray) -> None:
-    """Give back the memory of an array from `room` that lies on disk, where its values stay.
+    """Give back the memory of an array from `scratch_array` on disk, where its values stay.
 
     >>> release(np.zeros(3))
     """
@@ -325,11 +325,11 @@ class _Kept:
             kept = read_arrays(shard)
             if kept["rows"].dtype != self._dtype or kept["rows"].shape[1:] != self._shape:
                 raise ValueError("another shape")
-            told = zip(kept["messages"].tolist(), kept["remedies"].tolist(), strict=True)
+            pairs = zip(kept["messages"].tolist(), kept["remedies"].tolist(), strict=True)
             return [
                 (digest.tobytes(), (None if message else row, message, remedy))
                 for digest, row, (message, remedy) in zip(
-                    kept["digests"], kept["rows"], told, strict=True
+                    kept["digests"], kept["rows"], pairs, strict=True
                 )
             ]
         except (ValueError, KeyError):  # damaged: the results are made again

@@ -17,7 +17,7 @@ from mmtutorial.datasets.media import (
     too_large,
     trouble,
 )
-from mmtutorial.preprocessing.file_cache import blocks, encode_files, room
+from mmtutorial.preprocessing.file_cache import blocks, encode_files, scratch_array
 from mmtutorial.storage.files import expanded
 
 SIZE = 32
@@ -71,8 +71,8 @@ def load_image(path: str | Path, at_least: int | None = None) -> Image.Image:
     except Exception as error:  # damaged files make Pillow's plug-ins raise nearly anything
         if is_file(path) and not path.stat().st_size:
             raise MediaError(path, "the file is empty", "fetch or export it again") from error
-        if told := trouble(path, error):
-            raise told from error
+        if fault := trouble(path, error):
+            raise fault from error
         reason = "of no format that we know" if isinstance(error, UnidentifiedImageError) else error
         raise MediaError(
             path, f"the picture cannot be read ({reason})", "open it in a viewer and save it again"
@@ -120,7 +120,7 @@ def normalise(pictures: np.ndarray) -> np.ndarray:
     >>> normalise(np.array([0, 51, 255], dtype=np.uint8))
     array([0. , 0.2, 1. ], dtype=float32)
     """
-    scaled = room(pictures.shape, np.float32)
+    scaled = scratch_array(pictures.shape, np.float32)
     for some in blocks(pictures, scaled):
         np.divide(pictures[some], np.float32(255), out=scaled[some])
     return scaled

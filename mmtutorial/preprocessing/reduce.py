@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mmtutorial.preprocessing.file_cache import blocks, room
+from mmtutorial.preprocessing.file_cache import blocks, scratch_array
 
 
 def reduce(
@@ -122,10 +122,10 @@ def summarise(frames: np.ndarray) -> np.ndarray:
     >>> summarise(np.array([[[0.0, 0.0], [1.0, 2.0], [3.0, 2.0]]]))
     array([[2., 2., 1., 0.]], dtype=float32)
     """
-    heard = frames.any(axis=2, keepdims=True)
-    count = np.maximum(heard.sum(axis=1), 1)
+    filled = frames.any(axis=2, keepdims=True)
+    count = np.maximum(filled.sum(axis=1), 1)
     mean = frames.sum(axis=1) / count
-    variance = (np.square(frames - mean[:, None]) * heard).sum(axis=1) / count
+    variance = (np.square(frames - mean[:, None]) * filled).sum(axis=1) / count
     return np.concatenate([mean, np.sqrt(variance)], axis=1).astype(np.float32)
 
 
@@ -160,7 +160,7 @@ def standardise(
     """
     present = _present(present, len(features))
     looked_at = present if fit_on is None else present & _present(fit_on, len(features))
-    result = room(features.shape, np.float32)
+    result = scratch_array(features.shape, np.float32)
     count = sum(len(values) for values in _frames(features, looked_at))
     if count:
         mean = _sum(_frames(features, looked_at)) / count

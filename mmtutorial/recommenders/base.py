@@ -30,8 +30,8 @@ from mmtutorial.recommenders.saving import (
     read_about,
     tuples,
 )
-from mmtutorial.storage.arrays import read_arrays, under
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.arrays import read_arrays, with_prefix
+from mmtutorial.storage.checkpoint import Checkpoint
 from mmtutorial.storage.files import beside, expanded, put, recover
 
 Rows = np.ndarray | Sequence[int]
@@ -121,14 +121,14 @@ class Recommender(ABC):
         ...     BPR(steps=3).fit(train, resume=folder).recommend([0], k=1)
         array([[0]])
         """
-        unfinished = Unfinished(resume)
-        self.fit_within(unfinished, train, features, validation)
-        unfinished.remove()
+        checkpoint = Checkpoint(resume)
+        self.fit_within(checkpoint, train, features, validation)
+        checkpoint.remove()
         return self
 
     def fit_within(
         self,
-        whole: Unfinished,
+        whole: Checkpoint,
         train: Interactions,
         features: Features | None = None,
         validation: Interactions | None = None,
@@ -137,16 +137,16 @@ class Recommender(ABC):
 
         Parameters
         ----------
-        whole : Unfinished
+        whole : Checkpoint
             Of the other learning; the state of this one is kept in the same folder.
         train, features, validation
             As for `fit`, which says what is raised.
         """
         checked = checked_features(features, train)
         self._train = None  # until it has learnt, also where learning fails
-        unfinished = whole.part(lambda: self.depends(train, checked, validation))
-        self._learn_resumably(train, checked, validation, unfinished)
-        self.seconds_before = unfinished.seconds
+        checkpoint = whole.part(lambda: self.depends(train, checked, validation))
+        self._learn_resumably(train, checked, validation, checkpoint)
+        self.seconds_before = checkpoint.seconds
         self._train = train
 
     def _learn(
@@ -163,7 +163,7 @@ class Recommender(ABC):
         train: Interactions,
         features: Features,
         validation: Interactions | None,
-        unfinished: Unfinished,
+        checkpoint: Checkpoint,
     ) -> None:
         """Learn, from where an interrupted run has come to; without epochs, from the beginning."""
         self._learn(train, features, validation)
@@ -410,12 +410,12 @@ class Recommender(ABC):
             raise ValueError(f"{folder} is damaged: {lacking[0]!r} is missing; save it again")
         try:
             arrays = read_arrays(folder / ARRAYS)
-            log = pd.DataFrame(under("train/log/", arrays))
-            names = under("train/", arrays)
+            log = pd.DataFrame(with_prefix("train/log/", arrays))
+            names = with_prefix("train/", arrays)
             train = Interactions(log, names["users"], names["items"], names.get("titles"))
             check_rows(log["user"].to_numpy(), train.n_users, "user")
             check_rows(log["item"].to_numpy(), train.n_items, "item")
-            learnt = under("learnt/", arrays)
+            learnt = with_prefix("learnt/", arrays)
             recommender = kind._made(tuples(about["options"]), learnt)
             recommender._train = train
             recommender._restore(learnt)

@@ -12,7 +12,7 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.validation import quality, validation_users
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.checkpoint import Checkpoint
 
 _BLOCK = 1024  # users whose scores are held at a time
 
@@ -93,7 +93,7 @@ class Blend(Recommender):
         train: Interactions,
         features: Features,
         validation: Interactions | None,
-        unfinished: Unfinished,
+        checkpoint: Checkpoint,
     ) -> None:
         users = validation_users(train, validation, at_most=train.n_users)
         if self.weights is None and (validation is None or not len(users)):
@@ -102,7 +102,7 @@ class Blend(Recommender):
                 "are none: fit(train, features, validation), or give Blend its weights"
             )
         for each in self.recommenders:
-            each.fit_within(unfinished, train, features, validation)
+            each.fit_within(checkpoint, train, features, validation)
         if self.weights is not None or validation is None:
             self.chosen = np.array(self.weights, dtype=np.float64)
             return

@@ -20,7 +20,7 @@ from mmtutorial.recommenders.item_to_item import (
     weighted_rows,
 )
 from mmtutorial.recommenders.validation import quality, validation_users
-from mmtutorial.storage.arrays import under
+from mmtutorial.storage.arrays import with_prefix
 
 _FIRST_L2 = 100.0  # where the search begins
 _FIRST_WEIGHT = 0.1  # of a modality, in units of λ
@@ -250,8 +250,8 @@ class EASE(ItemToItem):
         if "reach" not in state:  # saved by an older version
             return
         self._reach, self.tried = state["reach"], []
-        self.chosen = {name: float(value) for name, value in under("chosen/", state).items()}
-        content = {name: under(f"content/{name}/", state) for name in self.chosen}
+        self.chosen = {name: float(value) for name, value in with_prefix("chosen/", state).items()}
+        content = {name: with_prefix(f"content/{name}/", state) for name in self.chosen}
         self._content = {
             name: csr_of(arrays, int(arrays["width"])) for name, arrays in content.items() if arrays
         }

@@ -229,14 +229,14 @@ def reasons(
     found = []
     for place, item in enumerate(items):
         speaking = _leading(shares[place])[:2]
-        told = _leading(np.array([share[place] for share in decided.values()]))
+        leading = _leading(np.array([share[place] for share in decided.values()]))
         found.append(
             Reason(
                 item=int(item),
                 because=tuple(int(history[row]) for row in speaking),
                 popular=bool(everybody[place] > shares[place].sum()),
-                modalities=tuple(list(decided)[row] for row in told) if len(decided) > 1 else (),
-                all_modalities=len(told) == len(decided),
+                modalities=tuple(list(decided)[row] for row in leading) if len(decided) > 1 else (),
+                all_modalities=len(leading) == len(decided),
             )
         )
     return found

@@ -15,8 +15,8 @@ from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.content import as_dense, chosen_modalities, unit_rows
 from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.validation import quality, validation_users
-from mmtutorial.storage.arrays import under
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.arrays import with_prefix
+from mmtutorial.storage.checkpoint import Checkpoint
 from mmtutorial.storage.epochs import Epochs
 
 _LARGEST_BATCH = 65536
@@ -124,7 +124,7 @@ class Pairwise(Recommender):
         train: Interactions,
         features: Features,
         validation: Interactions | None,
-        unfinished: Unfinished,
+        checkpoint: Checkpoint,
     ) -> None:
         for name in ("dimensions", "batch_size", "steps", "patience", "validate_every"):
             value = getattr(self, name)
@@ -138,7 +138,7 @@ class Pairwise(Recommender):
         known = np.unique(train.log["user"])
         users = validation_users(train, validation)
         rounds, patience = (-(-n // self.validate_every) for n in (self.steps, self.patience))
-        with Epochs(self.name, rounds, patience, unfinished, changed, generator) as epochs:
+        with Epochs(self.name, rounds, patience, checkpoint, changed, generator) as epochs:
             for number in epochs:
                 found = None
                 self._begin_round(parts, generator)
@@ -211,7 +211,7 @@ class Pairwise(Recommender):
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._users, self._items, self._bias = (state[n] for n in ("users", "items", "bias"))
-        self.history = {name: v.tolist() for name, v in under("history/", state).items()}
+        self.history = {name: v.tolist() for name, v in with_prefix("history/", state).items()}
 
 
 class BPR(Pairwise):

@@ -123,8 +123,8 @@ def as_markdown(results: Results | None) -> str:
         lines += ["Reason", f": {each.reason}", ""]
         if results is not None or not each.old:
             word, because = old_verdict(each, results) if results else (each.plainly, "")
-            said = f"*{word}*" if each.old else word
-            lines += ["The old rule today", f": {said}{': ' + because if because else ''}", ""]
+            today = f"*{word}*" if each.old else word
+            lines += ["The old rule today", f": {today}{': ' + because if because else ''}", ""]
     return "\n".join(lines)
 
 

@@ -57,13 +57,13 @@ class Board:
         table = Table(*self.columns)
         for name, run in self.runs.items():
             if run is None:
-                told = ["waits"]
+                cells = ["waits"]
             elif run.state == "running":
                 spent = time.monotonic() - self.begun[name]
-                told = [f"cell {run.cell} of {run.cells}", f"{spent:.0f}"]
+                cells = [f"cell {run.cell} of {run.cells}", f"{spent:.0f}"]
             else:
-                told = [run.state, f"{run.seconds:.0f}", f"{run.peak_memory:.0f}"]
-            table.add_row(*map(plain, (*name, *told)))
+                cells = [run.state, f"{run.seconds:.0f}", f"{run.peak_memory:.0f}"]
+            table.add_row(*map(plain, (*name, *cells)))
         if self.n_tasks:
             table.add_row("experiments", "", f"{self.tasks} of {self.n_tasks}")
         return table

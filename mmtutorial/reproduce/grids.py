@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from mmtutorial.datasets import MODALITIES
-from mmtutorial.reproduce.levels import ALL, EACH_SEED, LISTING
+from mmtutorial.reproduce.levels import ALL, ARTICLE, EACH_SEED, LISTING, TODAY
 from mmtutorial.reproduce.measure import stage_of
 from mmtutorial.reproduce.search_spaces import (
     BLEND,
@@ -24,15 +24,19 @@ from mmtutorial.reproduce.search_spaces import (
     controls,
     towers,
 )
-from mmtutorial.reproduce.settings import KNOBS, LENGTH, MADE, has_ready_made, tower_options
+from mmtutorial.reproduce.settings import LENGTH, MADE, WITH_TASTES, has_ready_made, tower_options
 from mmtutorial.reproduce.tasks import COLD, Task
 
 LARGE = 2_000_000  # users × items above which a tower takes minutes
 QUICK = ("concatenation", "attention")  # of the fusions
-WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 of the first
-NOISES = (0.25, 0.5, 1.0, 2.0)
+TASTES = "tastes"
+ALIKE = "all"  # no modality comes first
+WEIGHTS = (0.0, 0.25, 0.5)  # of the other modalities in a taste, beside 1 of the first
+PAIRS = (0.0, 1.0)  # of the liking for a kind and a voice that come together
+WORLDS = 3  # shops and shoppers drawn anew
 TEXT = "text encoders"
 TEXT_COLD = "text encoders, cold"
+FEW = {"n_items": 80, "n_users": 200, "seed": 0}  # a shop whose encoders learn in seconds
 READ_BY = {"auto": "tf-idf", "minilm": "MiniLM"}  # how a text becomes a vector
 
 
@@ -51,7 +55,7 @@ class Facts:
         tower takes minutes.
     made : mapping
         Options of the data set's maker.
-    knobs : bool
+    worlds : bool
         Whether its maker draws small shops with other tastes.
     """
 
@@ -62,7 +66,7 @@ class Facts:
     ready_made: bool = False
     large: bool = False
     made: Mapping[str, Any] = field(default_factory=dict)
-    knobs: bool = False
+    worlds: bool = False
 
     @classmethod
     def of(cls, dataset: str, profile: str = "full") -> Facts:
@@ -74,7 +78,7 @@ class Facts:
             dataset, tuple(stage.features),
             tuple(name for name in MODALITIES if data.items[name].ne("").any()),
             data.truth is not None, has_ready_made(data), data.n_users * data.n_items > LARGE,
-            made, dataset in KNOBS,
+            made, dataset in WITH_TASTES,
         )  # fmt: skip
 
 
@@ -158,7 +162,7 @@ def simple(plan: Plan) -> list[Task]:
     """The recommenders to beat; those without a seed run once."""
     arms = baselines(plan.facts.modalities, plan.facts.truth)
     if not plan.full:
-        arms = [arm for arm in arms if not arm.learns]
+        arms = [arm for arm in arms if not (arm.learns or arm.kind == "IdealObserver")]
     once = [arm for arm in arms if not arm.learns and arm.kind != "Random"]
     tasks = [plan.task(arm, plan.seeds[0]) for arm in once]
     return tasks + [plan.task(arm, s) for s in plan.seeds for arm in arms if arm not in once]
@@ -195,7 +199,7 @@ def encoders(plan: Plan, split: str = "default") -> list[Task]:
     wanted += [] if cold_ones else [f"{CONTROLLED} + ids"]
     about = {"experiment": TEXT_COLD if cold_ones else TEXT, "split": split}
     tasks = [
-        plan.task(arms[name], seed, recommender=f"{name}, {label}", text=how, **about)
+        plan.task(arms[name], seed, recommender=f"{name}, {label}", encoders=how, **about)
         for seed in plan.seeds
         for how, label in READ_BY.items()
         for name in wanted
@@ -209,6 +213,25 @@ def encoders(plan: Plan, split: str = "default") -> list[Task]:
         if not cold_ones and not plan.facts.large:  # an epoch takes seconds
             tasks.append(plan.task(arms["text"], seed, recommender="text, LSTM", raw=True, **about))
     return tasks
+
+
+def level(plan: Plan, name: str, encoders: str) -> list[Task]:
+    """The towers of `fusions`, each with its options there, where other encoders read the media.
+
+    Profile quick runs them once on a small shop.
+    """
+    names = tuple(each for each in plan.facts.modalities if each in MODALITIES)
+    if len(plan.facts.raw) < 2 or not (plan.full or plan.facts.worlds):
+        return []
+    wanted = (*names[:2], ALL)
+    arms = [arm for arm in towers(names) if arm.kind == "TwoTower"]
+    small = {} if plan.full else {"made": FEW, "condition": {"items": FEW["n_items"]}}
+    return [
+        plan.task(arm, seed, experiment=name, encoders=encoders, **small)
+        for seed in (plan.seeds if plan.full else plan.seeds[:1])
+        for arm in arms
+        if plan.full or arm.name in wanted
+    ]
 
 
 def control(plan: Plan) -> list[Task]:
@@ -291,26 +314,27 @@ def costs(plan: Plan) -> list[Task]:
     return [replace(task, seed=seed) for task in tasks for seed in plan.seeds]
 
 
-def knobs(plan: Plan) -> list[Task]:
-    """Where fusion helps: small shops between one modality alone and all alike, calm and noisy."""
-    if not plan.facts.knobs:
+def tastes(plan: Plan) -> list[Task]:
+    """Where fusion helps: small shops, from those where one modality decides to all alike."""
+    if not plan.facts.worlds:
         return []
-    weights, noises = (WEIGHTS, NOISES) if plan.full else (WEIGHTS[::3], NOISES[1:2])
-    wanted = (*plan.facts.modalities, "concatenation")
-    arms = [arm for arm in towers(plan.facts.modalities) if arm.name in wanted]
+    arms = [arm for arm in towers(plan.facts.modalities) if arm.name in (*MODALITIES, ALL)]
+    cells = [(first, weight) for first in MODALITIES for weight in WEIGHTS] + [(ALIKE, 1.0)]
+    pairs, worlds = (PAIRS, WORLDS) if plan.full else (PAIRS[:1], 1)
     plain = replace(plan, chosen={})  # of another data set
     return [
         plain.task(
-            arm, seed, experiment="knobs",
-            condition={"weight of the others": weight, "noise": noise},
+            arm, world, experiment=TASTES,
+            condition={"first": first, "others": weight, "pair": pair, "world": world},
             made={
-                "n_items": 240, "n_users": 800, "noise": noise, "seed": 0,
-                "weights": {"image": 1.0, "text": weight, "audio": weight, "pair": 0.0},
+                "n_items": 240, "n_users": 800, "seed": world,
+                "weights": {name: 1.0 if name == first else weight for name in MODALITIES}
+                | {"pair": pair},
             },
         )
-        for weight in weights
-        for noise in noises
-        for seed in plan.seeds[:3]
+        for first, weight in (cells if plan.full else cells[::9])
+        for pair in pairs
+        for world in range(worlds)
         for arm in arms
     ]  # fmt: skip
 
@@ -323,10 +347,12 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     TEXT: encoders,
     TEXT_COLD: partial(encoders, split=COLD),
     "quality of data": quality,
+    ARTICLE: partial(level, name=ARTICLE, encoders="article"),
+    TODAY: partial(level, name=TODAY, encoders="today"),
     LISTING: listing,
     f"{LISTING} on damaged data": listing_damaged,
     "costs": costs,
-    "knobs": knobs,
+    TASTES: tastes,
 }
 
 

@@ -29,7 +29,7 @@ FUSION = {  # products move fast; chosen on shop's validation part
 MADE = {  # what a data set's maker is given in profile quick
     "garments": {"n_items": 1200, "n_users": 1200}
 }
-KNOBS = ("shop",)  # data sets whose makers draw small shops with other tastes
+WITH_TASTES = ("shop",)  # data sets whose makers draw small ones with other tastes
 
 
 def has_ready_made(data: Dataset) -> bool:

@@ -32,7 +32,7 @@ def report_epochs(report: Callable[[int, float], None]) -> Iterator[None]:
     >>> from mmtutorial.storage.epochs import Epochs
     >>> reported = []
     >>> with report_epochs(lambda epoch, quality: reported.append((epoch, quality))):
-    ...     Epochs("nobody", 9, 2, Unfinished(), [], np.random.default_rng(0)).end(0.5, 0.25)
+    ...     Epochs("nobody", 9, 2, Checkpoint(), [], np.random.default_rng(0)).end(0.5, 0.25)
     >>> reported
     [(0, 0.25)]
     """
@@ -43,7 +43,7 @@ def report_epochs(report: Callable[[int, float], None]) -> Iterator[None]:
         REPORT.reset(before)
 
 
-class Unfinished:
+class Checkpoint:
     """The state of learning after an epoch: a file that is there whole, or not at all.
 
     Its name is a digest of everything that learning depends on: this library's source, the versions
@@ -74,11 +74,11 @@ class Unfinished:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     begun = Unfinished(folder, lambda: ("my model", 3))
+    ...     begun = Checkpoint(folder, lambda: ("my model", 3))
     ...     begun.due = 0
     ...     begun.write(lambda: {"weights": np.ones(2)})
-    ...     found, other = [], Unfinished(folder, lambda: ("my model", 4))
-    ...     Unfinished(folder, lambda: ("my model", 3)).read(found.append), other.read(found.append)
+    ...     found, other = [], Checkpoint(folder, lambda: ("my model", 4))
+    ...     Checkpoint(folder, lambda: ("my model", 3)).read(found.append), other.read(found.append)
     (True, False)
     >>> found
     [{'weights': array([1., 1.])}]
@@ -96,7 +96,7 @@ class Unfinished:
         self._begun = monotonic()
         self.due = self._begun + EVERY
         self.seconds = 0.0
-        self._parts: list[Unfinished] = []
+        self._parts: list[Checkpoint] = []
 
     @functools.cached_property
     def path(self) -> Path:
@@ -104,9 +104,9 @@ class Unfinished:
         assert self.folder is not None
         return self.folder / f"{work_digest(self._depends())}.npz"
 
-    def part(self, depends: Callable[[], object]) -> Unfinished:
+    def part(self, depends: Callable[[], object]) -> Checkpoint:
         """Return the state of a part of the learning: it is removed with the whole."""
-        self._parts.append(Unfinished(self.folder, depends))
+        self._parts.append(Checkpoint(self.folder, depends))
         return self._parts[-1]
 
     def read(self, take: Callable[[dict[str, np.ndarray]], object]) -> bool:

@@ -11,8 +11,8 @@ import numpy as np
 from rich.progress import Progress
 
 from mmtutorial.keras_settings import keras
-from mmtutorial.storage.arrays import under
-from mmtutorial.storage.checkpoint import REPORT, Unfinished
+from mmtutorial.storage.arrays import with_prefix
+from mmtutorial.storage.checkpoint import REPORT, Checkpoint
 
 _PATIENCE = 5.0  # seconds; what takes longer shows its progress
 _QUALITY = "validation_ndcg"
@@ -38,15 +38,17 @@ class _State:
 
     def take(self, arrays: dict[str, np.ndarray]) -> None:
         """Take up what `arrays` returned; ValueError, and no change, if it does not fit."""
-        values = list(under("variable/", arrays).values())
+        values = list(with_prefix("variable/", arrays).values())
         wanted = [(tuple(each.shape), each.numpy().dtype) for each in self.variables]
         if [(value.shape, value.dtype) for value in values] != wanted:
             raise ValueError("its weights have other sizes")
         drawn = json.loads(str(arrays["generator"]))
         if self.generator is not None:
             self.generator.bit_generator.state = drawn
-        self.history.update({k: each.tolist() for k, each in under("history/", arrays).items()})
-        self.best = list(under("best/", arrays).values())
+        self.history.update(
+            {k: each.tolist() for k, each in with_prefix("history/", arrays).items()}
+        )
+        self.best = list(with_prefix("best/", arrays).values())
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
 
@@ -54,7 +56,7 @@ class _State:
 class Epochs:
     """Goes through epochs until none was better for a while; keeps the best, and shows progress.
 
-    In the loop, `end` says how an epoch went. What `Unfinished` has kept is taken up before the
+    In the loop, `end` says how an epoch went. What `Checkpoint` has kept is taken up before the
     first: every number that follows is then the one that would have followed.
 
     Parameters
@@ -63,7 +65,7 @@ class Epochs:
         Who learns, for the progress bar.
     epochs, patience : int
         How many at most, and how many to wait for a better one.
-    unfinished : Unfinished
+    checkpoint : Checkpoint
         Where the state after an epoch is kept.
     variables : sequence of variables
         Keras's or TensorFlow's: all that an epoch changes and the next one reads.
@@ -73,7 +75,7 @@ class Epochs:
     Examples
     --------
     >>> weight, generator = keras.Variable(0.0), np.random.default_rng(0)
-    >>> with Epochs("nobody", 9, 2, Unfinished(), [weight], generator) as epochs:
+    >>> with Epochs("nobody", 9, 2, Checkpoint(), [weight], generator) as epochs:
     ...     for epoch in epochs:
     ...         _ = weight.assign([0.1, 0.3, 0.2, 0.3][epoch])
     ...         epochs.end(0.5, float(weight.numpy()), lambda: [weight.numpy()])
@@ -86,15 +88,15 @@ class Epochs:
         name: str,
         epochs: int,
         patience: int,
-        unfinished: Unfinished,
+        checkpoint: Checkpoint,
         variables: Sequence[Any],
         generator: np.random.Generator,
     ) -> None:
         self._name, self._epochs, self._patience = name, epochs, patience
-        self._unfinished = unfinished
+        self._checkpoint = checkpoint
         self._state = _State(variables, generator)
         self._state.history["loss"] = []
-        unfinished.read(self._state.take)
+        checkpoint.read(self._state.take)
         # In a notebook every refresh is a handful of messages, and learning may last for an hour
         self._bar = Progress(transient=True, refresh_per_second=1)
         self._task = self._bar.add_task(
@@ -128,7 +130,7 @@ class Epochs:
             if quality and epoch - 1 - int(np.argmax(quality)) == self._patience:
                 break
             yield epoch
-            self._unfinished.write(self._state.arrays)
+            self._checkpoint.write(self._state.arrays)
 
     def end(
         self,
@@ -147,17 +149,17 @@ class Epochs:
         best : callable
             Returns what to keep as `best` if no epoch was as good.
         """
-        told = ""
+        suffix = ""
         self.history["loss"].append(loss)
         if quality is not None:
             qualities = self.history.setdefault(_QUALITY, [])
             if quality > max(qualities, default=-np.inf):
                 self._state.best = best()
             qualities.append(quality)
-            told = f", best NDCG@10 {max(qualities):.4f}"
+            suffix = f", best NDCG@10 {max(qualities):.4f}"
             if report := REPORT.get():
                 report(len(qualities) - 1, quality)
-        self._bar.update(self._task, advance=1, description=f"{self._name} learns{told}")
+        self._bar.update(self._task, advance=1, description=f"{self._name} learns{suffix}")
         if not self._bar.live.is_started and time.monotonic() - self._started > _PATIENCE:
             self._bar.start()
 
@@ -173,7 +175,7 @@ class KeepEpochs(keras.callbacks.Callback):
     ----------
     model : keras.Model
         Compiled.
-    unfinished : Unfinished
+    checkpoint : Checkpoint
         Where the state after an epoch is kept.
     generator : Generator, optional
         From which the examples of an epoch are drawn.
@@ -182,7 +184,7 @@ class KeepEpochs(keras.callbacks.Callback):
     --------
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     >>> model.compile("adam", "mse")
-    >>> keep = KeepEpochs(model, Unfinished())
+    >>> keep = KeepEpochs(model, Checkpoint())
     >>> _ = model.fit(np.ones((2, 1)), np.ones((2, 1)), epochs=2, verbose=0,
     ...               initial_epoch=keep.done, callbacks=[keep])
     >>> len(keep.history["loss"])
@@ -192,14 +194,14 @@ class KeepEpochs(keras.callbacks.Callback):
     def __init__(
         self,
         model: keras.Model,
-        unfinished: Unfinished,
+        checkpoint: Checkpoint,
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
         model.optimizer.build(model.trainable_variables)
-        self._unfinished = unfinished
+        self._checkpoint = checkpoint
         self._state = _State([*model.variables, *model.optimizer.variables], generator)
-        unfinished.read(self._state.take)
+        checkpoint.read(self._state.take)
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -215,4 +217,4 @@ class KeepEpochs(keras.callbacks.Callback):
         """Keep what the epoch has come to."""
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
-        self._unfinished.write(self._state.arrays)
+        self._checkpoint.write(self._state.arrays)

@@ -139,8 +139,8 @@ class Scripted(Popularity):
     def __init__(self, quality: float) -> None:
         self.quality = quality
 
-    def _learn_resumably(self, train, features, validation, unfinished):
-        epochs = Epochs("it", 30, 99, unfinished, [], np.random.default_rng(0))
+    def _learn_resumably(self, train, features, validation, checkpoint):
+        epochs = Epochs("it", 30, 99, checkpoint, [], np.random.default_rng(0))
         for _ in epochs:
             epochs.end(0.5, self.quality)
             self.reached = len(epochs.history["loss"])

@@ -26,7 +26,7 @@ from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.recommenders import LightGCN
 from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.two_tower import TwoTower
-from mmtutorial.storage import checkpoint as unfinished
+from mmtutorial.storage import checkpoint
 from mmtutorial.storage.arrays import read_arrays
 from tests.datasets.conftest import Made, Site, handler, zipped
 from tests.hostile.killed import make_dataset, pictures
@@ -163,8 +163,8 @@ def save(base: Path, dice: np.random.Generator) -> None:
 
 def learn(base: Path, dice: np.random.Generator) -> None:
     """Two recommenders, which keep every epoch; what they come to is that of one not killed."""
-    unfinished.EVERY = 0.0
-    unfinished.SHARE = 0
+    checkpoint.EVERY = 0.0
+    checkpoint.SHARE = 0
     taken = np.argwhere(np.random.default_rng(2).random((40, 30)) < 0.2)
     train = Interactions.of([(f"u{u}", f"i{i}", n) for n, (u, i) in enumerate(taken)])
     later = train.where(train.log["row"].to_numpy() % 5 == 0)

@@ -209,7 +209,7 @@ def test_a_disk_that_is_too_full_for_the_result_is_told(monkeypatch):
         OSError,
         match=r"cannot be used for 3 MB \(No space.*: make room there, or let MMTUTORIAL_CACHE",
     ):
-        module.room((1000, 1000), np.float32)
+        module.scratch_array((1000, 1000), np.float32)
 
 
 def test_a_full_disk_costs_the_cache_alone_and_nothing_is_left_behind(files, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def clone(tmp_path, monkeypatch):
         "from mmtutorial.reproduce.results import Results\n"
         "print(len(Results.open(results_folder).measures))",
     )
-    monkeypatch.setattr(run, "GRIDS", {"fusions": None, "knobs": None})
+    monkeypatch.setattr(run, "GRIDS", {"fusions": None, "tastes": None})
     monkeypatch.setattr(
         run, "grid", lambda *each, **options: [replace(CHANCE, experiment=each[3][0])]
     )
@@ -97,7 +97,7 @@ def test_results_go_into_those_that_are_there_and_bands_are_watched(clone):
     (report,) = (clone / "out" / "notebooks").rglob("09_reproduction.ipynb")
     assert f"{len(first.measures)}\\n" in report.read_text()
     assert page.exists()  # again, on all that is there: this run measured nothing
-    assert "No report: it begins with fusions" in call(clone, "--only", "knobs").output
+    assert "No report: it begins with fusions" in call(clone, "--only", "tastes").output
     result = call(clone, "--only", "fus*", "--profile", "full", "--into", str(folder))
     assert result.exit_code == 1 and "do not mix" in result.output
 

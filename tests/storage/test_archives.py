@@ -15,7 +15,7 @@ import pytest
 from mmtutorial.reproduce.tasks import Outcome, Task
 from mmtutorial.storage.archives import check_archive
 from mmtutorial.storage.arrays import read_arrays
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.checkpoint import Checkpoint
 
 
 def data_area(whole: bytes) -> list[int]:
@@ -86,7 +86,7 @@ def test_what_would_unfold_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_may_not_be_read_is_not_damaged(
     tmp_path: Path, unreadable: Callable[[Path], Any]
 ) -> None:
-    begun = Unfinished(tmp_path, lambda: "it")
+    begun = Checkpoint(tmp_path, lambda: "it")
     begun.due = 0
     begun.write(lambda: {"weights": np.ones(2)})
     content = begun.path.read_bytes()
@@ -94,5 +94,5 @@ def test_what_may_not_be_read_is_not_damaged(
         with pytest.raises(PermissionError, match=begun.path.name):
             read_arrays(begun.path)
         with pytest.raises(PermissionError, match=begun.path.name):
-            Unfinished(tmp_path, lambda: "it").read(list)
+            Checkpoint(tmp_path, lambda: "it").read(list)
     assert begun.path.read_bytes() == content

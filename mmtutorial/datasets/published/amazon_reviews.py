@@ -289,9 +289,9 @@ def _pictures(items: pd.DataFrame, place: Path, most: int, seed: int) -> list[st
         missing = fetch_pictures(addresses, place / "images")
         if missing:
             reasons = Counter(missing.values()).most_common()
-            told = "; ".join(f"{reason} ({count})" for reason, count in reasons)
+            counts = "; ".join(f"{reason} ({count})" for reason, count in reasons)
             say(
-                f"{len(missing)} of {len(drawn)} pictures cannot be had: {told}. Their products "
+                f"{len(missing)} of {len(drawn)} pictures cannot be had: {counts}. Their products "
                 "go without"
             )
     return [f"images/{name}" if (place / "images" / name).is_file() else "" for name in names]

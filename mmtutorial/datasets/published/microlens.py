@@ -112,16 +112,16 @@ def microlens(
     pairs, titles = tables.manifest
     faults: list[Fault] = []
     interactions = _pairs(folder, pairs, faults)
-    told = _titles(folder, titles, edition == "50k", faults)
+    titled = _titles(folder, titles, edition == "50k", faults)
     if any(not fault.note for fault in faults) or interactions is None:
         raise DatasetError.of(folder, faults)
-    videos = sorted({*interactions["item"], *told}, key=int)
+    videos = sorted({*interactions["item"], *titled}, key=int)
     place = cache_folder() / f"microlens-{edition}"
     items = pd.DataFrame(
         {
             "item": videos,
-            "title": [told.get(video) or video for video in videos],
-            "text": [told.get(video, "") for video in videos],
+            "title": [titled.get(video) or video for video in videos],
+            "text": [titled.get(video, "") for video in videos],
             "image": _covers(edition, videos, place) if covers else "",
             "audio": _sounds(edition, videos, place) if audio else "",
         }

@@ -25,8 +25,8 @@ from mmtutorial.recommenders.two_tower.batches import LOSSES, Batches, Histories
 from mmtutorial.recommenders.two_tower.network import Content, Network, item_tower
 from mmtutorial.recommenders.two_tower.training import Training
 from mmtutorial.recommenders.validation import quality, validation_users
-from mmtutorial.storage.arrays import under
-from mmtutorial.storage.checkpoint import Unfinished
+from mmtutorial.storage.arrays import with_prefix
+from mmtutorial.storage.checkpoint import Checkpoint
 from mmtutorial.storage.epochs import Epochs
 from mmtutorial.storage.networks import load_network
 
@@ -217,7 +217,7 @@ class TwoTower(Recommender):
         train: Interactions,
         features: Features,
         validation: Interactions | None,
-        unfinished: Unfinished,
+        checkpoint: Checkpoint,
     ) -> None:
         content = self._chosen(features)
         self._check(train, content)
@@ -237,7 +237,7 @@ class TwoTower(Recommender):
         users = validation_users(train, validation)
         rounds = -(-self.steps // self.validate_every)
         with Epochs(
-            self.name, rounds, -(-self.patience // self.validate_every), unfinished,
+            self.name, rounds, -(-self.patience // self.validate_every), checkpoint,
             training.changing, batches.generator,
         ) as epochs:  # fmt: skip
             for number in epochs:
@@ -496,8 +496,10 @@ class TwoTower(Recommender):
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._v, self._h, self._b, self._q = (state[name] for name in "vhbq")
         self._names = state["names"].tolist()
-        self.history = {name: each.tolist() for name, each in under("history/", state).items()}
-        weights = under("own/", state)
+        self.history = {
+            name: each.tolist() for name, each in with_prefix("history/", state).items()
+        }
+        weights = with_prefix("own/", state)
         with seeded(self.seed):
             self.network = Network(
                 None, len(self._b), len(weights["q_0"]), ids="e" in weights,
