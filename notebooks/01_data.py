@@ -240,9 +240,10 @@ if len(ratings):
 axes[1, 1].set(xlabel="rating (stars)", ylabel="interactions")
 plots.show(
     figure,
-    f"Four charts: interactions per {period or 'period'} over time; interactions per item by rank, falling "
-    "steeply and then slowly; a histogram of interactions per shopper with a long right tail; and "
-    "the number of interactions with each rating.",
+    f"Four charts: interactions per {period or 'period'} over time; "
+    "interactions per item by rank, falling steeply and then slowly; a "
+    "histogram of interactions per shopper with a long right tail; and the "
+    "number of interactions with each rating.",
 )
 
 # %% tags=["remove-cell"]
@@ -333,8 +334,8 @@ axis.set(xlabel="item on the shelf", ylabel="share of the choices")
 axis.legend()
 plots.show(
     figure,
-    "Bar chart of eight items: for each, the share of simulated choices and the softmax "
-    "probability stand side by side and are equal to the eye.",
+    "Bar chart of eight items: for each, the share of simulated choices and "
+    "the softmax probability stand side by side and are equal to the eye.",
 )
 
 # %% [markdown]
@@ -365,8 +366,8 @@ axis.set(
 )
 plots.show(
     figure,
-    "Histogram of where taken items stand in the oracle's ranking: most are near the top, with a "
-    "thin tail that reaches to the end.",
+    "Histogram of where taken items stand in the oracle's ranking: most are "
+    "near the top, with a thin tail that reaches to the end.",
 )
 
 # %% tags=["remove-cell"]
@@ -442,7 +443,8 @@ quote(
 # %% tags=["hide-input"]
 dirty = [
     "Arrived <b>late</b> &amp; broken :(<br/>See https://shop.example/r?id=7",
-    "Ｆｕｌｌ－ｗｉｄｔｈ letters, a zero-width\u200b gap, an accent in two parts: cafe\u0301",
+    "Ｆｕｌｌ－ｗｉｄｔｈ letters, a zero-width\u200b gap, an accent in two parts: "
+    "cafe\u0301",
     "这个门铃&nbsp;声音很清脆，老人也喜欢！👍🏽",
     "音箱很好, love it, 5 stars",
 ]
@@ -493,8 +495,9 @@ axes[1].set(
 )
 plots.show(
     figure,
-    "Left, word frequency by rank on logarithmic axes, falling; right, the share of running words "
-    "covered by the most frequent words, rising quickly and then slowly towards 100 per cent.",
+    "Left, word frequency by rank on logarithmic axes, falling; right, the "
+    "share of running words covered by the most frequent words, rising "
+    "quickly and then slowly towards 100 per cent.",
 )
 
 # %% tags=["remove-cell"]
@@ -603,8 +606,9 @@ for axis, (title, picture) in zip(axes.flat, stages.items(), strict=True):
     axis.axis("off")
 plots.show(
     figure,
-    "Six versions of one picture: lying on its side as stored, upright, with black and white "
-    "specks, with the specks gone and edges kept, and as squares of 32 and 16 pixels a side.",
+    "Six versions of one picture: lying on its side as stored, upright, "
+    "with black and white specks, with the specks gone and edges kept, and "
+    "as squares of 32 and 16 pixels a side.",
 )
 
 # %% [markdown]
@@ -639,7 +643,8 @@ difference = np.abs(median(np.asarray(noisy)) - np.asarray(denoised)).max()
 print(f"largest difference from the library's filter: {difference:.0f} of 255")
 assert difference == 0
 print(
-    f"PSNR noisy: {psnr(loaded, noisy):.1f} dB, denoised: {psnr(loaded, denoised):.1f} dB"
+    f"PSNR noisy: {psnr(loaded, noisy):.1f} dB, denoised: "
+    f"{psnr(loaded, denoised):.1f} dB"
 )
 
 # %% [markdown]
@@ -673,8 +678,9 @@ axis.set(xlabel="wrong pixels (%)", ylabel="PSNR to the clean picture (dB)")
 axis.legend()
 plots.show(
     figure,
-    "PSNR against the share of wrong pixels: without a filter it falls steadily; with the median "
-    "filter it stays nearly level, lower at few wrong pixels and higher at many.",
+    "PSNR against the share of wrong pixels: without a filter it falls "
+    "steadily; with the median filter it stays nearly level, lower at few "
+    "wrong pixels and higher at many.",
 )
 
 # %% tags=["remove-cell"]
@@ -712,7 +718,7 @@ def add_noise(wave, snr, generator):
 
 
 def signal_to_noise(wave, other):
-    """How far the other is from the wave: 10 log₁₀ (power of the wave / power of the difference)."""
+    """Return power of the wave by power of the difference, in dB."""
     return 10 * np.log10(np.square(wave).sum() / np.square(other - wave).sum())
 
 
@@ -758,8 +764,9 @@ for axis in axes[-1]:
 figure.colorbar(mesh, ax=axes[:, 1], label="dB")
 plots.show(
     figure,
-    "Waveform and mel spectrogram of one sound in three rows: as recorded, under a hiss that fills "
-    "the spectrogram, and denoised, with most of the hiss gone and the loud parts kept.",
+    "Waveform and mel spectrogram of one sound in three rows: as recorded, "
+    "under a hiss that fills the spectrogram, and denoised, with most of "
+    "the hiss gone and the loud parts kept.",
 )
 
 # %% [markdown]
@@ -837,7 +844,8 @@ differences = [
     np.abs(A - audio.mfcc(wave)).max(),
 ]
 print(
-    f"largest difference of the log-mel: {differences[0]:.1e} dB, MFCC: {differences[1]:.1e}"
+    f"largest difference of the log-mel: {differences[0]:.1e} dB, MFCC: "
+    f"{differences[1]:.1e}"
 )
 assert max(differences) < 0.01
 
@@ -865,8 +873,9 @@ for axis, (title, frames), label in zip(
 figure.colorbar(drawn, ax=axes, label="correlation over time", shrink=0.8)
 plots.show(
     figure,
-    "Two matrices of correlations over the frames of forty sounds: between the 40 log-mel bands, "
-    "with blocks of positive ones, and between the 20 MFCCs, paler off the diagonal.",
+    "Two matrices of correlations over the frames of forty sounds: between "
+    "the 40 log-mel bands, with blocks of positive ones, and between the 20 "
+    "MFCCs, paler off the diagonal.",
 )
 
 # %% [markdown]
@@ -907,8 +916,8 @@ axis.set(
 axis.legend()
 plots.show(
     figure,
-    "Signal-to-noise ratio after denoising against before: above the diagonal for noisy sounds, "
-    "below it for clean ones.",
+    "Signal-to-noise ratio after denoising against before: above the "
+    "diagonal for noisy sounds, below it for clean ones.",
 )
 
 # %% tags=["remove-cell"]
@@ -1062,7 +1071,8 @@ difference = (
     np.abs(Z - short[name][raw[name][1]][:, :5]).max() / np.abs(Z).max()
 )
 print(
-    f"largest difference from the library's first five: {difference:.1e} of the largest number"
+    f"largest difference from the library's first five: {difference:.1e} of "
+    "the largest number"
 )
 assert difference < 1e-3
 
@@ -1081,8 +1091,9 @@ axis.set(
 axis.legend()
 plots.show(
     figure,
-    "Variance kept against numbers kept, one rising curve each for behaviour, text, image and "
-    "audio; pictures and sounds rise quickly, words and behaviour slowly.",
+    "Variance kept against numbers kept, one rising curve each for "
+    "behaviour, text, image and audio; pictures and sounds rise quickly, "
+    "words and behaviour slowly.",
 )
 
 # %% [markdown]
@@ -1119,8 +1130,9 @@ if "image" in fitted and len(fitted["image"].components_) >= 50:
         axis.axis("off")
     plots.show(
         figure,
-        "Twelve small pictures: the mean of all products, five principal directions as ghostly "
-        "shapes, and one product rebuilt from 2, 5, 10, 20 and 50 numbers beside the original.",
+        "Twelve small pictures: the mean of all products, five principal "
+        "directions as ghostly shapes, and one product rebuilt from 2, 5, "
+        "10, 20 and 50 numbers beside the original.",
     )
 
 # %% [markdown]
@@ -1256,7 +1268,8 @@ for label in scores:
     ]
     also = f"; then {', '.join(others)}" if others else "; the others nothing"
     lines.append(
-        f"- **{label}**: {ranking.index[0]} knows most, {ranking.iloc[0]:.2f}{also}"
+        f"- **{label}**: {ranking.index[0]} knows most, "
+        f"{ranking.iloc[0]:.2f}{also}"
     )
     leaders.append(
         f"{ranking.index[0]} predicts the {label} best (skill "

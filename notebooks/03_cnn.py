@@ -28,17 +28,17 @@
 #
 # ## The result first
 #
-# The page trains a convolutional network on {glue:text}`cnn-n-train:,d` product pictures. It classifies
-# {glue:text}`cnn-accuracy:.1%` of {glue:text}`cnn-n-test:,d` new pictures correctly. The best of five
-# rivals, {glue:text}`cnn-best-rival`, classifies {glue:text}`cnn-best-rival-accuracy:.1%` correctly. The
-# most frequent kind alone would be correct for {glue:text}`cnn-majority:.1%`.
+# A convolutional network learns from {glue:text}`cnn-n-train:,d` product pictures on this page. It classifies
+# {glue:text}`cnn-accuracy:.1%` of {glue:text}`cnn-n-test:,d` new pictures correctly. A dense network of the same
+# size reaches {glue:text}`cnn-same-size:.1%`, and a comparison of raw pixels {glue:text}`cnn-by-pixels:.1%`. The
+# most frequent kind alone gives {glue:text}`cnn-majority:.1%`.
 #
 # ## The idea in words
 #
-# A kettle is a kettle wherever it stands. A dense layer has a separate weight for each pixel, so it must
-# learn the kettle again at every place. A {term}`convolution` moves a small window over the picture and uses
-# the same few weights everywhere. Two assumptions are built in: neighbouring pixels belong together, and a
-# pattern means the same everywhere. Such assumptions are an {term}`inductive bias`.
+# A kettle is a kettle wherever it stands. A dense layer has a weight for each pixel, so it must learn the kettle
+# again at every place. A {term}`convolution` moves a small window over the picture and uses the same few weights
+# everywhere. This assumes that neighbouring pixels belong together, and that a pattern means the same everywhere.
+# Such an assumption is an {term}`inductive bias`.
 
 # %% tags=["parameters"]
 profile = "quick"  # "quick" trains once, "full" with five seeds
@@ -102,9 +102,8 @@ quote = partial(notebooks.quote, "cnn")
 # %% [markdown]
 # ## The pictures
 #
-# {doc}`01_data` turns files into arrays. Here we need pictures of a known *kind*, at least ten of each. No
-# recommender of this book reads the kind. Chance splits them: 64 % for training, 16 % for validation, 20 % for
-# the test.
+# {doc}`01_data` turns files into arrays. Here we take pictures of a known *kind*, at least ten of each. Chance
+# splits them: 64 % for training, 16 % for validation, 20 % for the test.
 
 # %% tags=["remove-output"]
 PIXELS = 64
@@ -197,22 +196,24 @@ quote(
 
 # %% [markdown]
 # The table counts {glue:text}`cnn-n-pictures:,d` pictures of {glue:text}`cnn-n-kinds` kinds from
-# {glue:text}`cnn-dataset`{glue:text}`cnn-stand-in`; the figure shows one of each. To answer always
-# "{glue:text}`cnn-majority-kind`", the most frequent kind, is the {term}`baseline`.
+# {glue:text}`cnn-dataset`{glue:text}`cnn-stand-in`; the figure shows one of each. The {term}`baseline` always
+# answers "{glue:text}`cnn-majority-kind`", the most frequent kind.
 #
 # ## The article's equation is a dense layer
 #
 # The article prints $h^{(l)} = \sigma(W^{(l)} h^{(l-1)} + b^{(l)})$ as the equation of a CNN (row
-# [E2](#claim-e2)). It writes columns. This book writes rows, so its $W$ is our transpose:
+# [E2](#claim-e2)), for columns. This book writes rows, so its $W$ is our transpose:
 #
 # $$
-# h^{(l)} = \sigma\bigl(h^{(l-1)}\, W^{(l)} + b^{(l)}\bigr), \qquad
-# h^{(l-1)} \in \mathbb{R}^{d_{l-1}},\; W^{(l)} \in \mathbb{R}^{d_{l-1} \times d_l},\;
+# \begin{gathered}
+# h^{(l)} = \sigma\bigl(h^{(l-1)}\, W^{(l)} + b^{(l)}\bigr), \\
+# h^{(l-1)} \in \mathbb{R}^{d_{l-1}},\quad W^{(l)} \in \mathbb{R}^{d_{l-1} \times d_l},\quad
 # b^{(l)} \in \mathbb{R}^{d_l} .
+# \end{gathered}
 # $$ (eq-dense)
 #
-# This is the dense layer: one weight joins each entry of the input to each entry of the output.
-# Let $a^{(l)} = h^{(l-1)}W^{(l)} + b^{(l)}$. For a batch of $B$ rows the chain rule gives
+# This is the dense layer: each entry of the input has a weight for each entry of the output. Let
+# $a^{(l)} = h^{(l-1)}W^{(l)} + b^{(l)}$. For a batch of $B$ rows the chain rule gives
 #
 # $$
 # \begin{aligned}
@@ -227,8 +228,8 @@ quote(
 # \end{aligned}
 # $$ (eq-backward)
 #
-# In NumPy, with $\sigma$ = ReLU, and compared with Keras's layer and gradients. The loss is half the mean
-# of the squared outputs, so its derivative is $y$ divided by the number of entries:
+# In NumPy, with $\sigma$ = ReLU, compared with Keras. The loss is half the mean of the squared outputs, so its
+# derivative is $y$ divided by the number of entries:
 
 
 # %%
@@ -273,7 +274,6 @@ assert difference < TOLERANCE["float64"]
 assert differ(ours, [y, *dense_backward(y / y.size, h, W, y, "relu")]) == 0
 
 # %% [markdown]
-# `dense` and `dense_backward` of the library do the same for any $\sigma$.
 #
 # ## A convolution
 #
@@ -291,9 +291,9 @@ assert differ(ours, [y, *dense_backward(y / y.size, h, W, y, "relu")]) == 0
 # | $b$ | bias, learnt | $D$ |
 # | $Y$ | output, without padding | $H' \times W' \times D$, $H' = \lfloor (H-s)/r \rfloor + 1$, $W'$ likewise |
 #
-# Mathematicians call this operation a cross-correlation {cite}`lecun1998`. Their convolution flips the
-# kernel; for a learnt kernel that makes no difference. By hand: the picture is dark on the left, and the
-# kernel subtracts the left neighbour from the right one.
+# Mathematicians call this a cross-correlation; their convolution flips the kernel {cite}`lecun1998`. For a learnt
+# kernel that makes no difference. In the example the picture is dark on the left, and the kernel subtracts the left
+# neighbour from the right one:
 
 # %%
 X = np.array([[0, 0, 1, 2, 2, 2]] * 4 + [[0, 0, 0, 1, 2, 2]] * 2, float)
@@ -355,9 +355,10 @@ outline(axes[0], p, q, 3, 3)
 outline(axes[2], p, q, 1, 1)
 plots.show(
     figure,
-    "Three small matrices of numbers. The picture X gets brighter from left to right; the kernel K "
-    "has −1 in its left column, 0 in the middle, 1 on the right; the output Y is large where the "
-    f"step is. A 3 by 3 window of X is outlined, and the one entry of Y it gives, {Y[p, q]:.0f}.",
+    "Three small matrices of numbers. The picture X gets brighter from left "
+    "to right; the kernel K has −1 in its left column, 0 in the middle, 1 "
+    "on the right; the output Y is large where the step is. A 3 by 3 window "
+    f"of X is outlined, and the one entry of Y it gives, {Y[p, q]:.0f}.",
 )
 
 # %% [markdown]
@@ -365,17 +366,15 @@ plots.show(
 #
 # ### Padding and stride
 #
-# Without padding ("valid") the picture shrinks by $s - 1$ in each layer. "Same" adds zeros around the
-# picture, so that only the stride shrinks it. Keras pads by
-#
-# {cite}`dumoulin2016`
+# Without padding ("valid") the picture shrinks by $s - 1$ in each layer. "Same" adds zeros around it, so that only
+# the stride shrinks it. Keras adds {cite}`dumoulin2016`
 #
 # $$
 # H' = \Bigl\lceil \frac{H}{r} \Bigr\rceil, \qquad
 # \text{total} = \max\bigl(0,\; (H' - 1)\,r + s - H\bigr) .
 # $$ (cnn-same)
 #
-# An odd zero goes to the bottom and to the right.
+# zeros; an odd one goes to the bottom and to the right.
 
 # %% tags=["hide-input"]
 cases = [(3, 1, "valid"), (3, 2, "valid"), (3, 1, "same"), (3, 2, "same")]
@@ -403,9 +402,11 @@ for axis, (window, stride, padding) in zip(axes, cases, strict=True):
     axis.set_title(f"{padding}, stride {stride}\nH′ = {places}", fontsize=9)
 plots.show(
     figure,
-    "Four grids of 6 by 6 pixels, blue, with the centre of each 3 by 3 window as a dot, and the first two "
-    "windows outlined. Valid, stride 1: 4 by 4 dots. Valid, stride 2: 2 by 2. Same, stride 1: a ring "
-    "of padding and 6 by 6 dots. Same, stride 2: padding at the bottom and right only, 3 by 3 dots.",
+    "Four grids of 6 by 6 pixels, blue, with the centre of each 3 by 3 "
+    "window as a dot, and the first two windows outlined. Valid, stride 1: "
+    "4 by 4 dots. Valid, stride 2: 2 by 2. Same, stride 1: a ring of "
+    "padding and 6 by 6 dots. Same, stride 2: padding at the bottom and "
+    "right only, 3 by 3 dots.",
 )
 
 # %% [markdown]
@@ -421,8 +422,8 @@ plots.show(
 # Y = \sigma(P\, K + b), \qquad Y \in \mathbb{R}^{H'W' \times D} .
 # $$ (cnn-im2col)
 #
-# This is equation {eq}`eq-dense` with windows in place of the layer before. So a convolution is a dense
-# layer that sees one window, applied at every place. The method is called *im2col*. In NumPy:
+# So a convolution is the dense layer {eq}`eq-dense` of one window, applied at every place. The method is called
+# *im2col*. In NumPy:
 
 
 # %%
@@ -461,15 +462,15 @@ outline(axes[0], 1, 1, 2, 2, "C1", "--")
 outline(axes[1], 3, 0, 1, 4, "C1", "--")
 plots.show(
     figure,
-    "A 3 by 3 picture; the matrix P whose four rows are its four 2 by 2 windows; the kernel as one "
-    "column; and their product. The first and last window are outlined in the picture and in P.",
+    "A 3 by 3 picture; the matrix P whose four rows are its four 2 by 2 "
+    "windows; the kernel as one column; and their product. The first and "
+    "last window are outlined in the picture and in P.",
 )
 
 # %% [markdown]
 # The figure shows the four windows of a picture as the four rows of $P$.
 #
-# The library's `conv2d` adds padding, other windows, and the way back. Its outputs and gradients equal
-# Keras's for all these combinations:
+# The library's `conv2d` adds padding, other windows, and the way back. Its outputs and gradients equal Keras's:
 
 # %% tags=["hide-input"]
 conv_rows = []
@@ -500,8 +501,7 @@ plots.table(conv_differences.groupby(["dtype", "padding"]).max().reset_index())
 #
 # ### As the article's equation, literally
 #
-# $P$ is not the layer before. So let $x$ be all of $X$ as one row of $HWC$ entries. Then $Y$, as one row,
-# is $xW$ plus the bias, with
+# Let $x$ be all of $X$ as one row of $HWC$ entries. Then $Y$, as one row, is $xW$ plus the bias, with
 #
 # $$
 # W_{(i,j,c),\,(p,q,d)} =
@@ -511,9 +511,9 @@ plots.table(conv_differences.groupby(["dtype", "padding"]).max().reset_index())
 # \end{cases}
 # $$ (eq-toeplitz)
 #
-# So a convolution *is* equation {eq}`eq-dense`, with a special $W$. Most of its entries are zero, and the
-# others repeat. With "same", $i$ and $j$ count from the edge of the padding. The figure shows $W$ for a
-# picture of 5 × 5 pixels and a kernel with the entries 1 to 9; white is zero.
+# So a convolution *is* equation {eq}`eq-dense`, with a $W$ of which most entries are zero and the others repeat.
+# With "same", $i$ and $j$ count from the edge of the padding. The figure shows $W$ for a picture of 5 × 5 pixels
+# and a kernel with the entries 1 to 9; white is zero.
 
 # %%
 nine = np.arange(1.0, 10).reshape(3, 3, 1, 1)
@@ -544,7 +544,7 @@ for axis, ((padding, stride), W) in zip(axes, matrices.items(), strict=True):
         linecolor="0.85",
         annot=np.where(W > 0, W.astype(int).astype(str), ""),
         fmt="",
-        annot_kws={"fontsize": 6.5},
+        annot_kws={"fontsize": 7},
         xticklabels=False,
         yticklabels=False,
         ax=axis,
@@ -554,16 +554,16 @@ for axis, ((padding, stride), W) in zip(axes, matrices.items(), strict=True):
 axes[0].set_ylabel("25 pixels, row by row", fontsize=9)
 plots.show(
     figure,
-    "Three matrices W with 25 rows, one a pixel, and 9, 4 and 25 columns, one an output. Most cells "
-    "are white, zero. The others hold the kernel's entries 1 to 9, each along diagonals: every column "
-    "has the same nine entries, three by three, further down from column to column; under 'same' the "
-    "columns at the border lack some.",
+    "Three matrices W with 25 rows, one a pixel, and 9, 4 and 25 columns, "
+    "one an output. Most cells are white, zero. The others hold the "
+    "kernel's entries 1 to 9, each along diagonals: every column has the "
+    "same nine entries, three by three, further down from column to column; "
+    "under 'same' the columns at the border lack some.",
 )
 
 # %% [markdown]
-# Each column holds the nine entries of the kernel, further down from column to column. At the border, "same"
-# leaves some of them out. How many weights is that? The last line is the article's layer, 32 kernels of
-# 3 × 3 over a picture of 32 × 32:
+# Each column holds the kernel's nine entries, further down from column to column. At the border, "same" leaves some
+# out. How many weights is that? The last line is the article's layer, 32 kernels of 3 × 3 over 32 × 32 pixels:
 
 # %% tags=["hide-input"]
 lines = []
@@ -619,8 +619,8 @@ quote(
 
 # %% [markdown]
 # Of the {glue:text}`cnn-dense-weights:,d` weights, {glue:text}`cnn-nonzero-share:.2f` % are not zero, and those
-# are {glue:text}`cnn-shared-weights:,d` different numbers. On eight pictures the product with $W$ and `conv2d`
-# differ by at most {glue:text}`cnn-toeplitz-difference`.
+# are {glue:text}`cnn-shared-weights:,d` different numbers. On eight pictures $xW$ and `conv2d` differ by at most
+# {glue:text}`cnn-toeplitz-difference`.
 #
 # ### Pooling
 #
@@ -635,8 +635,8 @@ quote(
 # \end{aligned}
 # $$ (cnn-pool)
 #
-# In the article's listing $s = r = 2$. The gradient goes to the largest entry alone; of equal ones, to the
-# first. Pooling has no weights. It is not a case of {eq}`eq-dense`, because a maximum is not linear.
+# In the article's listing $s = r = 2$. The gradient goes to the largest entry alone; of equal ones, to the first.
+# A maximum is not linear, so pooling is no case of {eq}`eq-dense`.
 
 # %%
 for dtype, tolerance in TOLERANCE.items():
@@ -652,14 +652,16 @@ for dtype, tolerance in TOLERANCE.items():
 # %% [markdown]
 # ## Forwards and backwards by hand
 #
-# Since $Y = PK + b$ is a dense layer, {eq}`eq-backward` gives the gradient. One step is added. An entry of
-# $X$ lies in several windows, so its gradient is the sum over these windows. Adding each window back to its
-# place is the transpose of im2col:
+# Since $Y = PK + b$ is a dense layer, {eq}`eq-backward` gives the gradient. One step is added: an entry of $X$ lies
+# in several windows, so its gradient is the sum over them. Adding each window back to its place is the transpose of
+# im2col:
 #
 # $$
+# \begin{gathered}
 # \frac{\partial \mathcal L}{\partial K} = P^{\mathsf T} \delta, \qquad
-# \frac{\partial \mathcal L}{\partial X} = \operatorname{im2col}^{\mathsf T}\bigl(\delta\, K^{\mathsf T}\bigr),
-# \qquad \delta = \frac{\partial \mathcal L}{\partial Y} \odot \sigma' \in \mathbb{R}^{H'W' \times D} .
+# \frac{\partial \mathcal L}{\partial X} = \operatorname{im2col}^{\mathsf T}\bigl(\delta\, K^{\mathsf T}\bigr), \\
+# \delta = \frac{\partial \mathcal L}{\partial Y} \odot \sigma' \in \mathbb{R}^{H'W' \times D} .
+# \end{gathered}
 # $$ (cnn-backward)
 #
 # For stride 1 without padding:
@@ -688,8 +690,8 @@ print(f"largest difference from Keras: {difference:.1e}")
 assert difference < TOLERANCE["float64"]
 
 # %% [markdown]
-# Now a whole network fits on one screen: a convolution with ReLU, a pooling, a dense layer and the softmax
-# with cross-entropy of {doc}`01b_learning`. Its gradients on pictures of 16 × 16 pixels equal Keras's:
+# Now a whole network fits on one screen: convolution with ReLU, pooling, dense layer, and the softmax with
+# cross-entropy of {doc}`01b_learning`. Its gradients on pictures of 16 × 16 pixels equal Keras's:
 
 
 # %%
@@ -770,8 +772,8 @@ quote(by_hand=by_hand[-1][2])
 #
 # ## Trained on the pictures
 #
-# This is the network that the book uses for pictures. It has three blocks of convolution, ReLU and pooling.
-# A dense layer then makes a vector of 64 numbers. For classification a softmax follows. In Keras:
+# The book's network for pictures has three blocks of convolution, ReLU and pooling, and a dense layer that makes a
+# vector of 64 numbers. For classification a softmax follows. In Keras:
 
 
 # %%
@@ -819,25 +821,26 @@ plots.table(
 )
 
 # %% [markdown]
-# The table shows that nearly all parameters are in the last layer. `he_normal` is the size of the random
-# start that suits ReLU; the last part of the chapter measures why.
+# Nearly all parameters are in the last layer. `he_normal` is the size of the random start that suits ReLU; the last
+# part of the chapter measures why.
 #
 # ### Fair rivals
 #
-# Does the *convolution* help, or would another method of this size do as well? The rivals see the same
-# training pictures:
+# Does the *convolution* help, or would another method of this size do as well? The rivals see the same training
+# pictures:
 #
-# - **dense, same size**: {eq}`eq-dense` with one hidden layer and as many parameters as the CNN. At 64 × 64
-#   pixels that allows only {glue:text}`cnn-units-full:d` hidden units. A second one reads pictures of
-#   16 × 16 pixels and has {glue:text}`cnn-units-tiny:d` hidden units.
-# - **dense, larger**: 64 hidden units at 64 × 64 pixels, with {glue:text}`cnn-times-larger:.1f` times the
-#   parameters of the CNN.
+# - **dense, same size**: one hidden layer, and as many parameters as the CNN. At 64 × 64 pixels that allows
+#   {glue:text}`cnn-units-full:d` hidden units. A second one reads 16 × 16 pixels and has
+#   {glue:text}`cnn-units-tiny:d`.
+# - **dense, larger**: 64 hidden units, {glue:text}`cnn-times-larger:.1f` times the parameters of the CNN.
 # - **neighbours on pixels**: the most frequent kind among the $k$ nearest training pictures.
-# - **principal components, linear**: the {term}`PCA` of {doc}`01_data`, then logistic regression, which is
-#   the one-layer network of {doc}`01b_learning`.
+# - **principal components, linear**: the {term}`PCA` of {doc}`01_data`, then logistic regression.
 #
-# All networks start by He's rule and learn by Adam. The validation pictures choose epoch, $k$, components and
-# penalty.
+# The pictures of `shop` are made to show what a convolution is for. The products stand at different places and sizes,
+# in different light, among clutter and partly covered. A CNN should beat a dense network of the same size, and
+# neighbours on pixels.
+#
+# All networks start by He's rule and learn by Adam. Validation pictures choose epoch, $k$, components and penalty.
 
 
 # %%
@@ -1012,8 +1015,9 @@ axes[1].legend(["training", "validation", "most frequent kind"])
 axes[0].legend(["training", "validation"])
 plots.show(
     figure,
-    "Loss and accuracy of the convolutional network by epoch, on training and on validation pictures, "
-    "with the accuracy of the most frequent kind as a dotted line.",
+    "Loss and accuracy of the convolutional network by epoch, on training "
+    "and on validation pictures, with the accuracy of the most frequent "
+    "kind as a dotted line.",
 )
 
 # %% tags=["remove-cell"]
@@ -1021,11 +1025,20 @@ rivals = comparison["accuracy"].drop("convolutional").sort_values()
 smallest_gap = gaps[rivals.index[-1]]
 quote(
     accuracy=right["convolutional"].mean(),
-    best_rival=rivals.index[-1],
-    best_rival_accuracy=rivals.iloc[-1],
     dense_accuracy=rivals[[n for n in builders if n in rivals]].max(),
+    same_size=right["dense, same size"].mean(),
+    by_pixels=right["neighbours on pixels"].mean(),
+    versus_dense=in_words(
+        right["convolutional"] - right["dense, same size"],
+        "the dense network of the same size",
+    ),
+    versus_pixels=in_words(
+        right["convolutional"] - right["neighbours on pixels"],
+        "neighbours on pixels",
+    ),
     versus_best=in_words(
-        right["convolutional"] - right[rivals.index[-1]], "its best rival"
+        right["convolutional"] - right[rivals.index[-1]],
+        f"its best rival, “{rivals.index[-1]}”",
     ),
     advantage="So on these pictures the convolution is worth its place."
     if smallest_gap[1] > 0
@@ -1038,16 +1051,15 @@ quote(
     if len(SEEDS) > 1
     else "one random start",
     best_epoch=int(np.argmin(history["val_loss"])) + 1,
-    epochs=EPOCHS,
 )
 
 # %% [markdown]
-# Accuracies are on test pictures, for networks the mean over {glue:text}`cnn-starts`. The
-# intervals are {term}`bootstrap` intervals of the paired differences. The convolutional network
-# {glue:text}`cnn-versus-best`. {glue:text}`cnn-advantage`
+# Accuracies are on test pictures, for networks the mean over {glue:text}`cnn-starts`. Intervals are {term}`bootstrap`
+# intervals of the paired differences. The convolutional network {glue:text}`cnn-versus-dense`, and
+# {glue:text}`cnn-versus-pixels`. It {glue:text}`cnn-versus-best`. {glue:text}`cnn-advantage`
 #
-# The figure shows its training. The validation loss was lowest after epoch {glue:text}`cnn-best-epoch:d` of
-# {glue:text}`cnn-epochs:d`, and the weights of that epoch are kept.
+# The figure shows its training. The weights of epoch {glue:text}`cnn-best-epoch:d`, with the lowest validation loss,
+# are kept.
 #
 # ### What it confuses
 
@@ -1072,15 +1084,17 @@ axis.tick_params(axis="y", rotation=0)
 wrong = confused * (1 - np.eye(n_kinds, dtype=int))
 truth, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
 commonest = (
-    f"The most frequent error is to predict “{kinds[predicted]}” for a picture "
-    f"of kind “{kinds[truth]}”: {wrong.max()} of {confused[truth].sum()} pictures."
+    f"The most frequent error is to predict “{kinds[predicted]}” for a "
+    f"picture of kind “{kinds[truth]}”: {wrong.max()} of "
+    f"{confused[truth].sum()} pictures."
     if wrong.max()
     else "It makes no error."
 )
 quote(commonest=commonest)
 plots.show(
     figure,
-    f"Confusion matrix of {n_kinds} kinds, true kind by predicted kind. {commonest}",
+    f"Confusion matrix of {n_kinds} kinds, true kind by predicted kind. "
+    f"{commonest}",
 )
 
 # %% [markdown]
@@ -1088,32 +1102,31 @@ plots.show(
 #
 # ## Four additions
 #
-# Deep networks on pictures rarely come without the following four. Each takes a few lines.
+# Most deep networks on pictures have some of these. Each takes a few lines.
 #
-# **Augmentation** changes every training picture a little in each epoch: here a mirror image, and a shift by
-# up to a tenth. The kind stays the same, so the network gets more data for free.
+# **Augmentation** changes every training picture a little in each epoch: here a mirror image, and a shift by up to a
+# tenth. The kind stays the same, so the network sees more data.
 #
-# **Dropout** sets a random half of the vector's inputs to zero while training ({doc}`01b_learning`).
+# **Dropout** sets a random half of the last layer's inputs to zero while training ({doc}`01b_learning`).
 #
-# **Batch normalisation** {cite}`ioffe2015` gives each channel mean 0 and variance 1 before the activation.
-# Mean $\mu_c$ and variance $v_c$ are taken over all pictures and places of the batch. Two learnt numbers a
-# channel, $\gamma$ and $\beta$ (each of length $C$), restore what the network needs:
+# **Batch normalisation** {cite}`ioffe2015` gives each channel $c$ mean 0 and variance 1 before the activation. Mean
+# $\mu_c$ and variance $v_c$ are taken over all pictures and places of the batch. Two learnt numbers a channel,
+# $\gamma_c$ and $\beta_c$, follow:
 #
 # $$
 # \hat X_{nijc} = \gamma_c\, \frac{X_{nijc} - \mu_c}{\sqrt{v_c + \epsilon}} + \beta_c .
 # $$ (cnn-batch-norm)
 #
-# When the network is used, running means from training take the place of $\mu$ and $v$.
+# After training, running means of $\mu$ and $v$ are used.
 #
-# **A residual block** {cite}`he2016resnet` adds its input to its output, where $f$ is a convolution of as many
-# channels as its input:
+# **A residual block** {cite}`he2016resnet` adds its input to the output of a convolution $f$ of as many channels:
 #
 # $$
 # y = x + f(x), \qquad
 # \frac{\partial y}{\partial x} = I + \frac{\partial f}{\partial x} .
 # $$ (cnn-residual)
 #
-# The gradient always has the direct way $I$, so a deep stack does not lose it.
+# The gradient always has the direct way $I$, so a deep stack does not lose it. In Keras:
 
 
 # %%
@@ -1221,19 +1234,18 @@ quote(
 
 # %% [markdown]
 # The table compares networks on 16 × 16 pixels after {glue:text}`cnn-few-epochs:d` epochs, with
-# {glue:text}`cnn-starts` each. On the validation pictures
-# {glue:text}`cnn-helpful`{glue:text}`cnn-harmful`. That is no verdict on the methods: dropout and augmentation
-# slow learning down, and the other two were made for networks of ten and more layers.
+# {glue:text}`cnn-starts` each. On the validation pictures {glue:text}`cnn-helpful`{glue:text}`cnn-harmful`. This
+# says little about deeper networks: dropout and augmentation slow learning down, and the other two were made for
+# networks of ten and more layers.
 #
 # **Transfer** starts from a network that was trained on more than a million pictures, such as VGG-16
-# {cite}`simonyan2015`. Its convolutions are kept (*frozen*) or trained a little further (*fine-tuned*), under a
-# new last layer. This page does not measure it. A later run of the evidence will compare both with the network
-# above, on the same pictures, over five random starts.
+# {cite}`simonyan2015`. Under a new last layer its convolutions are kept (*frozen*) or trained further
+# (*fine-tuned*). This page does not measure it. A later run of the evidence will compare both with the network above,
+# on the same pictures, over five random starts.
 #
 # ## What is inside
 #
-# Each row of the figure is a layer. Each small picture is one of its channels, a *{term}`feature map`*,
-# bright where the channel is large.
+# Each row of the figure is a layer. Each small picture is one of its channels, a *{term}`feature map`*.
 
 # %% tags=["hide-input"]
 chosen_layers = [
@@ -1264,9 +1276,10 @@ axes[0, 0].set_title("the picture", fontsize=8)
 axes[0, 0].axis("off")
 plots.show(
     figure,
-    f"A picture ({kinds[label[example]]}) and six feature maps of each of three convolutions, of "
-    f"{PIXELS}, {PIXELS // 2} and {PIXELS // 4} pixels a side: outlines and colour areas in the first, "
-    "coarser and sparser patterns in the third.",
+    f"A picture ({kinds[label[example]]}) and six feature maps of each of "
+    f"three convolutions, of {PIXELS}, {PIXELS // 2} and {PIXELS // 4} "
+    "pixels a side: outlines and colour areas in the first, coarser and "
+    "sparser patterns in the third.",
 )
 
 # %% [markdown]
@@ -1274,9 +1287,9 @@ plots.show(
 #
 # ### How far one output sees
 #
-# One place of the third layer depends on a square of the picture only, its {term}`receptive field`. Layer $l$
-# with window $s_l$ and stride $r_l$ widens the field by $s_l - 1$ steps of the layer before. Each of these steps
-# is $r_1 \cdots r_{l-1}$ pixels wide {cite}`araujo2019`:
+# One place of a layer depends on a square of the picture only, its {term}`receptive field`. Layer $l$ with window
+# $s_l$ and stride $r_l$ widens the field by $s_l - 1$ steps of the layer before. Each step is
+# $r_1 \cdots r_{l-1}$ pixels wide {cite}`araujo2019`:
 #
 # $$
 # f_l = f_{l-1} + (s_l - 1) \prod_{k<l} r_k, \qquad f_0 = 1 .
@@ -1303,9 +1316,8 @@ plots.table(
 )
 
 # %% [markdown]
-# The table shows that the field doubles with each block. The gradient confirms it. It is zero for all pixels
-# that an output does not see. The figure shows the mean length of the gradient of the 64 channels in the middle
-# of the last pooling, and the square that the equation predicts:
+# The field doubles with each block. The gradient confirms it: it is zero for all pixels that an output does not see.
+# The figure shows the gradient of the middle of the last pooling, and the square that the equation predicts:
 
 # %% tags=["hide-input"]
 pooled = [
@@ -1340,9 +1352,9 @@ axis.set(xlabel="column (pixels)", ylabel="row (pixels)")
 figure.colorbar(drawn, label="mean |gradient| (largest = 1)")
 plots.show(
     figure,
-    "Heat map over the picture: the gradient of one place of the last pooling is zero outside of a "
-    f"square of {field.size[-1]} pixels a side, which the formula predicts, and larger towards its "
-    "middle.",
+    "Heat map over the picture: the gradient of one place of the last "
+    f"pooling is zero outside of a square of {field.size[-1]} pixels a side, "
+    "which the formula predicts, and larger towards its middle.",
 )
 
 # %% tags=["remove-cell"]
@@ -1356,14 +1368,14 @@ quote(
 # The gradient reaches {glue:text}`cnn-reached:d` pixels a side, and the equation says
 # {glue:text}`cnn-field:d`. Pixels in the middle count more, because more paths lead through them
 # {cite}`luo2016`. In the article's network, with one convolution and one pooling, an output sees
-# {glue:text}`cnn-article-field:d` pixels a side. Everything larger is left to its dense layer.
+# {glue:text}`cnn-article-field:d` pixels a side.
 #
 # ### What shifts when the picture shifts
 #
 # Shift the picture by $t$ columns, $X'_{i,j,c} = X_{i,\,j-t,\,c}$. With stride 1, {eq}`eq-convolution` gives
 # $Y'_{p,q,d} = Y_{p,\,q-t,\,d}$ away from the border: the output shifts with the picture. This is
-# {term}`equivariance`. With stride $r$ it holds for multiples of $r$ only. The table shows the distance between
-# the new output and the *best* shifted copy of the old one, where 0 is equal and 1 is the size of the output:
+# {term}`equivariance`. With stride $r$ it holds for multiples of $r$ only. The table shows how far the new output is
+# from the *best* shifted copy of the old one, as a share of its length:
 
 # %%
 x = pictures[train[:32]].astype(float)
@@ -1396,8 +1408,8 @@ plots.table(moved.round(3).rename(columns="shift by {} px".format), index=True)
 # %% [markdown]
 # With stride 1 the distance is {glue:text}`cnn-exact`. With stride 2 a shift by one pixel gives
 # {glue:text}`cnn-half:.2f`, and with pooling {glue:text}`cnn-pooled:.2f`. The dense layer at the end has a weight
-# for each place, so the *network* is not equivariant. The test pictures, shifted to the right, with the left
-# border mirrored:
+# for each place, so it need not give the same answer. The test pictures, shifted to the right, with the left border
+# mirrored:
 
 # %% tags=["hide-input"]
 shifts = [0, 2, 4, 8, 16]
@@ -1425,10 +1437,11 @@ axis.set(
 axis.legend()
 plots.show(
     figure,
-    "Test accuracy of both networks against the shift of the pictures, from 0 to 16 pixels, with "
-    "the most frequent kind as a dotted line: "
+    "Test accuracy of both networks against the shift of the pictures, from "
+    "0 to 16 pixels, with the most frequent kind as a dotted line: "
     + "; ".join(
-        f"{name} from {robust[name].iloc[0]:.2f} to {robust[name].iloc[-1]:.2f}"
+        f"{name} from {robust[name].iloc[0]:.2f} to "
+        f"{robust[name].iloc[-1]:.2f}"
         for name in robust
     )
     + ".",
@@ -1448,14 +1461,12 @@ quote(
 
 # %% [markdown]
 # A shift by eight pixels costs the convolutional network {glue:text}`cnn-shift-cnn:.0f` percentage points and
-# the dense one {glue:text}`cnn-shift-dense:.0f`. To make a network *ignore* the place, something must remove
-# it (exercise 5).
+# the dense one {glue:text}`cnn-shift-dense:.0f`. Exercise 5 removes the place.
 #
 # ## Features: similar products
 #
-# The article asks a CNN for classes and for *features* (row [A4](#claim-a4)). Our features are the 64 numbers
-# before the softmax. For each test picture we take the five training pictures with the largest cosine, and count how many
-# have its kind.
+# The article asks a CNN for classes and for *features* (row [A4](#claim-a4)), here the 64 numbers before the softmax.
+# How many of the five training pictures with the largest cosine have the kind of a test picture?
 
 # %%
 encoder = vectors_of(network)
@@ -1511,8 +1522,9 @@ for line, query in zip(axes, queries, strict=True):
     outline(line[0], 0, 0, PIXELS - 1, PIXELS - 1, "C3")
 plots.show(
     figure,
-    "Rows of pictures: on the left, framed, a test picture; beside it the five training pictures "
-    "with the most similar features, each with its kind.",
+    "Rows of pictures: on the left, framed, a test picture; beside it the "
+    "five training pictures with the most similar features, each with its "
+    "kind.",
 )
 
 # %% tags=["remove-cell"]
@@ -1527,16 +1539,15 @@ quote(
 )
 
 # %% [markdown]
-# By this measure the trained encoder {glue:text}`cnn-near-verdict`. It has learnt *kinds*, not taste. In
+# By this measure the trained encoder {glue:text}`cnn-near-verdict`. It has learnt *kinds*, not taste; in
 # {doc}`07_recommend` the shoppers teach the encoder.
 #
 # ## Does ReLU keep gradients from vanishing?
 #
-# The article says that ReLU is cheap and avoids vanishing gradients in the CNN (row [T2](#claim-t2)). By
-# {eq}`eq-backward` each layer multiplies the gradient on its way back
-# by $\sigma'$ **and** by $W$. For the sigmoid $\sigma' \le 1/4$, for tanh $\sigma' \le 1$, and for ReLU
-# $\sigma'$ is 1 or 0. So the random start of $W$ matters as much as $\sigma$. Three rules for its standard
-# deviation:
+# The article says so, and that ReLU is cheap (row [T2](#claim-t2)). By {eq}`eq-backward` each layer multiplies the
+# gradient on its way back by $\sigma'$ **and** by $W$. For the sigmoid $\sigma' \le 1/4$, for tanh
+# $\sigma' \le 1$, and for ReLU $\sigma'$ is 1 or 0. So the random start of $W$ matters as much as $\sigma$. Three
+# rules for its standard deviation:
 #
 # | rule | standard deviation of $W$ | made for |
 # |---|---|---|
@@ -1544,17 +1555,16 @@ quote(
 # | Glorot | $\sqrt{2 / (d_{l-1} + d_l)}$ | tanh {cite}`glorot2010` |
 # | He | $\sqrt{2 / d_{l-1}}$ | ReLU {cite}`he2015` |
 #
-# $d_{l-1}$ and $d_l$ count the weights that enter and leave one unit, for a convolution $s^2C$ and $s^2D$. A fixed
-# number fits one width only, which is why the other two rules exist. We measure how much of the gradient at the last hidden
-# layer arrives at the first:
+# $d_{l-1}$ and $d_l$ count the weights that enter and leave one unit, for a convolution $s^2C$ and $s^2D$. How much
+# of the gradient at the last hidden layer arrives at the first?
 #
 # $$
 # \varrho = \bigl\lVert \partial \mathcal L / \partial h^{(1)} \bigr\rVert \,\big/\,
 #   \bigl\lVert \partial \mathcal L / \partial h^{(\text{last})} \bigr\rVert .
 # $$ (cnn-rho)
 #
-# We say that it *vanishes* if $\varrho < 1/1000$ and *explodes* if $\varrho > 1000$. First in NumPy: dense layers
-# of 64 units on pictures of 16 × 16, five random starts each.
+# It *vanishes* if $\varrho < 1/1000$ and *explodes* if $\varrho > 1000$. First in NumPy: dense layers of 64 units
+# on 16 × 16 pixels, five random starts each.
 
 # %%
 RULES = {
@@ -1630,7 +1640,7 @@ with threadpool_limits(1):  # for small products one thread is fastest
 
 
 # %% [markdown]
-# Then a stack of Keras's convolutions, $3 \times 3$ with 16 filters, on the same small pictures, in float64:
+# Then a stack of Keras's convolutions, $3 \times 3$ with 16 filters, in float64:
 
 
 # %% tags=["hide-input"]
@@ -1718,9 +1728,10 @@ final = dense_ratios[dense_ratios["depth"] == dense_ratios["depth"].max()]
 final = final.pivot_table("ϱ", "σ", "rule", aggfunc="median")
 plots.show(
     figure,
-    "Six panels of ϱ against depth on a logarithmic axis, dense layers above and convolutions below, "
-    "for small normal, Glorot and He starts; curves for ReLU, tanh and sigmoid, and a dotted line at "
-    f"a thousandth. At {dense_ratios['depth'].max()} dense layers: "
+    "Six panels of ϱ against depth on a logarithmic axis, dense layers "
+    "above and convolutions below, for small normal, Glorot and He starts; "
+    "curves for ReLU, tanh and sigmoid, and a dotted line at a thousandth. "
+    f"At {dense_ratios['depth'].max()} dense layers: "
     + "; ".join(
         f"{activation} {rule} {final.loc[activation, rule]:.0e}"
         for activation in SIGMAS
@@ -1760,9 +1771,8 @@ both.columns = [f"{what}: {column}" for what, column in both.columns]
 plots.table(both.reset_index(), digits=2)
 
 # %% [markdown]
-# The figure and the table show that the outcome depends on the pair of $\sigma$ and rule, not on $\sigma$
-# alone. Does such a network also *learn*? Ten hidden layers, plain gradient descent, batches of 64, 150 steps.
-# Each pair takes the best of three learning rates by its final training loss.
+# The outcome depends on the pair of $\sigma$ and rule, not on $\sigma$ alone. Does such a network also *learn*? Ten
+# hidden layers, plain gradient descent, 150 steps, the best of three learning rates by the training loss:
 
 # %% tags=["hide-input"]
 LEARNERS = 10
@@ -1903,22 +1913,19 @@ quote(
 )
 
 # %% [markdown]
-# With {glue:text}`cnn-t2-deepest:d` dense layers, the first hidden layer receives
-# {glue:text}`cnn-t2-relu-he` times the gradient of the last one with ReLU and He's rule,
-# {glue:text}`cnn-t2-tanh-glorot` times with tanh and Glorot's, {glue:text}`cnn-t2-relu-small` times with ReLU
-# and small weights, and at best {glue:text}`cnn-t2-sigmoid-best` times with the sigmoid. Over both stacks:
-# {glue:text}`cnn-t2-sentence`. With Glorot's rule ReLU loses a factor of {glue:text}`cnn-t2-relu-factor` a
-# layer. Theory says $\sqrt{1/2} \approx 0.71$, since ReLU passes on half of the units. He's rule multiplies by
-# $\sqrt 2$ to compensate.
+# Of the gradient at the last of {glue:text}`cnn-t2-deepest:d` dense layers, the first one receives
+# {glue:text}`cnn-t2-relu-he` times as much with ReLU and He's rule, {glue:text}`cnn-t2-tanh-glorot` times with tanh
+# and Glorot's, {glue:text}`cnn-t2-relu-small` times with ReLU and small weights, and at best
+# {glue:text}`cnn-t2-sigmoid-best` times with the sigmoid. Over both stacks: {glue:text}`cnn-t2-sentence`. With Glorot's
+# rule ReLU loses a factor of {glue:text}`cnn-t2-relu-factor` a layer. Theory says $\sqrt{1/2} \approx 0.71$, since ReLU
+# passes on half of the units; He's rule multiplies by $\sqrt 2$ to compensate.
 #
-# The last table shows that these pairs learn (their loss falls 5 % below that of the kinds' shares alone,
-# {glue:text}`cnn-t2-blind` nats): {glue:text}`cnn-t2-learners`. **The article's sentence is
-# {glue:text}`cnn-t2-verdict`.**
+# In the last table these pairs learn (their loss is 5 % below {glue:text}`cnn-t2-blind` nats, that of the kinds' shares
+# alone): {glue:text}`cnn-t2-learners`. **The article's sentence is {glue:text}`cnn-t2-verdict`.**
 #
 # ### Is it cheap?
 #
-# A million numbers through each activation and back, and a training step of the article's convolution with
-# each; medians of alternating runs:
+# A million numbers through each activation and back, and a training step of the article's convolution; medians:
 
 # %% tags=["hide-input"]
 a = generator.normal(size=1_000_000).astype(np.float32)
@@ -2000,8 +2007,7 @@ quote(
 
 # %% [markdown]
 # Alone, forwards and back, {glue:text}`cnn-cost-alone`. In a whole training step ReLU takes
-# {glue:text}`cnn-cost-step`, since the products of the convolution take most of the time. So on this machine
-# it is {glue:text}`cnn-cost-verdict`.
+# {glue:text}`cnn-cost-step`. So on this machine it is {glue:text}`cnn-cost-verdict`.
 
 # %% tags=["remove-cell"]
 used = plots.resources(started)
@@ -2034,7 +2040,7 @@ quote(
 # \qquad xW = (1-2,\; 2-0,\; 0-3).
 # $$
 #
-# Each diagonal is constant. There are twelve places, but only two weights to learn.
+# There are twelve places, but only two weights to learn.
 # ```
 
 # %% tags=["hide-cell"]
@@ -2049,8 +2055,8 @@ print(W, np.array([1, 2, 0, 3]) @ W, sep="\n")
 #
 # ```{dropdown} Solution
 # $P$ has the rows $(1,2), (2,0), (0,3)$, so $P^{\mathsf T}\delta = (3, 5)$. Each row of $\delta K^{\mathsf T}$ is
-# $(1, -1)$. Added back at places 0–1, 1–2 and 2–3 they give $(1, 0, 0, -1)$. An inner entry is once the left and
-# once the right of a window, and the two effects cancel.
+# $(1, -1)$. Added back to their places they give $(1, 0, 0, -1)$. An inner entry is once the left and once the right
+# of a window, and the two effects cancel.
 # ```
 
 # %% tags=["hide-cell"]
@@ -2133,10 +2139,9 @@ plots.table(shuffled_accuracy, index=True)
 
 # %% [markdown]
 # ```{dropdown} Solution
-# The table gives the validation accuracies. A dense layer sums over all pixels, and a sum does not depend on
-# the order. For each $W$ there is one with shuffled rows that gives the same answers, and a random start is
-# equally likely to be either. What differs is the random start. A convolution assumes that neighbours belong
-# together, and shuffling makes the assumption wrong.
+# The table gives the validation accuracies. A dense layer sums over all pixels, and a sum does not depend on their
+# order: for each $W$ there is one with shuffled rows that gives the same answers. Only the random start differs. A
+# convolution assumes that neighbours belong together, and shuffling makes the assumption wrong.
 # ```
 #
 # **5.** Replace `Flatten` by the *mean over all places* (`GlobalAveragePooling2D`). How many parameters are
@@ -2178,11 +2183,10 @@ plots.table(pd.DataFrame(place_rows))
 
 # %% [markdown]
 # ```{dropdown} Solution
-# The table gives the parameters and the validation accuracies. If the last feature map only moved, its mean would
-# not change. It changes for two reasons. At the border, something leaves the picture and something else enters.
-# And *three* poolings lie before the mean: only a shift by $2^3 = 8$ pixels moves the last map by a whole step,
-# and 4 pixels are half a step. Besides, the mean removes the place, which is information too. It also learns more
-# slowly, so after {glue:text}`cnn-few-epochs:d` epochs it may be worse even in place.
+# If the last feature map only moved, its mean would not change. It changes for two reasons. At the border, something
+# leaves the picture and something else enters. And *three* poolings lie before the mean: only a shift by $2^3 = 8$
+# pixels moves the last map by a whole step. The place is information too, and the mean learns more slowly, so after
+# {glue:text}`cnn-few-epochs:d` epochs it may be worse even in place.
 # ```
 #
 # ## Where to read on
