@@ -1112,13 +1112,14 @@ quote(
 #
 # ### Inside the gates
 #
-# One test sound, read with the trained weights by our equations. The last panel shows the answer after each frame:
+# The test sound that the network is surest of, read with the trained weights by our equations. The last panel shows the
+# answer after each frame:
 
 # %% tags=["hide-input"]
 model = trained["LSTM", seed][0]
 kernel, recurrent, bias, dense_kernel, dense_b = model.get_weights()
-guess = model.predict(A[test], verbose=0).argmax(axis=1)
-chosen = test[(guess == y[test]).argmax()]  # the first that is right
+guess = model.predict(A[test], verbose=0)  # (n_test, classes)
+chosen = test[guess[np.arange(len(test)), y[test]].argmax()]  # the surest
 gates = lstm_gates(A[chosen][None], kernel, recurrent, bias)
 answers = softmax(gates.state[0] @ dense_kernel + dense_b)  # (T, classes)
 keras_answer = model.predict(A[chosen][None], verbose=0)[0]
