@@ -14,8 +14,6 @@
 # ---
 
 # %% [markdown]
-#
-# %% [markdown]
 # # The article's network
 #
 # **You will be able to**
@@ -526,9 +524,8 @@ seeds = [seed] if once else list(range(seed, seed + 5))
 networks = []
 for each in seeds:
     training = time.perf_counter()
-    networks.append(
-        ArticleNetwork(seed=each).fit(split.train, content, split.validation)
-    )
+    one = ArticleNetwork(seed=each, verbose=0)
+    networks.append(one.fit(split.train, content, split.validation))
     print(f"seed {each}: trained in {time.perf_counter() - training:.0f} s")
 network = networks[0]
 

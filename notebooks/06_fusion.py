@@ -14,18 +14,16 @@
 # ---
 
 # %% [markdown]
-#
-# %% [markdown]
 # # Fusion
 #
 # **You will be able to**
 #
-# - combine the vectors of text, image and audio in five ways, each from its equation, in NumPy and in Keras;
-# - say which of the five let one modality change what another means;
-# - leave out what is missing without guessing it, and train for it;
+# - combine the vectors of text, image and audio in five ways, in NumPy and in Keras;
+# - say which of them let one modality change what another means;
+# - leave out what is missing, and train for it;
 # - align two modalities by a contrastive loss.
 #
-# What fusion *gains* is measured in the next chapter, {doc}`06b_fusion_measured`.
+# What fusion *gains* is in the next chapter, {doc}`06b_fusion_measured`.
 #
 # ## The result first
 #
@@ -184,8 +182,8 @@ total = b + sum(known[m] @ W[m] + (1 - p[:, [m]]) * c[m] for m in range(3))
 by_equation["concatenation"] = np.maximum(total, 0)  # (n, d)
 
 # %% [markdown]
-# Before the ReLU it is a *sum*. Only the ReLU, and the layers after it, let one modality depend on another.
-# For items that have everything, it is the article's two lines of Keras:
+# Before the ReLU it is a *sum*. Only the ReLU, and layers after it, let one modality change what another means. For
+# items that have everything, it is two lines of Keras:
 
 # %%
 join = keras.layers.Concatenate()
@@ -443,14 +441,13 @@ plots.table(pd.DataFrame(rows, columns=["fusion", "length of f", "weights"]))
 #
 # | row | the article | here |
 # |---|---|---|
-# | [A1](#claim-a1) | all modalities flow into one representation | five layers that do it; the article's code has concatenation only, and no mask |
-# | [A6](#claim-a6) | one representation for users, one for content | the vector $f$ is an item's; {doc}`07_recommend` makes a user's of it |
-# | [C1](#claim-c1), [C2](#claim-c2), [C3](#claim-c3) | fusion gains accuracy, coverage and diversity | {doc}`06b_fusion_measured` |
+# | [A1](#claim-a1) | all modalities flow into one representation | five layers do it; the article's code has concatenation only, and no mask |
+# | [A6](#claim-a6) | one representation for users, one for content | $f$ is an item's; {doc}`07_recommend` makes a user's of it |
 #
 # ## Exercises
 #
-# **1.** Show that no sum $g(z_{\text{image}}) + h(z_{\text{audio}})$ solves the task at the top of the page for a
-# user who wants both equal. Find a product, and a ReLU layer over the concatenation, that does.
+# **1.** A user wants picture and sound equal. Show that no sum $g(z_{\text{image}}) + h(z_{\text{audio}})$ ranks the
+# items rightly. Find a product, and a ReLU layer over the concatenation, that does.
 #
 # ```{dropdown} Solution
 # The two wanted items together score $g(1) + h(1) + g(-1) + h(-1)$. So do the two unwanted ones. Hence the wanted
@@ -467,9 +464,8 @@ for image, audio in ((1, 1), (-1, -1), (1, -1), (-1, 1)):
     )
 
 # %% [markdown]
-# **2.** In {eq}`eq-attention` let $\tilde z_m \cdot r / \sqrt d$ be $\ln 4$ for text, $0$ for the image,
-# $\ln 3$ for audio. Give the weights; the weights for an item without sound; and what happens if its sound is
-# filled with zeros, $\tilde z_{\text{audio}} = 0$, but not masked.
+# **2.** In {eq}`eq-attention` let $\tilde z_m \cdot r / \sqrt d$ be $\ln 4$ for text, $0$ for the image, $\ln 3$ for
+# audio. Give the weights; those for an item without sound; and those where $\tilde z_{\text{audio}} = 0$ is not masked.
 #
 # ```{dropdown} Solution
 # $4/8$, $1/8$, $3/8$. Masked: $4/5$ and $1/5$. Filled: the zero vector has $e^0 = 1$, so the weights are $4/6$, $1/6$,
@@ -485,9 +481,8 @@ for label, raised in (
     print(f"{label:8}", np.round(np.array(raised) / sum(raised), 3))
 
 # %% [markdown]
-# **3.** In the article's network, as chapter 5 sizes it, $d_{\text{text}} = d_{\text{audio}} = 32$,
-# $d_{\text{image}} = 7\,200$ and $d = 128$. How many parameters have the article's dense layer, the full
-# tensor, and {eq}`eq-lowrank` with $\rho = 4$? What does the comparison suggest?
+# **3.** In chapter 5, $d_{\text{text}} = d_{\text{audio}} = 32$, $d_{\text{image}} = 7\,200$ and $d = 128$. How many
+# parameters have the dense layer, the full tensor, and {eq}`eq-lowrank` with $\rho = 4$? What does that suggest?
 #
 # ```{dropdown} Solution
 # $(7\,264 + 1) \cdot 128$; $33 \cdot 7\,201 \cdot 33 \cdot 128$; $4 \cdot 128 \cdot (33 + 7\,201 + 33)$. The image's
@@ -504,8 +499,8 @@ for some_sizes in ((32, 7200, 32), (32, 32, 32)):
     print(f"{some_sizes!s:15}{full_layer:>10,}{tensor:>16,}{low_rank:>12,}")
 
 # %% [markdown]
-# **4.** Modality dropout with rate $\varrho$ meets an item that has all three. With what probability are three,
-# two and one left? Which share of the pictures is hidden?
+# **4.** Modality dropout with rate $\varrho$ meets an item that has all three. With what probability are three, two and
+# one left? Which share of the pictures is hidden?
 #
 # ```{dropdown} Solution
 # Three: $(1-\varrho)^3$. Two: $3\varrho(1-\varrho)^2$. One: $3\varrho^2(1-\varrho) + \varrho^3$, since the last one is
@@ -541,9 +536,8 @@ quote(
 # %% [markdown]
 # ## References
 #
-# Fusion and its taxonomy {cite}`baltrusaitis2019`; gates {cite}`arevalo2017`; attention {cite}`vaswani2017`;
-# tensors {cite}`zadeh2017` and their low-rank form {cite}`liu2018`; modality dropout {cite}`neverova2016`;
-# contrastive alignment {cite}`radford2021`; the two towers {cite}`yi2019`.
+# Fusion {cite}`baltrusaitis2019`; gates {cite}`arevalo2017`; attention {cite}`vaswani2017`; tensors {cite}`zadeh2017`
+# and their low-rank form {cite}`liu2018`; modality dropout {cite}`neverova2016`; alignment {cite}`radford2021`.
 #
 # *This page took {glue:text}`layers-minutes` minutes on {glue:text}`layers-cores` cores, and at most
 # {glue:text}`layers-memory` GB of memory.*

@@ -14,25 +14,22 @@
 # ---
 
 # %% [markdown]
-#
-# %% [markdown]
 # # Fusion, measured
 #
 # **You will be able to**
 #
-# - read from committed measurements how much fusion gains over a single modality, by who reads the media;
-# - name six traps of a claim such as "at least 10 % more accurate", and the remedy for each;
+# - read from measurements how much fusion gains over a single modality;
+# - name six traps of a claim such as "at least 10 % more accurate", and avoid them;
 # - use permuted features and ids as controls;
 # - measure what happens if a modality is missing or wrong, and which modality decided a recommendation.
 #
-# The layers themselves are the subject of {doc}`06_fusion`.
+# {doc}`06_fusion` has the layers.
 #
 # ## The result first
 #
-# The article claims that fusion is at least 10 % more accurate than a single modality ([C1](#claim-c1)). The
-# figure shows the relative gain in {term}`NDCG`@10 of concatenation, the article's fusion, over the best single
-# modality. Bars are 95 % intervals, the dotted line is the claim. A *level* says what turned the media into
-# numbers.
+# The article claims that fusion is at least 10 % more accurate than a single modality ([C1](#claim-c1)). The figure
+# shows the relative gain in {term}`NDCG`@10 of concatenation, the article's fusion, over the best single modality.
+# Bars are 95 % intervals, the dotted line is the claim. A *level* says what turned the media into numbers.
 
 # %% tags=["parameters"]
 profile = "quick"  # short training; "full": until it ends
@@ -111,7 +108,9 @@ for experiment, level in LEVELS.items():
         origins.append(f"{level.title}: {found.origin}")
 if by_level:
     table = pd.DataFrame(by_level).T.infer_objects()
-    figure, axis = plt.subplots(figsize=(8, 1 + 0.8 * len(table)))
+    figure, axis = plt.subplots(
+        figsize=(8, 1 + 0.8 * len(table)), layout="constrained"
+    )
     plots.relative_gains(table, axis, "gain in NDCG@10 (%)", goal=CLAIM)
     axis.get_legend().remove()
     shown = plots.picture(
@@ -142,32 +141,30 @@ if still_open:
 Markdown(" ".join(sentences))
 
 # %% [markdown]
-# The verdict on C1 rests on the first level, the article's own network. {doc}`09_reproduction` has the rule,
-# [the claims](../claims.md) have the verdict over all data sets.
+# The verdict on C1 rests on the first level, the article's own network; [the claims](../claims.md) have it.
 #
-# Numbers beside an orange bar, which ends with *Evidence*, were measured before, with several seeds, until
-# validation stopped the training. All others are *live*, from small networks that train in seconds. They show
-# how things work and are no verdict.
+# Numbers beside an orange bar, which ends with *Evidence*, were measured before, with several seeds, until validation
+# stopped the training. All others are *live*, from networks that train in seconds. They show how things work and are
+# no verdict.
 #
 # ## The idea in words, and six traps
 #
-# A second modality can add something only if three things are true. Tastes depend on it. The encoder finds
-# in the medium what they depend on. The user's history does not show it already. A measurement of the gain can
-# go wrong in six ways:
+# A second modality can add something only if tastes depend on it, if the encoder finds this in the medium, and if the
+# user's history does not show it already. The measurement of a gain can go wrong in six ways:
 #
 # | trap | remedy here |
 # |---|---|
-# | the rival is the *weakest* modality | the rival is the single modality that was best on *validation* (exercise 1) |
-# | the rival was trained less | the same tower, the same number of trials for its options, the same rule for stopping |
-# | "CNN" or "language model" is said, and something simpler was measured | every table names its level |
-# | users were simulated so that they need all modalities | we say so; {doc}`09_reproduction` varies the weights and has real users |
-# | one seed, one lucky difference | intervals over users *and* seeds, {term}`Holm's correction` for many comparisons |
-# | any features that differ between items act as *ids* | controls: permuted and random features, and ids themselves |
+# | the rival is the *weakest* modality | it is the one that was best on *validation* (exercise 1) |
+# | the rival was trained less | same tower, same search for options, same rule for stopping |
+# | "CNN" is said, something simpler was measured | every table names its level |
+# | simulated users need all modalities by construction | we say so; {doc}`09_reproduction` varies it and has real users |
+# | one lucky seed or comparison | intervals over users *and* seeds, {term}`Holm's correction` |
+# | features that only differ between items act as *ids* | controls: permuted and random features, and ids |
 #
 # ## The data
 #
-# From here on all towers read *simple features*, one short vector a modality ({doc}`01_data`). No language
-# model, CNN or RNN takes part. The recommender is the two-tower of {doc}`07_recommend`.
+# From here on a two-tower recommender ({doc}`07_recommend`) reads *simple features*, one short vector a modality
+# ({doc}`01_data`). No language model, CNN or RNN takes part.
 
 # %% tags=["remove-output"]
 
@@ -252,13 +249,12 @@ quote("fusion-users", f"{len(split.test_users):,}")
 quote("fusion-items", f"{data.n_items:,}")
 
 # %% [markdown]
-# On {glue:text}`fusion-dataset`, {glue:text}`fusion-users` test users get lists out of
-# {glue:text}`fusion-items` items.
+# On {glue:text}`fusion-dataset`, {glue:text}`fusion-users` test users get lists out of {glue:text}`fusion-items` items.
 #
 # ## What each fusion gains
 #
-# The same tower reads one modality, all but one, or all, under each of the five fusions. The article names
-# accuracy (here NDCG@10 and {term}`hit rate`@10), coverage and diversity ({doc}`08_evaluation`).
+# The same tower reads one modality, some, or all, under each of the five fusions. The measures are the article's:
+# accuracy (NDCG@10 and {term}`hit rate`@10), coverage and diversity ({doc}`08_evaluation`).
 
 # %%
 SHOWN = ["ndcg", "hit_rate", "item_coverage", "intra_list_diversity"]
@@ -310,8 +306,8 @@ if gains:
     )
     sentences.append(
         f"Gains are over **{single}**, the best single modality on validation. In NDCG@10, "
-        f"{above} of the five fusions have an interval above zero, and "
-        f"{beyond} have one above the claim of 10 %."
+        f"the interval lies above zero for {above} of {len(rows)} fusions, and above the "
+        f"claim of 10 % for {beyond}."
     )
     row = gains.row("concatenation", "intra_list_diversity")
     sentences.append(
@@ -356,16 +352,15 @@ for metric in SHOWN:
 Markdown(" ".join(sentences))
 
 # %% [markdown]
-# The low-rank fusion was trained with a learning rate of its own where nobody searched its options. Late fusion
-# has longer vectors and another temperature, so it is no pure control ({doc}`06_fusion`).
+# Where nobody searched options, low-rank fusion had a learning rate of its own. Late fusion has longer vectors and
+# another temperature ({doc}`06_fusion`). So neither differs from the others in the layer alone.
 #
 # ## Controls: is it the content, or only the identity?
 #
-# Suppose that features differ between items and say nothing about them. A tower can still use them as names of
-# the items, and learn from the history what goes together. Two controls find that out. In the first, the
-# features are **permuted**: every item gets those of another item. In the second they are **random** numbers.
-# The tower with **ids** has one learnt vector for each item and no content. If features do no better than
-# these, the content itself added nothing.
+# Features that differ between items and say nothing about them can still act as names of the items. Two controls find
+# that out. **Permuted** features are those of another item. **Random** features are random numbers. A third tower has
+# **ids**: one learnt vector for each item, and no content. If features do no better than these, the content itself
+# added nothing.
 
 # %% tags=["hide-input"]
 CONTROLS = [
@@ -393,16 +388,13 @@ if over_ids:
 Markdown(" ".join(sentences))
 
 # %% [markdown]
-# An interval above zero means that content says something which a history of warm items does not show. One that
-# includes zero is consistent with content that only stands in for ids. For items *without* a history, see
-# {doc}`07_recommend`.
+# Above zero means that content says something which histories do not show. An interval that includes zero agrees with
+# content that only stands in for ids. Items *without* a history are in {doc}`07_recommend`.
 #
 # ## Live: what could be known
 #
-# Where users are simulated, we know which part of a taste each modality carries. {term}`The oracle <oracle>`
-# knows a user's taste for everything. A *restricted* oracle knows it for the attributes of some modalities
-# only. It is no limit for a tower, which also learns what everybody likes, and a text may name what the picture
-# shows.
+# {term}`The oracle <oracle>` knows a simulated user's taste for everything. A *restricted* oracle knows it for the
+# attributes of some modalities only. It is no limit for a tower, which also learns what everybody likes.
 
 # %% tags=["hide-input"]
 simulated = data.truth is not None and set(names) <= {
@@ -460,10 +452,9 @@ Markdown(sentence)
 # %% [markdown]
 # ## Live: when late fusion is enough
 #
-# Late fusion cannot let one modality change what another means. Does that matter? We simulate two groups of
-# users over the same items, and give the towers the true attributes, so that no encoder stands in the way. In the
-# group "sums" a taste is a sum over modalities. In the group "only pairs" users like nothing but one pair of
-# something seen and something heard.
+# Does it matter that late fusion only adds? We simulate two groups of users over the same items, and give the towers
+# the true attributes. In the group "sums" a taste is a sum over modalities. In the group "only pairs" users like
+# nothing but one pair of something seen and something heard.
 
 # %% tags=["remove-output"]
 ATTRIBUTES = ["image_attribute", "audio_attribute", "text_attribute"]
@@ -477,6 +468,7 @@ TASTES = {
     "only pairs": {"text": 0.0, "image": 0.0, "audio": 0.0, "pair": 1.0},
 }
 rivals = list(FUSIONS) if profile == "full" else ["concatenation"]
+HASTE = {"steps": 300} if profile == "quick" else {}
 crossing, worlds = [], {}
 for taste, weights in TASTES.items():
     log, truth = datasets.simulate(
@@ -489,9 +481,8 @@ for taste, weights in TASTES.items():
     }
     found = {}
     for fusion in dict.fromkeys(["late", *rivals]):
-        small = TwoTower(
-            fusion=fusion, seed=seed, **tower_options(False, profile, fusion)
-        )
+        chosen = tower_options(False, profile, fusion) | HASTE
+        small = TwoTower(fusion=fusion, seed=seed, **chosen)
         small.fit(apart.train, attributes, apart.validation)
         found[fusion] = replace(evaluate(small, apart), recommender=fusion)
     worlds[taste] = apart, attributes, found["late"]
@@ -526,18 +517,17 @@ Markdown(
 )
 
 # %% [markdown]
-# For "sums" late fusion can express the whole taste, so a difference there comes from training. For "only pairs" a
-# sum is nearly enough too: the items that have both parts of a pair still come first, and only the items after
-# them are out of order. Chapter 6 has a task that no sum solves.
+# For "sums" late fusion can express the whole taste, so a difference there comes from training. For "only pairs" a sum
+# can still put first the items that have both parts. It ranks the others wrongly: those with one part come before
+# those with none, though users like neither.
 #
 # ## Live: if a modality is missing, or wrong
 #
-# A catalogue with pictures may receive new items without. We withhold modalities from *every item that competes*.
-# The users' vectors stay as they were. One tower was trained with all modalities, the other with
-# {term}`modality dropout` of 0.3. In the last column of numbers every item shows the modality of *another* item.
+# We withhold modalities from *every item that competes*. The users' vectors stay as they were. One tower was trained
+# plainly, the other with {term}`modality dropout` of 0.3. In the column "another item's" nothing is withheld, but wrong.
 
 # %% tags=["remove-output"]
-SETTINGS = tower_options(has_ready_made(data), profile)
+SETTINGS = tower_options(has_ready_made(data), profile) | HASTE
 towers, runs = {}, {}
 for label, more in {
     "concatenation": {},
@@ -635,10 +625,10 @@ quote("fusion-aligned", in_words(vars(aligned)))
 quote("fusion-aligned-p", plots.p_value(aligned.p))
 
 # %% [markdown]
-# Cells are NDCG@10. Without one modality the plain tower changes by {glue:text}`fusion-missing-losses`. With
-# another item's modality it changes by {glue:text}`fusion-wrong-losses`: a mask marks what is absent, and
-# nothing marks what is wrong. With everything there, dropout changes NDCG@10 by
-# {glue:text}`fusion-dropout-price`. The same after training until validation stops it, with one seed:
+# Cells are NDCG@10. Without one modality the plain tower changes by {glue:text}`fusion-missing-losses`. With another
+# item's it changes by {glue:text}`fusion-wrong-losses`: a mask marks what is absent, nothing marks what is wrong. With
+# everything there, dropout changes it by {glue:text}`fusion-dropout-price`. After training until validation stops it,
+# one seed:
 
 # %% tags=["hide-input"]
 quoted_evidence(
@@ -654,8 +644,8 @@ quoted_evidence(
 )
 
 # %% [markdown]
-# That is a modality lost *after* training. If it is missing in training too, the tower can adapt. Change of
-# NDCG@10 where one modality is missing on a share of the items, in training and test:
+# That is a modality lost *after* training. Where it is missing in training too, the tower can adapt. Change of NDCG@10
+# if a share of the items lacks one modality from the beginning:
 
 # %% tags=["hide-input"]
 quality = evidence(
@@ -664,7 +654,6 @@ quality = evidence(
     against="concatenation",
     recommenders=["damaged"],
 )
-sentence = ""
 if quality:
     absent = quality.table[quality.table["damage"].eq("absent")]
     cells = pd.DataFrame(
@@ -677,21 +666,21 @@ if quality:
         }
     )
     display(quality.shown(cells))
-    sentence = (
-        f"Of {len(absent)} cells, {int((absent['relative_high'] < 0).sum())} have an interval below "
-        "zero. After Holm's correction over all comparisons of this experiment, "
-        f"{int((absent['p_holm'] < 0.05).sum())} are significant."
+    below, sure = absent["relative_high"] < 0, absent["p_holm"] < 0.05
+    display(
+        Markdown(
+            f"Intervals below zero: {below.sum()} of {len(absent)} cells. Significant after "
+            f"Holm's correction over all comparisons of this experiment: {sure.sum()}."
+        )
     )
 else:
     display(quality)
-Markdown(sentence)
 
 # %% [markdown]
 # ## Live: with alignment
 #
-# The third tower adds the contrastive loss {eq}`eq-contrastive`, with weight 0.1. Does it do its own job? Given
-# an item's first modality, is its own second one among the ten nearest of all items (by cosine of the encoders'
-# vectors)? And does that help the lists?
+# The third tower adds the contrastive loss {eq}`eq-contrastive`, with weight 0.1. Given an item's first modality, is its
+# own second one among the ten nearest of all items (by cosine of the encoders' vectors)? And does that help the lists?
 
 
 # %% tags=["hide-input"]
@@ -721,15 +710,15 @@ for label, title in [("concatenation", "without"), ("alignment", "with")]:
 plots.table(pd.DataFrame(rows).T, index=True)
 
 # %% [markdown]
-# The first column says whether the loss does its job, on items of the training: a large network can also memorise
-# which vectors belong together. The last column is the effect on the lists, {glue:text}`fusion-aligned`
-# (p = {glue:text}`fusion-aligned-p`; one seed, one weight).
+# The first column says whether the loss does its job, on items that it was trained on: a large network can memorise
+# which vectors belong together. The lists change by {glue:text}`fusion-aligned` (p = {glue:text}`fusion-aligned-p`;
+# one seed, one weight).
 #
 # ## Live: which modality decided?
 #
-# We hide one modality of a recommended item, leave all else as it was, and see how far its score falls.
-# `modality_shares` subtracts the mean fall over all items, which decides nothing. The modality with the largest
-# fall has *decided*.
+# We hide one modality of a recommended item and see how far its score falls. `modality_shares` subtracts the mean fall
+# over all items. The modality with the largest fall has *decided*. (Late fusion and attention give the weight of what
+# is hidden to the rest, so with them a fall also holds what the others would say.)
 
 # %%
 asked = np.random.default_rng(seed).permutation(len(users))[:40]
@@ -807,6 +796,7 @@ if simulated:
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 (100 * pd.DataFrame(columns, index=names)).plot.bar(ax=axis, rot=0)
 axis.set(ylabel="recommendations (%)")
+axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
 plots.show(
     figure,
     alt="Bars: the share of recommendations that each modality decided, and, where "
@@ -821,8 +811,8 @@ quote(
 Markdown(sentence)
 
 # %% [markdown]
-# Over all recommendations of forty users the shares are {glue:text}`fusion-decided`. Redundant information is
-# credited to no modality: what two modalities both say is missed in neither.
+# Over all recommendations of forty users the shares are {glue:text}`fusion-decided`. Redundant information is credited
+# to neither modality.
 #
 # ## What the article claims, and what we measured
 #
@@ -847,8 +837,8 @@ quote("fusion-cores", int(used["cores"]))
 # **1.** Which gain would a paper report that compares concatenation with the *weakest* single modality?
 #
 # ```{dropdown} Solution
-# The cell below reads the gains over every single modality from the evidence. All of them are measured correctly. Only
-# one answers the question whether fusion is worth its cost: the gain over the best.
+# The cell below has the gains over every single modality. All are measured correctly. Only the gain over the best one
+# says whether fusion is worth its cost.
 # ```
 
 # %% tags=["hide-cell"]
@@ -860,32 +850,35 @@ for name in names:
 
 # %% [markdown]
 # **2.** Train one tower for each modality, and add up their scores, $\sum_m \lambda_m \hat y_{ui}^{(m)}$ with
-# $\lambda_m \ge 0$ chosen on validation. How does that compare with late fusion that was trained as one? Take the
-# users whose taste is a sum.
+# $\lambda_m \ge 0$ chosen on validation. Compare with late fusion that was trained as one, for the users whose taste is
+# a sum.
 #
 # ```{dropdown} Solution
-# `Blend` brings each recommender's scores to mean 0 and standard deviation 1 for each user, and chooses the
-# weights. The cell below answers the question for this run. Trained as one, the parts can divide the work.
-# Trained apart, each tower learns to explain all choices by itself.
+# `Blend` brings each recommender's scores to mean 0 and standard deviation 1 for each user, and chooses the weights.
+# Trained as one, the parts can divide the work. Trained apart, each tower learns to explain all choices by itself. The
+# cell below has the result of this run.
 # ```
 
 
-# %% tags=["hide-cell"]
+# %% tags=["hide-input", "remove-output"]
 apart, attributes, as_one = worlds["sums"]
-length = tower_options(False, profile)
+length = tower_options(False, profile) | HASTE
 blend = Blend([TwoTower((kind,), seed=seed, **length) for kind in attributes])
 blend.fit(apart.train, attributes, apart.validation)
+
+# %% tags=["hide-cell"]
 summed = evaluate(blend, apart).per_user["ndcg"].mean()
-print("weights:", blend.chosen)
+print(
+    "weights:", dict(zip(attributes, np.round(blend.chosen, 2), strict=True))
+)
 print(f"NDCG@10, sum of separate towers {summed:.4f}")
 print(f"NDCG@10, late fusion as one     {as_one.per_user['ndcg'].mean():.4f}")
 
 # %% [markdown]
 # ## References
 #
-# Fusion {cite}`baltrusaitis2019`; modality dropout {cite}`neverova2016`; contrastive alignment
-# {cite}`radford2021`; the two towers {cite}`yi2019`; Holm's correction {cite}`holm1979`; why gains vanish
-# against well-trained rivals {cite}`ferraridacrema2019`.
+# Modality dropout {cite}`neverova2016`; alignment {cite}`radford2021`; two towers {cite}`yi2019`; Holm's correction
+# {cite}`holm1979`; gains that vanish against well-tuned rivals {cite}`ferraridacrema2019`.
 #
 # *This page took {glue:text}`fusion-minutes` minutes on {glue:text}`fusion-cores` cores, and at most
 # {glue:text}`fusion-memory` GB of memory.*
