@@ -103,8 +103,9 @@ if measured:
         dataset, LISTING, ["ndcg"], against=single, recommenders=[ALL]
     )
     words = (
-        f"`{ALL}` reads all inputs. The best single input on validation is **{single}**. "
-        f"In NDCG@10 all inputs gain {in_words(gains.row(ALL))} over it; the claim is +10 %."
+        f"`{ALL}` reads all inputs. The best single input on validation is "
+        f"**{single}**. In NDCG@10 all inputs gain {in_words(gains.row(ALL))} "
+        "over it; the claim is +10 %."
     )
 Markdown(words)
 
@@ -158,9 +159,9 @@ axis.set(xlim=(0, 3), ylim=(-4.5, 0.5))
 axis.axis("off")
 plots.show(
     figure,
-    alt="Flow chart in five rows. Behaviour leads to text, image and audio processing; these lead "
-    "to a language model, a CNN and an RNN; all three lead to one fused representation, and that "
-    "leads to recommendations.",
+    alt="Flow chart in five rows. Behaviour leads to text, image and audio "
+    "processing; these lead to a language model, a CNN and an RNN; all three "
+    "lead to one fused representation, and that leads to recommendations.",
 )
 
 # %% [markdown]
@@ -203,10 +204,10 @@ except ValueError:  # nobody knows which item was taken last
 if timeless:
     display(
         Markdown(
-            "*Your data set does not say in which order items were taken. The "
-            "article's network reads the item that a user took last: a small shop "
-            "stands in for your data set in this chapter. The recommenders from the "
-            "next chapter on need no order.*"
+            "*Your data set does not say in which order items were taken. "
+            "The article's network reads the item that a user took last: a "
+            "small shop stands in for your data set in this chapter. The "
+            "recommenders from the next chapter on need no order.*"
         )
     )
 
@@ -219,7 +220,13 @@ split = global_time_split(interactions)
 cold = cold_items(split)  # bool (n_items,): without interaction in training
 last, following = split.train.next_pairs()  # (n_examples,) each
 
+
 # %% tags=["hide-input"]
+def minute(timestamp):
+    """Write a moment."""
+    return f"{pd.to_datetime(timestamp, unit='s'):%Y-%m-%d %H:%M}"
+
+
 parts = pd.DataFrame.from_dict(
     {
         name: {
@@ -227,8 +234,8 @@ parts = pd.DataFrame.from_dict(
             "users": part.log["user"].nunique(),
             "items": part.log["item"].nunique(),
             "of them cold": int(cold[part.log["item"].unique()].sum()),
-            "from": f"{pd.to_datetime(part.log['timestamp'].min(), unit='s'):%Y-%m-%d %H:%M}",
-            "to": f"{pd.to_datetime(part.log['timestamp'].max(), unit='s'):%Y-%m-%d %H:%M}",
+            "from": minute(part.log["timestamp"].min()),
+            "to": minute(part.log["timestamp"].max()),
         }
         for name, part in [
             ("train", split.train),
@@ -334,9 +341,10 @@ plots.table(arrays, index=True)
 # {eq}`eq-lstm`, with $L$ units, reads these rows from $h_0 = c_0 = 0$ and hands on its last state:
 #
 # $$
-# x_t = E_{w_t}, \qquad
-# (h_t, c_t) = \operatorname{LSTM}(x_t, h_{t-1}, c_{t-1}), \qquad
-# z_\text{text} = h_T \in \mathbb{R}^{L} .
+# \begin{aligned}
+# (h_t, c_t) &= \operatorname{LSTM}(x_t, h_{t-1}, c_{t-1}), \qquad x_t = E_{w_t}, \\
+# z_\text{text} &= h_T \in \mathbb{R}^{L} .
+# \end{aligned}
 # $$ (article-lstm)
 #
 # **Image.** $X \in \mathbb{R}^{H \times W \times C}$ is the picture. The kernel
@@ -498,8 +506,9 @@ axis.invert_yaxis()
 axis.legend()
 plots.show(
     figure,
-    alt="Horizontal bars: how many parameters serve the text, the image, the audio and all of them. "
-    "The bar of the image is by far the longest, and nearly all of it is the first dense layer.",
+    alt="Horizontal bars: how many parameters serve the text, the image, the "
+    "audio and all of them. The bar of the image is by far the longest, and "
+    "nearly all of it is the first dense layer.",
 )
 of_image = encoder["image"] + first_dense["image"]
 quote("network-parameters", f"{total:,}")
@@ -541,8 +550,9 @@ axes[0].axhline(
 axes[0].legend(loc="upper left")
 plots.show(
     figure,
-    alt="Two panels over ten epochs. Left: cross-entropy in nats of training and validation, with a "
-    "dotted line where nothing is learnt. Right: accuracy of training and validation.",
+    alt="Two panels over ten epochs. Left: cross-entropy in nats of training "
+    "and validation, with a dotted line where nothing is learnt. Right: "
+    "accuracy of training and validation.",
 )
 validation_loss = np.array(network.history["val_loss"])
 quote("network-ln-n", f"{np.log(data.n_items):.2f}")
@@ -581,8 +591,9 @@ plots.show(
         lists,
         [f"user {interactions.users[user]}" for user in shown],
     ),
-    alt="Three rows of pictures, one a user: left of a line the last three items that the user "
-    "took, right of it the five items that the network recommends.",
+    alt="Three rows of pictures, one a user: left of a line the last three "
+    "items that the user took, right of it the five items that the network "
+    "recommends.",
 )
 
 # %% [markdown]
@@ -676,8 +687,9 @@ for axis, metric, label in zip(
     plots.measures_with_intervals(pd.DataFrame(means).T, axis, label)
 plots.show(
     figure,
-    alt="Two panels, hit rate and NDCG at 10: a point with its 95 % interval for random, popularity, the "
-    "article's network, the one-item oracle and the oracle.",
+    alt="Two panels, hit rate and NDCG at 10: a point with its 95 % interval "
+    "for random, popularity, the article's network, the one-item oracle and "
+    "the oracle.",
 )
 
 
@@ -693,8 +705,8 @@ def versus(name, other):
         else "is not significantly different from"
     )
     return (
-        f"{words} {other} (difference {found.difference:+.3f}, "
-        f"95 % interval {found.low:+.3f} to {found.high:+.3f})"
+        f"{words} {other} (difference {found.difference:+.3f}, 95 % interval "
+        f"{found.low:+.3f} to {found.high:+.3f})"
     )
 
 
@@ -755,16 +767,17 @@ quote("network-newer-ndcg", f"{newer.mean():.4f}")
 # %% tags=["hide-input"]
 if data.truth is None:
     words = (
-        "- The users of this data set are real. Nobody knows how probable their "
-        "choices were, so there is no oracle."
+        "- The users of this data set are real. Nobody knows how probable "
+        "their choices were, so there is no oracle."
     )
 else:
     of_oracle = ndcg / ndcg["oracle"]
     words = (
-        f"- It reaches **{of_oracle[name]:.0%}** of the oracle's NDCG. One item allows "
-        f"at most **{of_oracle['one-item oracle']:.0%}**: the rest is lost because only one "
-        "item is read, whatever the encoders do. Of what one item allows, the network "
-        f"reaches **{ndcg[name] / ndcg['one-item oracle']:.0%}**."
+        f"- It reaches **{of_oracle[name]:.0%}** of the oracle's NDCG. One "
+        f"item allows at most **{of_oracle['one-item oracle']:.0%}**: the "
+        "rest is lost because only one item is read, whatever the encoders "
+        "do. Of what one item allows, the network reaches "
+        f"**{ndcg[name] / ndcg['one-item oracle']:.0%}**."
     )
 Markdown(words)
 
@@ -795,8 +808,8 @@ if full:
     epoch = int(values["epoch with the smallest validation loss"])
     display(
         Markdown(
-            f"On all users the network {values['in NDCG@10, the network …']}. Its "
-            f"validation loss was smallest after epoch {epoch} of ten"
+            f"On all users the network {values['in NDCG@10, the network …']}. "
+            f"Its validation loss was smallest after epoch {epoch} of ten"
             + (": the later epochs overfit." if epoch < 10 else ".")
         )
     )
@@ -826,7 +839,8 @@ if len(networks) > 1:
     display(plots.table(over_seeds, index=True, digits=4))
     display(
         Markdown(
-            f"From seed to seed, NDCG@10 lies between {lowest:.4f} and {highest:.4f}."
+            f"From seed to seed, NDCG@10 lies between {lowest:.4f} and "
+            f"{highest:.4f}."
         )
     )
 
@@ -865,8 +879,9 @@ quote("network-cores", int(used["cores"]))
 for pixels, side in ((32, 15), (64, 31), (64, 15)):
     rows_of_image = side * side * 32
     print(
-        f"{pixels} pixels, {side:2} after pooling: {rows_of_image:6,} numbers, "
-        f"first dense layer {128 * (rows_of_image + 2 * L + 1):9,} parameters"
+        f"{pixels} pixels, {side:2} after pooling: {rows_of_image:6,} "
+        f"numbers, first dense layer {128 * (rows_of_image + 2 * L + 1):9,} "
+        "parameters"
     )
 
 # %% [markdown]
@@ -881,8 +896,8 @@ for pixels, side in ((32, 15), (64, 31), (64, 15)):
 # %% tags=["hide-cell"]
 columns_of_million = 129 * 10**6
 print(
-    f"{columns_of_million:,} parameters, {columns_of_million * 4 / 1e9:.2f} GB, "
-    f"with Adam's numbers {columns_of_million * 12 / 1e9:.2f} GB"
+    f"{columns_of_million:,} parameters, {columns_of_million * 4 / 1e9:.2f} "
+    f"GB, with Adam's numbers {columns_of_million * 12 / 1e9:.2f} GB"
 )
 
 # %% [markdown]
@@ -903,8 +918,8 @@ never[following] = False
 for label, some in (("never a label", never), ("a label", ~never)):
     if some.any():
         print(
-            f"{label:14}{some.sum():5} items, mean bias {trained[some].mean():+.3f}, "
-            f"largest {trained[some].max():+.3f}"
+            f"{label:14}{some.sum():5} items, mean bias "
+            f"{trained[some].mean():+.3f}, largest {trained[some].max():+.3f}"
         )
 
 # %% [markdown]
@@ -933,7 +948,8 @@ if data.truth:
         guess = softmax(belief) @ chance
         ranked = top_k(guess, k=10, exclude=split.train.matrix[users])
         print(
-            f"{n_read} items read: NDCG@10 {metrics.ndcg(ranked, relevant).mean():.3f}"
+            f"{n_read} items read: NDCG@10 "
+            f"{metrics.ndcg(ranked, relevant).mean():.3f}"
         )
     print(f"the oracle:   NDCG@10 {ndcg['oracle']:.3f}")
 else:

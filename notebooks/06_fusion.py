@@ -110,8 +110,9 @@ axis.set(xlim=(0, 100), xlabel="recommended items that the user wants (%)")
 axis.invert_yaxis()
 plots.show(
     figure,
-    alt="Three horizontal bars: the share of recommended items that users want, for late fusion, "
-    "concatenation and low-rank fusion, with a dotted line where guessing is.",
+    alt="Three horizontal bars: the share of recommended items that users "
+    "want, for late fusion, concatenation and low-rank fusion, with a dotted "
+    "line where guessing is.",
 )
 
 # %% [markdown]
@@ -521,8 +522,8 @@ for number, probability in expected.items():
     drawn = (left.sum(axis=1) == number).mean()
     print(f"{number} left: {probability:.4f}, drawn {drawn:.4f}")
 print(
-    f"pictures hidden: {rate - rate**3 / 3:.4f}, "
-    f"drawn {1 - left[:, 1].mean():.4f}"
+    f"pictures hidden: {rate - rate**3 / 3:.4f}, drawn "
+    f"{1 - left[:, 1].mean():.4f}"
 )
 
 # %% tags=["remove-cell"]

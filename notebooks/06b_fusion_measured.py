@@ -115,8 +115,9 @@ if by_level:
     axis.get_legend().remove()
     shown = plots.picture(
         figure,
-        alt="A forest plot: for each level of encoders the relative gain of concatenation over the "
-        "best single modality with its 95 % interval, a line at zero and a dotted line at the claim.",
+        alt="A forest plot: for each level of encoders the relative gain of "
+        "concatenation over the best single modality with its 95 % interval, "
+        "a line at zero and a dotted line at the claim.",
     )
     display(Evidence(table, "; ".join(origins)).shown(shown))
 sentences = [
@@ -206,9 +207,10 @@ if stand_in:
 if refused:
     display(
         Markdown(
-            f"*Your data set cannot be split by time: {refused.partition(':')[0]}. "
-            "This chapter draws at random which interactions train, validate and "
-            "test. [Chapter 10](10_your_own_data.ipynb) says what that changes.*"
+            "*Your data set cannot be split by time: "
+            f"{refused.partition(':')[0]}. This chapter draws at random which "
+            "interactions train, validate and test. [Chapter "
+            "10](10_your_own_data.ipynb) says what that changes.*"
         )
     )
 WHAT = {
@@ -239,8 +241,8 @@ display(
 if {"text", "words"} <= set(names):
     display(
         Markdown(
-            "Here `text` and `words` are two encodings of the *same* tags. To "
-            "fuse them adds an encoder, and no new source of information."
+            "Here `text` and `words` are two encodings of the *same* tags. "
+            "To fuse them adds an encoder, and no new source of information."
         )
     )
 quote("fusion-dataset", data.name)
@@ -290,10 +292,10 @@ if means:
             axis.get_legend().remove()
     shown = plots.picture(
         figure,
-        alt="Four forest plots, NDCG, hit rate, item coverage and diversity: the "
-        "relative gain of each of the five fusions over the best single modality "
-        "with 95 % intervals, a line at zero, and dotted lines at the article's "
-        "ten and five per cent.",
+        alt="Four forest plots, NDCG, hit rate, item coverage and diversity: "
+        "the relative gain of each of the five fusions over the best single "
+        "modality with 95 % intervals, a line at zero, and dotted lines at "
+        "the article's ten and five per cent.",
     )
     display(gains.shown(shown))
 
@@ -305,14 +307,15 @@ if gains:
         int((rows["relative_low"] > bound).sum()) for bound in (0.0, CLAIM)
     )
     sentences.append(
-        f"Gains are over **{single}**, the best single modality on validation. In NDCG@10, "
-        f"the interval lies above zero for {above} of {len(rows)} fusions, and above the "
-        f"claim of 10 % for {beyond}."
+        f"Gains are over **{single}**, the best single modality on "
+        f"validation. In NDCG@10, the interval lies above zero for {above} of "
+        f"{len(rows)} fusions, and above the claim of 10 % for {beyond}."
     )
     row = gains.row("concatenation", "intra_list_diversity")
     sentences.append(
-        f"The lists of concatenation are {'more' if row['relative_gain'] > 0 else 'less'} "
-        f"diverse: {in_words(row)}."
+        "The lists of concatenation are "
+        f"{'more' if row['relative_gain'] > 0 else 'less'} diverse: "
+        f"{in_words(row)}."
     )
     between = means.table[means.table["metric"].eq("ndcg")]
     between = between.set_index("recommender").loc[list(FUSIONS)]
@@ -322,14 +325,14 @@ if gains:
         & between["high"].ge(reference["low"])
     ].index.drop("concatenation")
     sentences.append(
-        "Over seeds, these intervals of NDCG@10 overlap with concatenation's: "
-        f"{', '.join(level) or 'none'}."
+        "Over seeds, these intervals of NDCG@10 overlap with "
+        f"concatenation's: {', '.join(level) or 'none'}."
     )
     if data.truth is not None:
         sentences.append(
-            "These users are simulated. Their taste weighs all modalities equally and "
-            "likes one pair of something seen and something heard. Such a taste needs fusion "
-            "by construction."
+            "These users are simulated. Their taste weighs all modalities "
+            "equally and likes one pair of something seen and something "
+            "heard. Such a taste needs fusion by construction."
         )
 
 
@@ -383,7 +386,8 @@ if over_ids:
     )
     if not rows.index.str.contains("permuted").any():
         sentences.append(
-            "The towers with permuted and random features are not measured here, so this control is open."
+            "The towers with permuted and random features are not measured "
+            "here, so this control is open."
         )
 Markdown(" ".join(sentences))
 
@@ -444,8 +448,8 @@ if simulated:
         )
     )
     sentence = (
-        f"The oracle itself has {limit:.3f}. The shares do not add up to one, since the "
-        "attributes of an item *multiply* its chance to be chosen."
+        f"The oracle itself has {limit:.3f}. The shares do not add up to one, "
+        "since the attributes of an item *multiply* its chance to be chosen."
     )
 Markdown(sentence)
 
@@ -669,8 +673,9 @@ if quality:
     below, sure = absent["relative_high"] < 0, absent["p_holm"] < 0.05
     display(
         Markdown(
-            f"Intervals below zero: {below.sum()} of {len(absent)} cells. Significant after "
-            f"Holm's correction over all comparisons of this experiment: {sure.sum()}."
+            f"Intervals below zero: {below.sum()} of {len(absent)} cells. "
+            "Significant after Holm's correction over all comparisons of "
+            f"this experiment: {sure.sum()}."
         )
     )
 else:
@@ -788,10 +793,10 @@ if simulated:
     )
     columns["is liked most in truth"] = true
     sentence = (
-        "These users are simulated, so the answer can be checked. Hiding names "
-        "the modality whose attribute the user really likes most in "
-        f"{agree:.0%} of the recommendations. Two guesses with the same shares would "
-        f"agree in {true @ by_hiding:.0%}."
+        "These users are simulated, so the answer can be checked. Hiding "
+        "names the modality whose attribute the user really likes most in "
+        f"{agree:.0%} of the recommendations. Two guesses with the same "
+        f"shares would agree in {true @ by_hiding:.0%}."
     )
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 (100 * pd.DataFrame(columns, index=names)).plot.bar(ax=axis, rot=0)
@@ -799,8 +804,9 @@ axis.set(ylabel="recommendations (%)")
 axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
 plots.show(
     figure,
-    alt="Bars: the share of recommendations that each modality decided, and, where "
-    "users are simulated, the share in which its attribute is truly liked most.",
+    alt="Bars: the share of recommendations that each modality decided, and, "
+    "where users are simulated, the share in which its attribute is truly "
+    "liked most.",
 )
 quote(
     "fusion-decided",
@@ -868,8 +874,9 @@ blend.fit(apart.train, attributes, apart.validation)
 
 # %% tags=["hide-cell"]
 summed = evaluate(blend, apart).per_user["ndcg"].mean()
+weights = zip(attributes, blend.chosen, strict=True)
 print(
-    "weights:", dict(zip(attributes, np.round(blend.chosen, 2), strict=True))
+    "weights:", ", ".join(f"{name} {number:.1f}" for name, number in weights)
 )
 print(f"NDCG@10, sum of separate towers {summed:.4f}")
 print(f"NDCG@10, late fusion as one     {as_one.per_user['ndcg'].mean():.4f}")
