@@ -133,12 +133,13 @@ sentences = [
 ]
 titles = {name.partition("\n")[0] for name in by_level}
 still_open = [
-    each.title for each in LEVELS.values() if each.title not in titles
+    each.title
+    for each in LEVELS.values()
+    if each.title not in titles
+    and (dataset in each.datasets or dataset not in datasets.MAKERS)
 ]
 if still_open:
-    sentences.append(
-        f"Not measured on this data set, so open: {'; '.join(still_open)}."
-    )
+    sentences.append(f"Open, since not measured yet: {'; '.join(still_open)}.")
 Markdown(" ".join(sentences))
 
 # %% [markdown]
@@ -167,9 +168,8 @@ Markdown(" ".join(sentences))
 # From here on a two-tower recommender ({doc}`07_recommend`) reads *simple features*, one short vector a modality
 # ({doc}`01_data`). No language model, CNN or RNN takes part.
 
-# %% tags=["remove-output"]
 
-
+# %% tags=["hide-input", "remove-output"]
 def opened(name, **options):
     """A data set, its split, its features, and why time did not split it."""
     data, refused = datasets.load(name, **options), ""
