@@ -296,7 +296,7 @@ print("exit status", status)
 # shop, with a note: write `./shop`.)
 #
 #     mmtutorial recommend --dataset my-shop --user NAME
-#     papermill notebooks/06_fusion.ipynb out.ipynb -p dataset /where/it/is/my-shop
+#     papermill notebooks/06b_fusion_measured.ipynb out.ipynb -p dataset /where/it/is/my-shop
 #     mmtutorial reproduce --dataset my-shop
 #
 # ## Split, encode, fuse, evaluate
