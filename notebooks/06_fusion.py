@@ -469,7 +469,7 @@ for image, audio in ((1, 1), (-1, -1), (1, -1), (-1, 1)):
 # audio. Give the weights; those for an item without sound; and those where $\tilde z_{\text{audio}} = 0$ is not masked.
 #
 # ```{dropdown} Solution
-# $4/8$, $1/8$, $3/8$. Masked: $4/5$ and $1/5$. Filled: the zero vector has $e^0 = 1$, so the weights are $4/6$, $1/6$,
+# $4/8$, $1/8$, $3/8$. Masked: $4/5$ and $1/5$. Not masked: the zero vector has $e^0 = 1$, so the weights are $4/6$, $1/6$,
 # and $1/6$ for nothing. The result is the masked one times $5/6$: liked items without sound fall in every list.
 # ```
 
