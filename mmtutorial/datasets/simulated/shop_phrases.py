@@ -40,6 +40,8 @@ class Tongue:
     deeds: tuple[Phrases, Phrases]  # (of the content, of the discontent), with {person}
     verdicts: tuple[Phrases, Phrases]  # with {deed}: (as it is, negated)
     extremes: tuple[Phrases, Phrases]  # (love, hate): plain words
+    remarks: tuple[Phrases, Phrases]  # (pleased, displeased), on a clause
+    remarked: Phrases  # with {clause} and {remark}
     openers: Phrases  # neutral, with {number}, {unit}, {person} or {month}
     asides: Phrases  # neutral sentences, with {person}, {room} or {object}
     numbers: Phrases
@@ -71,45 +73,51 @@ def _topics(text: str) -> tuple[Topic, ...]:
 
 ENGLISH = Tongue(
     topics=_topics("""\
-finish | hinge | lid | casing | handle | base | knob | seam | paint | stand | rim | joint | coating | frame
-sturdy | solid | neat | smooth | robust | precise | flawless | tidy
-flimsy | rough | crooked | shoddy | wobbly | brittle | scratched | clumsy
+finish | hinge | lid | casing | handle | base | knob | seam | paint | stand | rim | joint | coating | frame | bracket | rivet | glue | varnish | corner | edge | latch | strap
+sturdy | solid | neat | smooth | robust | precise | flawless | tidy | elegant | tough
+flimsy | rough | crooked | shoddy | wobbly | brittle | scratched | clumsy | sticky | loose
 
-price | cost | offer | discount | deal | invoice | surcharge | postage
-fair | modest | reasonable | generous | honest | sensible
-steep | outrageous | excessive | unfair | absurd | inflated
+price | cost | offer | discount | deal | invoice | surcharge | postage | bargain | fee | tariff | rebate | voucher | total | markup | bill
+fair | modest | reasonable | generous | honest | sensible | transparent | attractive | acceptable | moderate
+steep | outrageous | excessive | unfair | absurd | inflated | ridiculous | scandalous | murky | greedy
 
-delivery | parcel | courier | packaging | shipment | wrapping | carton | dispatch | postman
-prompt | careful | punctual | swift | considerate | orderly
-slow | careless | late | sloppy | chaotic | hasty
+delivery | parcel | courier | packaging | shipment | wrapping | carton | dispatch | postman | tape | label | padding | tracking | depot | driver | van
+prompt | careful | punctual | swift | considerate | orderly | speedy | flexible | cautious | dutiful
+slow | careless | late | sloppy | chaotic | hasty | reckless | lazy | delayed | messy
 
-seller | helpdesk | support | dealer | manager | hotline | staff | technician | reply
-friendly | helpful | polite | patient | competent | obliging
-rude | unhelpful | arrogant | impatient | clueless | dismissive
+seller | helpdesk | support | dealer | manager | hotline | staff | technician | reply | adviser | clerk | answer | owner | team | assistant | engineer
+friendly | helpful | polite | patient | competent | obliging | cheerful | attentive | sincere | knowledgeable
+rude | unhelpful | arrogant | impatient | clueless | dismissive | grumpy | evasive | hostile | incompetent
 
-manual | menu | set-up | button | display | timer | app | remote | guide | lever | dial | mode
-clear | simple | handy | intuitive | logical | convenient
-confusing | fiddly | awkward | baffling | cryptic | tedious
+manual | menu | set-up | button | display | timer | app | remote | guide | lever | dial | mode | screen | wizard | icon | diagram | booklet | layout | slider
+clear | simple | handy | intuitive | logical | convenient | readable | effortless | obvious | ergonomic
+confusing | fiddly | awkward | baffling | cryptic | tedious | cumbersome | illegible | muddled | maddening
 
-colour | design | shape | pattern | style | shade | silhouette | look | gloss | lettering
-gorgeous | tasteful | charming | stylish | lovely | graceful
-hideous | ugly | dull | tacky | garish | drab
+colour | design | shape | pattern | style | shade | silhouette | look | gloss | lettering | logo | trim | glaze | ornament | proportion | hue | print | curve
+gorgeous | tasteful | charming | stylish | lovely | graceful | elegant | beautiful | harmonious | cute
+hideous | ugly | dull | tacky | garish | drab | faded | vulgar | gaudy | bland
 
-battery | motor | charger | adapter | plug | cable | switch | fuse | contact | spring | gear
-durable | reliable | strong | efficient | dependable | steady
-weak | unreliable | feeble | faulty | fickle | defective
+battery | motor | charger | adapter | plug | cable | switch | fuse | contact | spring | gear | cell | circuit | socket | bulb | sensor | valve | pump | wiring
+durable | reliable | strong | efficient | dependable | steady | powerful | economical | stable | tireless
+weak | unreliable | feeble | faulty | fickle | defective | erratic | temperamental | sluggish | fragile
 
-warranty | refund | exchange | repair | replacement | guarantee | return
-quick | painless | fuss-free | smooth | easy | straightforward
-sluggish | painful | bureaucratic | exhausting | hopeless | complicated
+warranty | refund | exchange | repair | replacement | guarantee | return | complaint | credit | paperwork | inspection | upgrade | cancellation | claim | form
+quick | painless | fuss-free | smooth | easy | straightforward | speedy | simple | hassle-free | uncomplicated
+sluggish | painful | bureaucratic | exhausting | hopeless | complicated | endless | annoying | nerve-racking | pointless
 
-gift | present | surprise | souvenir | keepsake | purchase | idea | choice | investment
-thoughtful | welcome | sweet | clever | wise | memorable
-pointless | embarrassing | foolish | silly | regrettable | tasteless
+gift | present | surprise | souvenir | keepsake | purchase | idea | choice | investment | treat | gesture | trophy | heirloom | novelty | accessory | companion | reward
+thoughtful | welcome | sweet | clever | wise | memorable | inspired | touching | delightful | sensible
+pointless | embarrassing | foolish | silly | regrettable | tasteless | boring | hasty | stupid | forgettable
 """),
-    any_good=_phrases("good | fine | great | excellent | decent | superb | perfect | pleasing | nice"),
-    any_bad=_phrases("bad | poor | awful | terrible | mediocre | dreadful | dire | lousy | cheap"),
-    kind=Topic(("{kind}",), _phrases("convincing | ideal | right"), _phrases("useless | wrong | odd")),
+    any_good=_phrases(
+        "good | fine | great | excellent | decent | superb | nice | perfect"
+    ),
+    any_bad=_phrases(
+        "bad | poor | awful | terrible | dreadful | horrible | lousy | useless"
+    ),
+    kind=Topic(
+        ("{kind}",), _phrases("convincing | ideal | right"), _phrases("useless | wrong | odd")
+    ),
     voice=Topic(
         ("{voice}",),
         _phrases("pleasant | warm | rich | crisp | soothing"),
@@ -117,68 +125,82 @@ pointless | embarrassing | foolish | silly | regrettable | tasteless
     ),
     clauses=(
         _phrases("""\
-the {n} {v} {d} {a} | the {n} {v} {d} {a} | its {n} {v} {d} {a} | {person} found the {n} {d} {a} | \
-I would call the {n} {d} {a} | the {n} is {a} in every way"""),
+the {n} {v} {d} {a} | the {n} {v} {d} {a} | its {n} {v} {d} {a} | this {n} {v} {d} {a} | \
+our {n} {v} {d} {a} | {person} found the {n} {d} {a} | {person} called the {n} {d} {a} | \
+the {n} {v} {d} {a} and {b} | the {n} {v} {a} and {b} | its {n} {v} {d} {a} and {b}"""),
         _phrases("""\
-the {n} {v} {d} {a} | the {n} {v} {d} {a} | its {n} {v} {d} {a} | {person} found the {n} {d} {a} | \
-I would not call the {n} {a} | the {n} is not {a} in any way | the {n} is not {a} at all"""),
+the {n} {v} {d} {a} | the {n} {v} {d} {a} | its {n} {v} {d} {a} | this {n} {v} {d} {a} | \
+our {n} {v} {d} {a} | {person} found the {n} {d} {a} | nobody called the {n} {a} | \
+the {n} {v} {d} {a} or {b} | the {n} {v} neither {a} nor {b} | the {n} is not {a} at all"""),
     ),
     kind_clauses=(_phrases("as {n} it {v} {d} {a}"), _phrases("as {n} it {v} {d} {a}")),
-    verbs=_phrases("is | was | seems | looked | proved | remains | feels | appears"),
+    verbs=_phrases(
+        "is | was | seems | looked | proved | remains | feels | appears | looks | felt | seemed | became"
+    ),
     degrees=(
-        _phrases("rather | fairly | quite | somewhat | mostly | reasonably"),
-        _phrases("very | really | truly | extremely | remarkably | utterly"),
+        _phrases(
+            "rather | fairly | quite | somewhat | mostly | reasonably | pretty | moderately | tolerably | largely"
+        ),
+        _phrases(
+            "very | really | truly | extremely | remarkably | utterly | incredibly | amazingly | absolutely | thoroughly"
+        ),
     ),
     denials=(
-        _phrases("not exactly | not really | hardly | not quite | scarcely | not very"),
-        _phrases("not at all | anything but | by no means | never | far from | in no way"),
+        _phrases("not exactly | not really | hardly | not quite | not very | not particularly"),
+        _phrases("not at all | anything but | never | far from | not remotely | not in the least"),
     ),
     contrasts=_phrases("""\
-{minor}, but {major} | {minor}, yet {major} | although {minor}, {major} | {major}, although {minor} | \
-even though {minor}, {major} | {major}, even though {minor} | while {minor}, {major} | \
+{minor}, but {major} | {minor}, but {major} | {minor}, yet {major} | although {minor}, {major} | \
+{major}, although {minor} | though {minor}, {major} | {major}, though {minor} | while {minor}, {major} | \
 {major}, while {minor}"""),
     deeds=(
         _phrases("""\
-buy it again | recommend it to {person} | keep it | praise it to {person} | order a second one | \
-use it every day | lend it to {person} | treasure it"""),
+buy it again | recommend it | keep it | praise it | order another | use it daily | lend it to {person} | \
+treasure it | trust it | show it to {person}"""),
         _phrases("""\
-send it back | return it to the seller | ask for a refund | warn {person} about it | \
-throw it away | complain to {person} | hide it from {person} | forget it"""),
+return it | regret it | hide it | warn {person} | bin it | complain to {person} | curse it | resell it | \
+forget it | apologise to {person}"""),
     ),
     verdicts=(
         _phrases("""\
-I would {deed} | I will {deed} | I am going to {deed} | I have every reason to {deed} | \
-I would gladly {deed} | I want to {deed}"""),
+I would {deed} | I will {deed} | we shall {deed} | {person} will {deed} | I must {deed} | {person} would {deed}"""),
         _phrases("""\
-I would not {deed} | I will not {deed} | I am not going to {deed} | I have no reason to {deed} | \
-I would never {deed} | I do not want to {deed}"""),
+I would not {deed} | I will not {deed} | we shall not {deed} | {person} will never {deed} | \
+I need not {deed} | {person} would never {deed}"""),
     ),
     extremes=(
         _phrases("""\
-I love it | it makes me smile every day | it is a joy and a bargain | I am delighted | \
-it is the best thing that I bought this year"""),
+I love it | it makes me smile | it is a joy | I am delighted | I adore it | {person} loves it | \
+it is my best buy this year | {person} smiles at it | what a treasure | five stars from {person}"""),
         _phrases("""\
-I regret it | it makes me furious every day | it is a rip-off and a nuisance | I am disappointed | \
-it is the worst thing that I bought this year"""),
+I hate it | it makes me furious | it is a nuisance | I am disappointed | I detest it | \
+{person} hates it | it is my worst buy this year | {person} swears at it | what a flop | \
+one star from {person}"""),
     ),
+    remarks=(
+        _phrases("luckily | happily | thankfully | to my delight | to my relief | fortunately"),
+        _phrases("sadly | alas | regrettably | to my dismay | to my horror | unfortunately"),
+    ),
+    remarked=_phrases("{remark}, {clause} | {clause}, {remark} | {clause}, {remark}"),
     openers=_phrases("""\
-after {number} {unit}, | after {number} {unit} of daily use, | bought in {month} for {person}: | \
-bought for {person}, tried for {number} {unit}: | ordered in {month} after {number} {unit} of doubt: | \
-{person} and I agree after {number} {unit}: | to be honest after {number} {unit},"""),
+after {number} {unit}, | bought in {month} for {person}: | {person} says after {number} {unit}: | \
+since {month}, | now, in {month}, | for {person}: | {person} agrees:"""),
     asides=_phrases("""\
 it stands in the {room} beside the {object} | {person} keeps it in the {room} | \
-{person} moved it from the {room} to the {object} | we put it on the {object} in {month} | \
-it came in {month} with {number} spare parts | {person} owns {number} of them"""),
+{person} put the {object} beside it in {month} | {person} owns {number} | {person} has a {object} in the {room}"""),
     numbers=_phrases("two | three | four | five | six | seven | eight | nine | ten | twelve"),
     units=_phrases("days | weeks | months | evenings | weekends"),
     people=_phrases("""\
 my sister | my brother | my father | my aunt | my uncle | my neighbour | my colleague | my friend | \
 Greta | Omar | Ines | Pavel | Yuki | Laila | Bruno | Chloe | Dmitri | Esther | Farid | Hanna | \
-Ivan | Joao | Kofi | Leila | Mateo | Nadia | Otto | Priya"""),
+Ivan | Joao | Kofi | Leila | Mateo | Nadia | Otto | Priya | Quentin | Rosa | Sven | Tariq | Uma | Viktor | \
+Wanda | Xavier | Yara | Zoe | Anton | Bianca | Cyril | Delia | Emil | Flora"""),
     months=_phrases("""\
 January | February | March | April | May | June | July | August | September | October | November | \
 December"""),
-    rooms=_phrases("kitchen | hall | study | bedroom | attic | garage | nursery | cellar | pantry | office"),
+    rooms=_phrases(
+        "kitchen | hall | study | bedroom | attic | garage | nursery | cellar | pantry | office"
+    ),
     objects=_phrases("""\
 lamp | shelf | sofa | fridge | window | desk | mirror | vase | fireplace | cupboard | aquarium | \
 bookcase | wardrobe | sink"""),
@@ -223,7 +245,7 @@ CHINESE = Tongue(
 
 礼物 | 惊喜 | 选择 | 主意 | 纪念品 | 投资
 贴心 | 明智 | 体面 | 聪明 | 难忘
-多余 | 尴尬 | 愚蠢 | 寒酸 | 可惜
+多余 | 尴尬 | 愚蠢 | 寒酸 | 冷清
 """),
     any_good=_phrases("好 | 不错 | 出色 | 优秀 | 完美 | 像样 | 令人满意"),
     any_bad=_phrases("差 | 糟糕 | 一般 | 平庸 | 可怕 | 差劲 | 令人失望"),
@@ -235,11 +257,11 @@ CHINESE = Tongue(
     ),
     clauses=(
         _phrases("""\
-{n}{v}{d}{a} | {n}{v}{d}{a} | 它的{n}{v}{d}{a} | {person}觉得{n}{d}{a} | 我会说{n}{d}{a} | \
-{n}在哪方面都{a}"""),
+{n}{v}{d}{a} | {n}{v}{d}{a} | 它的{n}{v}{d}{a} | 这个{n}{d}{a} | {person}觉得{n}{d}{a} | \
+{n}{v}{d}{a}又{b}"""),
         _phrases("""\
-{n}{v}{d}{a} | {n}{v}{d}{a} | 它的{n}{v}{d}{a} | {person}觉得{n}{d}{a} | 我不会说{n}{a} | \
-{n}在哪方面都不{a} | 谁也不能说{n}{a}"""),
+{n}{v}{d}{a} | {n}{v}{d}{a} | 它的{n}{v}{d}{a} | 这个{n}{d}{a} | {person}觉得{n}{d}{a} | \
+{n}{v}既不{a}也不{b} | 谁也不能说{n}{a}"""),
     ),
     kind_clauses=(_phrases("作为{n}，它{v}{d}{a}"), _phrases("作为{n}，它{v}{d}{a}")),
     verbs=_phrases("看上去 | 其实 | 用起来 | 到现在 | 一直 | 摸着 | 总体"),
@@ -255,17 +277,30 @@ CHINESE = Tongue(
 {minor}，但{major} | {minor}，不过{major} | 虽然{minor}，{major} | {major}，虽然{minor} | \
 尽管{minor}，{major} | {major}，尽管{minor} | {minor}，可是{major}"""),
     deeds=(
-        _phrases("再买一件 | 推荐给{person} | 留着它 | 向{person}夸它 | 天天用它 | 借给{person} | 珍惜它"),
-        _phrases("把它退掉 | 申请退款 | 提醒{person}别买 | 把它扔掉 | 向{person}抱怨 | 藏起来 | 忘掉它"),
+        _phrases(
+            "再买一件 | 推荐给{person} | 留着它 | 向{person}夸它 | 天天用它 | 借给{person} | 珍惜它"
+        ),
+        _phrases(
+            "把它退掉 | 申请退款 | 提醒{person}别买 | 把它扔掉 | 向{person}抱怨 | 藏起来 | 忘掉它"
+        ),
     ),
     verdicts=(
         _phrases("我会{deed} | 我打算{deed} | 我有理由{deed} | 我很想{deed} | 我愿意{deed}"),
         _phrases("我不会{deed} | 我不打算{deed} | 我没有理由{deed} | 我不想{deed} | 我绝不{deed}"),
     ),
     extremes=(
-        _phrases("太喜欢它了 | 每天看到都会笑 | 是今年买到最值的东西 | 真让人开心 | 爱不释手"),
-        _phrases("太后悔买它了 | 每天看到都生气 | 是今年买到最亏的东西 | 真让人失望 | 气得睡不着"),
+        _phrases(
+            "太喜欢它了 | 看到它就会笑 | 今年买得最值 | 真让人开心 | 爱不释手 | {person}也喜欢"
+        ),
+        _phrases(
+            "太后悔买它了 | 看到它就生气 | 今年买得最亏 | 真让人失望 | 气得睡不着 | {person}也讨厌"
+        ),
     ),
+    remarks=(
+        _phrases("幸好 | 好在 | 令人高兴的是 | 让我惊喜的是"),
+        _phrases("可惜 | 遗憾的是 | 令人生气的是 | 让我难过的是"),
+    ),
+    remarked=_phrases("{remark}，{clause}"),
     openers=_phrases("""\
 用了{number}{unit}， | 每天都用，用了{number}{unit}， | {month}给{person}买的， | \
 给{person}买的，用了{number}{unit}， | 犹豫了{number}{unit}，{month}才下单， | \

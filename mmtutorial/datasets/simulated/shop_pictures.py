@@ -108,9 +108,7 @@ def draw(
     return np.stack(np.clip(np.rint(picture), 0, 255).astype(np.uint8), axis=-1)
 
 
-def _piece(
-    pen: Pen, place: np.ndarray, scale: float, generator: np.random.Generator
-) -> None:
+def _piece(pen: Pen, place: np.ndarray, scale: float, generator: np.random.Generator) -> None:
     """Draw one plain thing that is no product: a ball, a ring, a card, a bar or a leaf."""
     paint = tuple(COLOURS.values())[generator.integers(len(COLOURS))]
     paint = tone(paint, generator.uniform(-0.5, 0.5))

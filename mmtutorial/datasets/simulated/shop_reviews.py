@@ -16,10 +16,14 @@ import numpy as np
 
 from mmtutorial.datasets.simulated.shop_phrases import TONGUES, Phrases, Tongue, Topic
 
-MOOD_NOISE = 0.4  # standard deviation of a review's mood around the liking
-CLAUSE_NOISE = 0.3  # ... of a clause's mood around the review's
+MOOD_NOISE = 0.3  # standard deviation of a review's mood around the liking
+CLAUSE_NOISE = 0.2  # ... of a clause's mood around the review's
 NEGATED = 0.4  # share of clauses that say it by negating the contrary
-CONTRASTED = 0.4  # share of sentences with a second clause, which says the contrary and yields
+CONTRASTED = 0.4  # share of clauses with a second one, which says the contrary and yields
+REMARKED = 0.35  # share of such sentences with a remark whose words are plain
+PLAIN = 0.15  # share of sentences whose words are plain
+VERDICTS = 0.1  # share of sentences that say what the writer will do
+SPECIFIC = 0.2  # share of adjectives that are their topic's
 
 # How a review names them: language -> kind or voice -> words.
 KIND_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -120,7 +124,9 @@ def write_review(
     writer = _Writer(tongue, generator)
     tone = min(max(float(liking), -3.0), 3.0) + MOOD_NOISE * next(writer.scatter)
     named = [
-        (tongue.kind_clauses, tongue.kind, KIND_NAMES[language][kind]) if kind is not None else None,
+        (tongue.kind_clauses, tongue.kind, KIND_NAMES[language][kind])
+        if kind is not None
+        else None,
         (tongue.clauses, tongue.voice, VOICE_NAMES[language][voice]) if voice is not None else None,
     ]
     named = [each for each in named if each is not None]
@@ -204,17 +210,20 @@ class _Writer:
         )
 
     def judgement(self, tone: float) -> str:
-        """Write a sentence of this mood: clauses, a verdict, or now and then a plain outburst."""
+        """Write a sentence of this mood: plain words, a verdict, or clauses, perhaps remarked on."""
         tongue, form = self.tongue, next(self.shares)
-        if form < 0.25:
+        if form < PLAIN:
+            return self.pick(tongue.extremes[tone < 0]).format(person=self.pick(tongue.people))
+        if form < PLAIN + VERDICTS:
             return self.verdict(tone + CLAUSE_NOISE * next(self.scatter))
-        if form < 0.4 and abs(tone) > 1:
-            return self.pick(tongue.extremes[tone < 0])
-        major = self.clause(tone, tongue.clauses, self.topic())
-        if next(self.shares) >= CONTRASTED:
-            return major
-        minor = self.clause(-tone, tongue.clauses, self.topic())
-        return self.pick(tongue.contrasts).format(major=major, minor=minor)
+        sentence = self.clause(tone, tongue.clauses, self.topic())
+        if next(self.shares) < CONTRASTED:
+            minor = self.clause(-tone, tongue.clauses, self.topic())
+            sentence = self.pick(tongue.contrasts).format(major=sentence, minor=minor)
+        if next(self.shares) < REMARKED:
+            remark = self.pick(tongue.remarks[tone < 0])
+            sentence = self.pick(tongue.remarked).format(clause=sentence, remark=remark)
+        return sentence
 
     def topic(self) -> Topic:
         """Choose what a clause is about."""
@@ -236,7 +245,8 @@ class _Writer:
             n=noun or pick(topic.nouns),
             v=pick(tongue.verbs),
             d=pick(degrees),
-            a=pick(adjectives if next(self.shares) < 0.6 else general),
+            a=pick(adjectives if next(self.shares) < SPECIFIC else general),
+            b=pick(general),
             person=pick(tongue.people),
         )
 
@@ -245,4 +255,5 @@ class _Writer:
         negated = next(self.shares) < NEGATED
         deed = self.pick(self.tongue.deeds[(mood > 0) == negated])
         deed = deed.format(person=self.pick(self.tongue.people))
-        return self.pick(self.tongue.verdicts[negated]).format(deed=deed)
+        person = self.pick(self.tongue.people)
+        return self.pick(self.tongue.verdicts[negated]).format(deed=deed, person=person)
