@@ -6,35 +6,22 @@ The suite checks one seed; ``pytest -m slow`` checks the interval over five.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import t as student
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import r2_score
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mmtutorial.datasets import Dataset, load
+from mmtutorial.datasets import load
 from mmtutorial.encoders.audio import audio_encoder
 from mmtutorial.encoders.image import image_encoder
-from mmtutorial.encoders.text import (
-    log_probabilities,
-    marked,
-    next_word_model,
-    text_encoder,
-    train_next_word,
-    transfer,
-)
-from mmtutorial.equations.probability import perplexity
 from mmtutorial.keras_settings import keras
 from mmtutorial.preprocessing.audio import encode_audio, summarise
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.preprocessing.text import Vocabulary, clean, tokenise
 
 SEEDS = pytest.mark.parametrize(
     "seeds", [range(1), pytest.param(range(5), marks=pytest.mark.slow)], ids=["one", "five"]
@@ -81,7 +68,9 @@ def pictures(seed: int) -> dict[str, float]:
     def dense(units: int) -> keras.Model:
         entry = keras.Input(x.shape[1:])
         hidden = keras.layers.Flatten()(keras.layers.Rescaling(2, -1)(entry))
-        hidden = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal")(hidden)
+        hidden = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal")(
+            hidden
+        )
         return keras.Model(entry, keras.layers.Dense(8, activation="softmax")(hidden))
 
     keras.utils.set_random_seed(seed)

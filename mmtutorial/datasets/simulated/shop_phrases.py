@@ -1,7 +1,7 @@
 """What the shop's reviewers can say, in English and Chinese.
 
-A word of praise and a word of blame are as often negated as each other, so that "bad" may be part of
-"not bad at all". `mmtutorial.datasets.simulated.shop_reviews` puts sentences together from these.
+Words of praise and words of blame are negated equally often, so that "bad" may be part of "not bad
+at all". `mmtutorial.datasets.simulated.shop_reviews` puts sentences together from these.
 """
 
 from __future__ import annotations
@@ -109,12 +109,8 @@ gift | present | surprise | souvenir | keepsake | purchase | idea | choice | inv
 thoughtful | welcome | sweet | clever | wise | memorable | inspired | touching | delightful | sensible
 pointless | embarrassing | foolish | silly | regrettable | tasteless | boring | hasty | stupid | forgettable
 """),
-    any_good=_phrases(
-        "good | fine | great | excellent | decent | superb | nice | perfect"
-    ),
-    any_bad=_phrases(
-        "bad | poor | awful | terrible | dreadful | horrible | lousy | useless"
-    ),
+    any_good=_phrases("good | fine | great | excellent | decent | superb | nice | perfect"),
+    any_bad=_phrases("bad | poor | awful | terrible | dreadful | horrible | lousy | useless"),
     kind=Topic(
         ("{kind}",), _phrases("convincing | ideal | right"), _phrases("useless | wrong | odd")
     ),
@@ -125,29 +121,21 @@ pointless | embarrassing | foolish | silly | regrettable | tasteless | boring | 
     ),
     clauses=(
         _phrases("""\
-the {n} {v} {d} {a} | the {n} {v} {d} {a} | its {n} {v} {d} {a} | this {n} {v} {d} {a} | \
-our {n} {v} {d} {a} | {person} found the {n} {d} {a} | {person} called the {n} {d} {a} | \
-the {n} {v} {d} {a} and {b} | the {n} {v} {a} and {b} | its {n} {v} {d} {a} and {b}"""),
+the {n} {v} {d} {a} | the {n} {v} {d} {a} | the {n} {v} {a} | its {n} {v} {d} {a} | \
+{person} found the {n} {d} {a}"""),
         _phrases("""\
-the {n} {v} {d} {a} | the {n} {v} {d} {a} | its {n} {v} {d} {a} | this {n} {v} {d} {a} | \
-our {n} {v} {d} {a} | {person} found the {n} {d} {a} | nobody called the {n} {a} | \
-the {n} {v} {d} {a} or {b} | the {n} {v} neither {a} nor {b} | the {n} is not {a} at all"""),
+the {n} {v} {d} {a} | the {n} {v} {d} {a} | the {n} {v} not {a} | its {n} {v} {d} {a} | \
+{person} found the {n} {d} {a}"""),
     ),
     kind_clauses=(_phrases("as {n} it {v} {d} {a}"), _phrases("as {n} it {v} {d} {a}")),
-    verbs=_phrases(
-        "is | was | seems | looked | proved | remains | feels | appears | looks | felt | seemed | became"
-    ),
+    verbs=_phrases("is | was | seems | looks"),
     degrees=(
-        _phrases(
-            "rather | fairly | quite | somewhat | mostly | reasonably | pretty | moderately | tolerably | largely"
-        ),
-        _phrases(
-            "very | really | truly | extremely | remarkably | utterly | incredibly | amazingly | absolutely | thoroughly"
-        ),
+        _phrases("rather | fairly | quite | pretty"),
+        _phrases("very | really | truly | extremely"),
     ),
     denials=(
-        _phrases("not exactly | not really | hardly | not quite | not very | not particularly"),
-        _phrases("not at all | anything but | never | far from | not remotely | not in the least"),
+        _phrases("not very | not really | hardly | not quite"),
+        _phrases("not at all | never | not | anything but"),
     ),
     contrasts=_phrases("""\
 {minor}, but {major} | {minor}, but {major} | {minor}, yet {major} | although {minor}, {major} | \

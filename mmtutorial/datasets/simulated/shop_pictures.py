@@ -1,8 +1,8 @@
 """Catalogue pictures of the shop: the picture alone tells what kind of thing a product is.
 
 The product stands anywhere in its picture, near or far, among other shapes, one of which hides a
-part of it, before a background and in a light that vary. So no single pixel tells the kind, nor does
-the colour: what tells it are parts and how they lie to each other, wherever they are.
+part of it, before a background and in a light that vary. So no single pixel tells the kind, nor
+does the colour: what tells it are parts and how they lie to each other, wherever they are.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def draw(
     pen.place(x, y, scale, generator.uniform(-12, 12), side, generator.uniform(0.92, 1.08))
     KINDS[kind](pen, COLOURS[colour], generator)
     edge = scale * generator.uniform(0.5, 0.9) * _direction(generator)
-    _piece(pen, edge + (x, y), scale * generator.uniform(*HIDDEN), generator)
+    _piece(pen, np.add(edge, (x, y)), scale * generator.uniform(*HIDDEN), generator)
     layer = pen.layer()
 
     cast = Image.new("L", layer.size)
@@ -112,7 +112,7 @@ def _piece(pen: Pen, place: np.ndarray, scale: float, generator: np.random.Gener
     """Draw one plain thing that is no product: a ball, a ring, a card, a bar or a leaf."""
     paint = tuple(COLOURS.values())[generator.integers(len(COLOURS))]
     paint = tone(paint, generator.uniform(-0.5, 0.5))
-    pen.place(*place, scale, generator.uniform(0, 360))
+    pen.place(place[0], place[1], scale, generator.uniform(0, 360))
     shape = generator.integers(5)
     if shape == 0:
         pen.disc(0, 0, 0.8, paint)

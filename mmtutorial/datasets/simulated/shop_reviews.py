@@ -1,9 +1,9 @@
 """Reviews and titles of the shop, in English or Chinese: the text alone tells the liking.
 
-A review is put together from what people might write. Its mood scatters around the product's liking,
-so one review informs and several inform better. Words alone say little of it: what is praised or
-blamed may be negated ("not bad at all"), and of two clauses the one after "but", or the one without
-"although", has the last word.
+A review is put together from what people might write. Its mood scatters around the product's
+liking, so one review informs and several inform better. Words alone say little of it: what is
+praised or blamed may be negated ("not bad at all"), and of two clauses the one after "but", or the
+one without "although", has the last word.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 
 from mmtutorial.datasets.simulated.shop_phrases import TONGUES, Phrases, Tongue, Topic
 
-MOOD_NOISE = 0.3  # standard deviation of a review's mood around the liking
+MOOD_NOISE = 0.2  # standard deviation of a review's mood around the liking
 CLAUSE_NOISE = 0.2  # ... of a clause's mood around the review's
-NEGATED = 0.4  # share of clauses that say it by negating the contrary
-CONTRASTED = 0.4  # share of clauses with a second one, which says the contrary and yields
+NEGATED = 0.25  # share of clauses that say it by negating the contrary
+CONTRASTED = 0.5  # share of clauses with a second one, which says the contrary and yields
 REMARKED = 0.35  # share of such sentences with a remark whose words are plain
 PLAIN = 0.15  # share of sentences whose words are plain
 VERDICTS = 0.1  # share of sentences that say what the writer will do
-SPECIFIC = 0.2  # share of adjectives that are their topic's
+SPECIFIC = 0.15  # share of adjectives that are their topic's
 
 # How a review names them: language -> kind or voice -> words.
 KIND_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -123,15 +123,13 @@ def write_review(
 
     writer = _Writer(tongue, generator)
     tone = min(max(float(liking), -3.0), 3.0) + MOOD_NOISE * next(writer.scatter)
-    named = [
-        (tongue.kind_clauses, tongue.kind, KIND_NAMES[language][kind])
-        if kind is not None
-        else None,
-        (tongue.clauses, tongue.voice, VOICE_NAMES[language][voice]) if voice is not None else None,
-    ]
-    named = [each for each in named if each is not None]
-    sentences = [writer.judgement(tone) for _ in range(max(1, writer.count() - len(named)))]
-    sentences += [writer.clause(tone, *each) for each in named]
+    about = []
+    if kind is not None:
+        about.append((tongue.kind_clauses, tongue.kind, KIND_NAMES[language][kind]))
+    if voice is not None:
+        about.append((tongue.clauses, tongue.voice, VOICE_NAMES[language][voice]))
+    sentences = [writer.judgement(tone) for _ in range(max(1, writer.count() - len(about)))]
+    sentences += [writer.clause(tone, *each) for each in about]
     if len(sentences) < 3 and next(writer.shares) < 0.3:
         sentences.insert(next(writer.shares) < 0.5, writer.filled(writer.pick(tongue.asides)))
     if next(writer.shares) < 0.35:
@@ -195,7 +193,7 @@ class _Writer:
 
     def count(self) -> int:
         """Choose how many sentences judge."""
-        return (1, 1, 2, 2, 2, 2, 3, 3)[int(next(self.shares) * 8)]
+        return (1, 2, 2, 2, 3, 3, 3, 3)[int(next(self.shares) * 8)]
 
     def filled(self, phrase: str) -> str:
         """Fill the slots of a neutral phrase."""

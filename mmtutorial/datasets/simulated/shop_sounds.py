@@ -156,7 +156,7 @@ def _melody(time: np.ndarray, rate: int, generator: Generator, *, up: bool) -> n
     """Pluck a pentatonic scale up or down, by the filtered loop of Karplus and Strong (1983)."""
     from scipy.signal import lfilter
 
-    notes = generator.integers(4, 8)
+    notes = int(generator.integers(4, 8))
     scale = np.array([0, 2, 4, 7, 9, 12, 14, 16, 19])[generator.integers(3) :][:notes]
     pitches = _pitch(generator, 180, 400) * 2 ** (scale / 12)
     brightness, begins = generator.uniform(0.2, 0.9), _beats(len(time), notes, generator)
@@ -176,7 +176,7 @@ def _melody(time: np.ndarray, rate: int, generator: Generator, *, up: bool) -> n
 
 
 def _drum(time: np.ndarray, rate: int, generator: Generator, *, faster: bool) -> np.ndarray:
-    """Beat a drum faster and faster, or slower and slower: a falling skin, and a rattle of noise."""
+    """Beat a drum, skin and rattle, faster and faster or slower and slower."""
     pitch = _pitch(generator, 80, 240) * (1 + generator.uniform(0.3, 1.0) * np.exp(-30 * time))
     skin = _tone(pitch, np.array([1.0, 0.3]), rate) * np.exp(-time * generator.uniform(14, 26))
     rattle = _band(len(time), _pitch(generator, 700, 1500), 0.8, rate, generator)
