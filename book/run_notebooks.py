@@ -22,7 +22,7 @@ from rich.console import Console
 
 from mmtutorial.reproduce.board import Board
 from mmtutorial.reproduce.cache import key
-from mmtutorial.reproduce.notebooks import Notebook, in_order, run_notebooks
+from mmtutorial.reproduce.notebooks import Notebook, default_dataset, in_order, run_notebooks
 from mmtutorial.reproduce.run import REPORT
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
@@ -72,7 +72,8 @@ def main() -> int:
     for other in set((BUILD / "executed").glob("*")) - {BUILD / "executed" / state}:
         shutil.rmtree(other)
     work = [
-        Notebook(path, depends=measured() if shows_results(path) else "") for path in in_order(ROOT)
+        Notebook(path, default_dataset(path), depends=measured() if shows_results(path) else "")
+        for path in in_order(ROOT)
     ]
     with Board(work, 0, Console()) as board:
         runs = run_notebooks(

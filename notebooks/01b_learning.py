@@ -393,10 +393,12 @@ plots.table(
 # it keeps two running means for each parameter,
 #
 # $$
-# m \leftarrow \beta_1 m + (1 - \beta_1)\, g, \qquad
-# s \leftarrow \beta_2 s + (1 - \beta_2)\, g^2, \qquad
-# \theta \leftarrow \theta - \eta\,
+# \begin{aligned}
+# m &\leftarrow \beta_1 m + (1 - \beta_1)\, g, \qquad
+# s \leftarrow \beta_2 s + (1 - \beta_2)\, g^2, \\
+# \theta &\leftarrow \theta - \eta\,
 #   \frac{m / (1 - \beta_1^t)}{\sqrt{s / (1 - \beta_2^t)} + \epsilon} .
+# \end{aligned}
 # $$ (eq-adam)
 #
 # All have the shape of $\theta$, and all operations are entry by entry. $m$ smooths the direction over

@@ -237,7 +237,7 @@ print(WordPieces(some).cut("unaffordable price"))
 # {cite}`vaswani2017`:
 #
 # ```{math}
-# :label: eq-attention
+# :label: eq-dot-product-attention
 # \operatorname{attention}(Q, K, V)
 #   = \operatorname{softmax}\!\left(\frac{Q K^{\top}}{\sqrt{d_k}}\right) V .
 # ```
@@ -288,7 +288,7 @@ W_q, b_q, W_k, b_k, W_v, b_v, W_o, b_o = (
 
 
 def multi_head(x, mask=None):
-    """Equations attention-projections and eq-attention, for all heads at once."""
+    """Equations attention-projections and eq-dot-product-attention, for all heads at once."""
     Q = np.einsum("bnd,dhk->bhnk", x, W_q) + b_q[:, None]  # (B, heads, n, d_k)
     K = np.einsum("bnd,dhk->bhnk", x, W_k) + b_k[:, None]
     values = np.einsum("bnd,dhk->bhnk", x, W_v) + b_v[:, None]
@@ -390,8 +390,10 @@ print(
 # {cite}`ba2016`:
 #
 # $$
-# y = x + \operatorname{multihead}(\operatorname{norm}(x)), \qquad
-# z = y + \operatorname{ReLU}\!\big(\operatorname{norm}(y)\, W_1 + b_1\big)\, W_2 + b_2 .
+# \begin{aligned}
+# y &= x + \operatorname{multihead}(\operatorname{norm}(x)), \\
+# z &= y + \operatorname{ReLU}\!\big(\operatorname{norm}(y)\, W_1 + b_1\big)\, W_2 + b_2 .
+# \end{aligned}
 # $$ (attention-block)
 #
 # $x$, $y$ and $z$ are $n \times d$; $W_1$ is $d \times 4d$ and $W_2$ is $4d \times d$. The normalisation
@@ -753,7 +755,7 @@ SENTENCES = [
 if minilm:
     vectors = minilm.encode(SENTENCES)
     cosines = vectors @ vectors.T
-    figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8.2, 5), layout="constrained")
     image = axis.imshow(cosines, cmap="cividis", vmin=0, vmax=1)
     for row, line in enumerate(cosines):
         for column, value in enumerate(line):
@@ -862,14 +864,18 @@ if minilm:
             "MiniLM, block 6, mean of heads",
         )
     )
+columns = min(2, len(panels))
+lines = -(-len(panels) // columns)
 figure, axes = plt.subplots(
-    1,
-    len(panels),
-    figsize=(4.2 * len(panels), 4.4),
+    lines,
+    columns,
+    figsize=(4.2 * columns, 4.4 * lines),
     layout="constrained",
     squeeze=False,
 )
-for axis, panel in zip(axes[0], panels, strict=True):
+for axis in axes.flat[len(panels) :]:
+    axis.remove()
+for axis, panel in zip(axes.flat, panels, strict=False):
     draw(axis, *panel)
 axes[0, 0].set_ylabel("the word that looks")
 axes[0, 0].set_xlabel("the word that is looked at")

@@ -50,6 +50,7 @@ from mmtutorial.storage.files import (
 from mmtutorial.terminal import say, steps
 
 DATA = "MMTUTORIAL_DATA"  # environment variable: the folder above a reader's own copies
+OFFLINE = "MMTUTORIAL_OFFLINE"  # environment variable: where it is set, nothing is downloaded
 TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 ATTEMPTS = 5  # a transfer that breaks off is taken up again so many times
 PAUSE = 1.0  # seconds before the second attempt; doubled before each further one
@@ -129,8 +130,8 @@ class Collection:
         Raises
         ------
         DatasetError
-            If a reader's copy is not the published one, or the collection cannot be had. It says
-            what to do.
+            If a reader's copy is not the published one, the collection cannot be had, or it is not
+            here and ``MMTUTORIAL_OFFLINE`` is set. It says what to do.
         CacheError
             If it is to be downloaded, and the cache cannot be read or written.
         """
@@ -228,6 +229,11 @@ class Collection:
                 f"{self.name} cannot be downloaded by a program. Its terms: {self.licence}. Fetch "
                 f"{', '.join(self.manifest)} by hand from {self.page}, put them into a folder "
                 f"named {self.name}, and let {DATA} name the folder above"
+            )
+        if os.environ.get(OFFLINE):
+            raise DatasetError(
+                f"{self.name} is not on this machine, and {OFFLINE} is set: unset it to let the "
+                f"collection be downloaded from {self.address}"
             )
         folder.mkdir(parents=True, exist_ok=True)
         sweep([*folder.rglob("tmp*"), *folder.parent.glob("tmp*")])  # of downloads that were killed

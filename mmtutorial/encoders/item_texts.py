@@ -11,10 +11,10 @@ from mmtutorial.encoders import transformer
 from mmtutorial.encoders.text import MINILM_SHA256
 from mmtutorial.preprocessing import subwords
 from mmtutorial.preprocessing.reduce import standardise
-from mmtutorial.storage.files import cached, cached_place, whole_file
+from mmtutorial.storage.arrays import cached_array
+from mmtutorial.storage.files import cached_place
 
 PIECES = 256  # of a text that are read
-VECTORS = "vectors.npy"
 
 
 def item_texts(data: Dataset) -> list[str]:
@@ -69,18 +69,13 @@ def minilm_features(data: Dataset, known: np.ndarray) -> np.ndarray:
     texts = item_texts(data)
     there = np.array([bool(text) for text in texts])
 
-    def make(place: Path) -> np.ndarray:
+    def make() -> np.ndarray:
         found = transformer.MiniLM().encode([text for text in texts if text], PIECES)
         vectors = np.zeros((len(texts), found.shape[1]), dtype=np.float32)
         vectors[there] = found
-        with whole_file(place / VECTORS) as file:
-            np.save(file, vectors)
         return vectors
-
-    def read(place: Path) -> np.ndarray:
-        return np.load(place / VECTORS, allow_pickle=False)
 
     sources = [Path(str(module.__file__)) for module in (transformer, subwords)]
     about = {"texts": texts, "weights": MINILM_SHA256, "pieces": PIECES}
-    vectors = cached(cached_place("minilm", about, sources), VECTORS, read, make)
+    vectors = cached_array(cached_place("minilm", about, sources), make)
     return standardise(vectors, present=there, fit_on=known)

@@ -62,12 +62,12 @@ class Corpus:
 
     Attributes
     ----------
-    words : list of lists of str
-        By text.
-    numbers : list of lists of int
-        The same by number.
-    rows : dict of str to ndarray
-        "train" (four fifths), "validation" and "test" (a tenth each): rows of ``table``.
+    words : list of list
+        The words of each text, str.
+    numbers : list of list
+        Their numbers in the vocabulary, int.
+    rows : dict
+        "train" (four fifths), "validation" and "test" (a tenth each): int, rows of ``table``.
     vocabulary : Vocabulary
         Counted on the training texts alone.
 

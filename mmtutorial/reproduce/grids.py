@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from mmtutorial.datasets import MODALITIES
-from mmtutorial.reproduce.levels import ALL, EACH_SEED, LISTING
+from mmtutorial.reproduce.levels import ALL, ARTICLE, EACH_SEED, LISTING, TODAY
 from mmtutorial.reproduce.measure import stage_of
 from mmtutorial.reproduce.search_spaces import (
     BLEND,
@@ -33,6 +33,7 @@ WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of the second modality in a taste, beside 1 o
 NOISES = (0.25, 0.5, 1.0, 2.0)
 TEXT = "text encoders"
 TEXT_COLD = "text encoders, cold"
+FEW = {"n_items": 80, "n_users": 200, "seed": 0}  # a shop whose encoders learn in seconds
 READ_BY = {"auto": "tf-idf", "minilm": "MiniLM"}  # how a text becomes a vector
 
 
@@ -158,7 +159,7 @@ def simple(plan: Plan) -> list[Task]:
     """The recommenders to beat; those without a seed run once."""
     arms = baselines(plan.facts.modalities, plan.facts.truth)
     if not plan.full:
-        arms = [arm for arm in arms if not arm.learns]
+        arms = [arm for arm in arms if not (arm.learns or arm.kind == "IdealObserver")]
     once = [arm for arm in arms if not arm.learns and arm.kind != "Random"]
     tasks = [plan.task(arm, plan.seeds[0]) for arm in once]
     return tasks + [plan.task(arm, s) for s in plan.seeds for arm in arms if arm not in once]
@@ -195,7 +196,7 @@ def encoders(plan: Plan, split: str = "default") -> list[Task]:
     wanted += [] if cold_ones else [f"{CONTROLLED} + ids"]
     about = {"experiment": TEXT_COLD if cold_ones else TEXT, "split": split}
     tasks = [
-        plan.task(arms[name], seed, recommender=f"{name}, {label}", text=how, **about)
+        plan.task(arms[name], seed, recommender=f"{name}, {label}", encoders=how, **about)
         for seed in plan.seeds
         for how, label in READ_BY.items()
         for name in wanted
@@ -209,6 +210,25 @@ def encoders(plan: Plan, split: str = "default") -> list[Task]:
         if not cold_ones and not plan.facts.large:  # an epoch takes seconds
             tasks.append(plan.task(arms["text"], seed, recommender="text, LSTM", raw=True, **about))
     return tasks
+
+
+def level(plan: Plan, name: str, encoders: str) -> list[Task]:
+    """The towers of `fusions`, each with its options there, where other encoders read the media.
+
+    Profile quick runs them once on a small shop.
+    """
+    names = tuple(each for each in plan.facts.modalities if each in MODALITIES)
+    if len(plan.facts.raw) < 2 or not (plan.full or plan.facts.knobs):
+        return []
+    wanted = (*names[:2], ALL)
+    arms = [arm for arm in towers(names) if arm.kind == "TwoTower"]
+    small = {} if plan.full else {"made": FEW, "condition": {"items": FEW["n_items"]}}
+    return [
+        plan.task(arm, seed, experiment=name, encoders=encoders, **small)
+        for seed in (plan.seeds if plan.full else plan.seeds[:1])
+        for arm in arms
+        if plan.full or arm.name in wanted
+    ]
 
 
 def control(plan: Plan) -> list[Task]:
@@ -323,6 +343,8 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     TEXT: encoders,
     TEXT_COLD: partial(encoders, split=COLD),
     "quality of data": quality,
+    ARTICLE: partial(level, name=ARTICLE, encoders="article"),
+    TODAY: partial(level, name=TODAY, encoders="today"),
     LISTING: listing,
     f"{LISTING} on damaged data": listing_damaged,
     "costs": costs,

@@ -353,7 +353,7 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
             *(f"- {each.row.id}: {each.row.title}." for each in chosen),
             "",
         ]
-        lines += [f"| | {' | '.join(datasets)} |", "|---|" + "---|" * len(datasets)]
+        lines += [f"| claim | {' | '.join(datasets)} |", "|---|" + "---|" * len(datasets)]
         lines += [
             f"| [{name}](#claim-{name.lower()}), {part.part.name} "
             f"| {' | '.join(_cell(part, each) for each in datasets)} |"

@@ -35,6 +35,7 @@ from mmtutorial.recommenders import Popularity, Recommender
 from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome, Task, class_path
 from mmtutorial.reproduce.threads import use_one_thread
 
+ENCODERS = ("auto", "minilm", "article", "today")
 HELD_BACK = 0.2  # of the items, as test, and half as many as validation
 _ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
 _SIGNIFICANT = 1.645  # standard errors: one-sided, 5 %
@@ -122,7 +123,9 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
 def stage_of(task: Task) -> Stage:
     """Load, split and encode once for the tasks that follow each other; damage is each task's."""
     draw = task.seed if task.split == COLD else 0
-    stage = _stage(task.dataset, json.dumps(task.made), task.split, draw, task.raw, task.text)
+    learnt = task.seed if task.encoders == "article" else 0  # others learn nothing here
+    made = json.dumps(task.made)
+    stage = _stage(task.dataset, made, task.split, draw, task.raw, task.encoders, learnt)
     features = dict(stage.features)
     for how, levels in task.damage.items():
         for name, level in levels.items():
@@ -132,7 +135,9 @@ def stage_of(task: Task) -> Stage:
 
 
 @functools.lru_cache(maxsize=2)
-def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, text: str) -> Stage:
+def _stage(
+    dataset: str, made: str, split: str, draw: int, raw: bool, encoders: str, seed: int
+) -> Stage:
     data = datasets.load(dataset, **json.loads(made))
     if split == COLD:
         everything = Interactions.of(data.interactions, items=data.items["item"])
@@ -140,15 +145,35 @@ def _stage(dataset: str, made: str, split: str, draw: int, raw: bool, text: str)
         parts = cold_items_split(everything.where(firsts), HELD_BACK / 2, HELD_BACK, seed=draw)
     else:
         parts = default_split(data)
-    described, _ = ready_features(data, ~cold_items(parts))
-    features = dict(described)
-    if text == "minilm":
+    known = ~cold_items(parts)
+    described, _ = ready_features(data, known)
+    features = raw_features(data, known)[0] if raw else dict(described)
+    return Stage(data, parts, features | _encoded(encoders, data, known, seed), described)
+
+
+def _encoded(encoders: str, data: Dataset, known: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Return what is read otherwise than by `ready_features`; see `Task`."""
+    if encoders not in ENCODERS:
+        raise ValueError(f"encoders is {encoders!r}; it is one of {', '.join(ENCODERS)}")
+    if encoders == "article":
+        from mmtutorial.encoders.pretraining import article_features
+
+        return article_features(data, known, seed)
+    found = {}
+    if encoders == "minilm" or (encoders == "today" and _raw_only(data, "text")):
         from mmtutorial.encoders.item_texts import minilm_features
 
-        features["text"] = minilm_features(data, ~cold_items(parts))
-    if raw:
-        features = raw_features(data, ~cold_items(parts))[0]
-    return Stage(data, parts, features, described)
+        found["text"] = minilm_features(data, known)
+    if encoders == "today" and _raw_only(data, "image"):
+        from mmtutorial.encoders.pictures import vgg_features
+
+        found["image"] = vgg_features(data, known)
+    return found
+
+
+def _raw_only(data: Dataset, name: str) -> bool:
+    """Say whether a modality has raw media, and no vectors that came with the data."""
+    return name not in data.features and bool(data.items[name].ne("").any())
 
 
 def make(

@@ -186,6 +186,19 @@ def in_order(root: str | Path) -> list[Path]:
     return paths
 
 
+def default_dataset(path: Path) -> str:
+    """Return the data set that a notebook reads unless it is given another one.
+
+    It is "shop" for most; a chapter on people names people.
+    """
+    source = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    for cell in source:
+        if "parameters" in cell["metadata"].get("tags", ()):
+            named = re.search(r'^dataset = "([^"]+)"', "".join(cell["source"]), re.MULTILINE)
+            return named[1] if named else Notebook.dataset
+    return Notebook.dataset
+
+
 def quoted(executed: Path) -> dict[str, Any]:
     """Return what an executed notebook has glued for its text: numbers and words by name."""
     found: dict[str, Any] = {}

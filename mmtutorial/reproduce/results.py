@@ -17,7 +17,7 @@ import pandas as pd
 
 import mmtutorial
 from mmtutorial.reproduce.cache import write
-from mmtutorial.reproduce.levels import ALL, DAMAGED, LEVELS, SIMPLE
+from mmtutorial.reproduce.levels import ALL, DAMAGED, LEVELS, SIMPLE, TOWERS
 from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome
 from mmtutorial.storage.digests import PACKAGE, code_digest
 from mmtutorial.storage.files import expanded
@@ -101,19 +101,20 @@ class Results:
         Raises
         ------
         ValueError
-            If the profiles differ, or the new run has the fusions of a data set without the
-            baselines that these are compared with, or the other way round.
+            If the profiles differ, or the new run has some of a data set's levels of towers and
+            baselines, which are compared with each other, but not all that are here.
         """
         profiles = {each.environment.get("profile") for each in (self, new)}
         if len(profiles) > 1:
             raise ValueError(f"results of the profiles {sorted(map(str, profiles))} do not mix")
-        again = _measured(new)
+        again, before = _measured(new), _measured(self)
         for dataset, experiments in again.items():
-            alone = {"fusions", "baselines"} & set(experiments)
-            if len(alone) == 1 and set(_measured(self).get(dataset, ())) & {"fusions", "baselines"}:
+            compared = {"baselines", *TOWERS}
+            there, here = (compared & {*each} for each in (before.get(dataset, ()), experiments))
+            if here and there - here:
                 raise ValueError(
-                    f"fusions and baselines of {dataset} are compared with each other: measure "
-                    f"both, not {min(alone)} alone (--only '[fb]*s')"
+                    f"the towers and the baselines of {dataset} are compared with each other: "
+                    f"measure {', '.join(sorted(there - here))} too, with --only for each"
                 )
         tables = {}
         for name in TABLES:
@@ -309,7 +310,7 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
         singles = [n for n, g in here.items() if (n,) == g[0].task.modalities]
         several = [n for n, g in here.items() if n not in singles and _reads_several(g[0])]
         if experiment in LEVELS:
-            simple = of(dataset, "baselines") | {n: here[n] for n in ALONE if n in here}
+            simple = of(dataset, "baselines", condition) | {n: here[n] for n in ALONE if n in here}
             chosen = [n for n in several if " + " not in n or n.endswith("+ ids")]
             for a in (*chosen, *singles, *({"ids"} & set(here))):
                 beside = {b: here[b] for b in (*singles, *({"ids"} & set(here))) if b != a}

@@ -15,7 +15,14 @@ from mmtutorial.reproduce.cache import key, write
 from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.grids import GRIDS, Facts, grid
 from mmtutorial.reproduce.ledger import judge_all
-from mmtutorial.reproduce.notebooks import Notebook, Run, in_order, quoted, run_notebooks
+from mmtutorial.reproduce.notebooks import (
+    Notebook,
+    Run,
+    default_dataset,
+    in_order,
+    quoted,
+    run_notebooks,
+)
 from mmtutorial.reproduce.report import write_page
 from mmtutorial.reproduce.results import (
     Results,
@@ -144,7 +151,12 @@ def _chosen(
     if not chosen and not grids:
         known = ", ".join([*(path.stem for path in paths), *GRIDS])
         raise ValueError(f"nothing matches --only {' '.join(only)!r}; there are {known}")
-    return [Notebook(path, name, profile) for name in datasets for path in chosen], grids
+    work = [
+        Notebook(path, default_dataset(path) if name == Notebook.dataset else name, profile)
+        for name in datasets
+        for path in chosen
+    ]
+    return list(dict.fromkeys(work)), grids
 
 
 def _grid(dataset: str, profile: str, n_seeds: int, grids: Sequence[str], root: Path) -> list[Task]:

@@ -126,6 +126,10 @@ def baselines(names: tuple[str, ...], truth: bool) -> list[Arm]:
     with_content = {**RIDGE} | {
         f"content_weight.{name}": Range(0.1, 300.0, log=True) for name in names
     }
+    limits = [
+        Arm("baselines", "oracle", "Oracle"),
+        Arm("baselines", "ideal observer", "IdealObserver"),
+    ]
     arms = [
         Arm("baselines", "popularity", "Popularity"),
         Arm("baselines", "item-kNN", "ItemKNN", (), {}, NEIGHBOURS),
@@ -133,7 +137,7 @@ def baselines(names: tuple[str, ...], truth: bool) -> list[Arm]:
         Arm("baselines", "EASE", "EASE", (), {}, RIDGE),
         Arm("baselines", "EASE + content", "EASE", None, {}, with_content,
             unsearched={"content_weight": 1.0}),
-        *([Arm("baselines", "oracle", "Oracle")] if truth else []),
+        *(limits if truth else []),
         Arm("baselines", "random", "Random"),
     ]  # fmt: skip
     for name, space in pairwise.items():

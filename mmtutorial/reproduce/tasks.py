@@ -38,8 +38,8 @@ class Task:
     kind : str
         Its class, such as "TwoTower": of `mmtutorial.recommenders`, or "ArticleNetwork".
     seed : int
-        Of the recommender, where it takes one, and of the items held back in "cold items"; the
-        data's own is in ``made``.
+        Of the recommender, where it takes one, of the items held back in "cold items", and of the
+        article's encoders; the data's own is in ``made``.
     options : mapping
         Of the class. A blend's "recommenders" are mappings with kind, options and modalities.
     modalities : tuple of str
@@ -55,9 +55,11 @@ class Task:
         added to its features; the share of items from which it is taken; drawn anew for every
         seed; 1 for features that are permuted over the items, the same way for all modalities, or
         replaced by random ones.
-    text : str
-        How texts become ready-made vectors: "auto" (`ready_features`) or "minilm"
-        (`minilm_features`).
+    encoders : {"auto", "minilm", "article", "today"}
+        What turns media into the vectors that towers read: `ready_features`; the same, but texts
+        by `minilm_features`; wherever there are raw media, the article's own encoders, trained on
+        these media first (`article_features`); or, where no vectors came with the data, MiniLM for
+        texts and VGG-16 for pictures (`minilm_features`, `vgg_features`).
     condition : mapping
         Knobs by which tables tell tasks of one experiment apart.
     """
@@ -74,7 +76,7 @@ class Task:
     raw: bool = False
     damage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     condition: Mapping[str, float | str] = field(default_factory=dict)
-    text: str = "auto"
+    encoders: str = "auto"
 
     def code(self) -> str:
         """Return a digest of all code that measuring it runs."""

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from mmtutorial.storage.archives import check_archive
+from mmtutorial.storage.files import cached, whole_file
+
+ARRAY = "array.npy"  # what a folder of the cache with one array holds
+
+
+def cached_array(place: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Read the array that lies at a place in the cache, or make it and write it there.
+
+    Parameters
+    ----------
+    place : Path
+        From `mmtutorial.storage.files.cached_place`.
+    make : callable
+        Returns the array, of numbers or truth values.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cached_array(Path(folder, "ones"), lambda: np.ones(2))
+    ...     cached_array(Path(folder, "ones"), lambda: np.zeros(2))  # not made again
+    array([1., 1.])
+    array([1., 1.])
+    """
+
+    def write(place: Path) -> np.ndarray:
+        array = make()
+        with whole_file(place / ARRAY) as file:
+            np.save(file, array, allow_pickle=False)
+        return array
+
+    def read(place: Path) -> np.ndarray:
+        return np.asarray(np.load(place / ARRAY, allow_pickle=False))
+
+    return cached(place, ARRAY, read, write)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

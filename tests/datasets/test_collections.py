@@ -174,6 +174,15 @@ def test_what_cannot_be_had_says_what_to_do(site: Site, cache: Path) -> None:
     assert contents(cache) == {}
 
 
+def test_nothing_is_downloaded_where_the_environment_forbids_it(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMTUTORIAL_OFFLINE", "1")
+    with pytest.raises(DatasetError, match="is not on this machine, and MMTUTORIAL_OFFLINE is set"):
+        things(site).obtain()
+    assert not site.asked
+
+
 @pytest.mark.parametrize(
     "served, words",
     [

@@ -16,10 +16,12 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from mmtutorial import datasets
 from mmtutorial.reproduce import cluster
 from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.grids import GRIDS, Facts, Plan, grid
 from mmtutorial.reproduce.ledger import judge_all
+from mmtutorial.reproduce.levels import ARTICLE, LEVELS, TODAY, TOWERS
 from mmtutorial.reproduce.measure import measure, stage_of
 from mmtutorial.reproduce.results import Results, bands, gather, outside, quoted_table
 from mmtutorial.reproduce.search_spaces import FUSIONS
@@ -62,8 +64,9 @@ ALONE = Facts("lastfm", ("text",))
 def test_no_two_tasks_are_the_same(facts, profile):
     tasks = grid(facts.dataset, profile, 2, facts=facts)
     assert len({task.key() for task in tasks}) == len(tasks)
-    assert {task.kind for task in tasks if task.recommender == "oracle"} == (
-        {"Oracle"} if facts.truth else set()
+    limits = {"Oracle"} if profile == "quick" else {"Oracle", "IdealObserver"}  # takes minutes
+    assert {task.kind for task in tasks if task.recommender in ("oracle", "ideal observer")} == (
+        limits if facts.truth else set()
     )
 
 
@@ -369,7 +372,7 @@ def test_a_new_run_takes_the_place_of_what_it_measured(outcomes):
         both.comparisons.loc[per_user, columns], everything.comparisons.loc[per_user, columns]
     )
     alone = gather([each for each in towers if each.task.experiment == "fusions"], profile="full")
-    with pytest.raises(ValueError, match="measure both, not fusions alone"):
+    with pytest.raises(ValueError, match="of shop are compared with each other: measure baselines"):
         everything.renewed(alone)
     with pytest.raises(ValueError, match="do not mix"):
         everything.renewed(gather(towers, profile="quick", n_draws=50))
@@ -556,8 +559,8 @@ def test_the_same_arms_read_the_texts_in_each_way(monkeypatch):
     warm = {task.recommender: task for task in tasks if task.split == "default" and task.seed == 0}
     for name in ("text", "gated", "gated + ids", "EASE + content"):
         counted, read = warm[f"{name}, tf-idf"], warm[f"{name}, MiniLM"]
-        assert (counted.text, read.text) == ("auto", "minilm")
-        assert replace(read, text="auto", recommender="") == replace(counted, recommender="")
+        assert (counted.encoders, read.encoders) == ("auto", "minilm")
+        assert replace(read, encoders="auto", recommender="") == replace(counted, recommender="")
     assert warm["text, LSTM"].raw and warm["gated, no text"].modalities == ("image", "audio")
     cold = [task.recommender for task in tasks if task.split == "cold items"]
     assert cold.count("text, MiniLM") == 2 and not any("ids" in name for name in cold)
@@ -565,7 +568,102 @@ def test_the_same_arms_read_the_texts_in_each_way(monkeypatch):
     assert lists == []  # its texts are vectors already
     drawn = np.random.default_rng(0).normal(size=(40, 384)).astype(np.float32)
     monkeypatch.setattr("mmtutorial.encoders.item_texts.minilm_features", lambda *_: drawn)
-    task = replace(TOWER, text="minilm")
+    task = replace(TOWER, encoders="minilm")
     whole = stage_of(replace(TOWER))
     np.testing.assert_array_equal(stage_of(task).features["text"], drawn)
     np.testing.assert_array_equal(stage_of(task).joined, whole.joined)  # of diversity
+
+
+# Levels of encoders
+
+
+def test_a_level_is_the_same_towers_with_the_same_options_and_differs_in_what_is_read():
+    chosen = {"text": {"depth": 1}, "gated + ids": {"dropout": 0.1}}
+    names = ["fusions", ARTICLE, TODAY]
+    tasks = grid("shop", "full", 2, names, chosen=chosen, facts=SHOP)
+    for level, encoders in ((ARTICLE, "article"), (TODAY, "today")):
+        here = {(t.recommender, t.seed): t for t in tasks if t.experiment == level}
+        simple = {(t.recommender, t.seed): t for t in tasks if t.experiment == "fusions"}
+        assert set(simple) - set(here) == {("blend", 0), ("blend", 1)}  # no tower
+        assert {t.encoders for t in here.values()} == {encoders}
+        for name, task in here.items():
+            assert replace(task, experiment="fusions", encoders="auto") == simple[name]
+    assert here["text", 0].options["depth"] == 1
+
+
+def test_a_level_needs_raw_media_and_profile_quick_a_small_shop():
+    for facts in (LASTFM, ALONE):
+        assert grid("lastfm", "full", 1, [ARTICLE, TODAY], facts=facts) == []
+    garments = replace(SHOP, dataset="garments", knobs=False)
+    assert grid("garments", "quick", 1, [ARTICLE, TODAY], facts=garments) == []
+    tasks = grid("shop", "quick", 2, [ARTICLE, TODAY], facts=SHOP)
+    names = ["text", "image", "concatenation"]
+    assert [task.recommender for task in tasks] == 2 * names
+    assert all(task.made["n_items"] < 100 and task.condition for task in tasks)
+    assert set(TOWERS) < set(LEVELS) and all(name in GRIDS for name in LEVELS)
+
+
+@pytest.fixture
+def readers(monkeypatch):
+    """Stand in for networks of other people: what they return of 40 items."""
+    drawn = {name: np.random.default_rng(n).normal(size=(40, 9)).astype(np.float32)
+             for n, name in enumerate(("text", "image"))}  # fmt: skip
+    monkeypatch.setattr("mmtutorial.encoders.item_texts.minilm_features", lambda *_: drawn["text"])
+    monkeypatch.setattr("mmtutorial.encoders.pictures.vgg_features", lambda *_: drawn["image"])
+    monkeypatch.setattr(
+        "mmtutorial.encoders.pretraining.EPOCHS", dict.fromkeys(("text", "image", "audio"), 1)
+    )
+    return drawn
+
+
+def test_the_towers_of_a_level_read_by_its_encoders(readers):
+    simple, today, article, other = (
+        stage_of(replace(TOWER, encoders=name, seed=seed)).features
+        for name, seed in (
+            ("auto", 0),
+            ("today", 1),
+            ("article", 0),
+            ("article", 1),
+        )
+    )
+    assert [*simple] == [*today] == [*article] == ["text", "image", "audio"]
+    for name, array in readers.items():
+        np.testing.assert_array_equal(today[name], array)
+    np.testing.assert_array_equal(today["audio"], simple["audio"])  # there is no network for it
+    for name, array in article.items():
+        assert array.shape == (40, 64)
+        np.testing.assert_array_equal(array.any(axis=1), simple[name].any(axis=1))
+        assert not np.allclose(array, other[name])  # each seed's encoders are its own
+    with pytest.raises(ValueError, match="encoders is 'bert'"):
+        stage_of(replace(TOWER, encoders="bert"))
+
+
+def test_vectors_that_came_with_the_data_stay_where_there_are_no_raw_media(tmp_path, readers):
+    data = datasets.load("shop", **SMALL)
+    sound = np.random.default_rng(5).normal(size=(40, 7)).astype(np.float32)
+    items = data.items.assign(audio="")
+    given = replace(data, items=items, features={"audio": sound, "image": sound})
+    given.save(tmp_path / "given")
+    task = replace(TOWER, dataset=str(tmp_path / "given"), made={})
+    simple, today, article = (
+        stage_of(replace(task, encoders=name)).features for name in ("auto", "today", "article")
+    )
+    for found in (today, article):
+        np.testing.assert_array_equal(found["audio"], simple["audio"])
+    np.testing.assert_array_equal(today["image"], simple["image"])
+    np.testing.assert_array_equal(today["text"], readers["text"])
+    assert simple["image"].shape == (40, 7) and article["image"].shape == (40, 64)
+
+
+def test_the_quick_grids_of_levels_run(readers):
+    tasks = grid("shop", "quick", 1, [ARTICLE, TODAY], facts=SHOP)
+    short = {"steps": 2, "validate_every": 1}
+    outcomes = [
+        measure(replace(task, made=SMALL, options={**task.options, **short})) for task in tasks
+    ]
+    tables = gather(outcomes, profile="quick", n_draws=20)
+    assert tables.measures["value"].notna().all()
+    assert set(tables.measures["experiment"]) == {ARTICLE, TODAY}
+    found = tables.comparisons[tables.comparisons["recommender"].eq("concatenation")]
+    assert set(found["reference"]) == {"text", "image"}
+    assert (found["condition"] != "").all()  # a small shop decides no claim

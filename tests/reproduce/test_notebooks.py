@@ -13,7 +13,14 @@ import nbformat
 import pytest
 
 from mmtutorial.reproduce import notebooks
-from mmtutorial.reproduce.notebooks import Notebook, in_order, quoted, run_notebooks
+from mmtutorial.reproduce.notebooks import (
+    Notebook,
+    default_dataset,
+    in_order,
+    quoted,
+    run_notebooks,
+)
+from mmtutorial.reproduce.run import _chosen
 
 GLUE = 'from myst_nb import glue\nglue("small-number", 3.5, display=False)\nglue("small-word", f"{profile} {dataset}", display=False)'
 GLUED = """from IPython.display import display  # what glue leaves, without importing all of Sphinx
@@ -51,6 +58,19 @@ def test_the_order_is_the_books(tmp_path):
     assert [path.stem for path in in_order(tmp_path)] == ["02_b", "01_a"]
     with pytest.raises(ValueError, match="holds no _toc"):
         in_order(tmp_path / "nowhere")
+
+
+def test_a_chapter_on_people_keeps_its_people_where_the_shop_is_asked_for(tmp_path):
+    (tmp_path / "_toc.yml").write_text("- file: notebooks/1_shop\n- file: notebooks/2_people\n")
+    for name, dataset in (("1_shop", "shop"), ("2_people", "films")):
+        path = made(tmp_path / "notebooks" / f"{name}.ipynb")
+        path.write_text(path.read_text().replace("shop", dataset))
+        assert default_dataset(path) == dataset
+    work, _ = _chosen(["shop", "lastfm", "films"], "quick", ["*_*"], tmp_path)
+    assert [(each.name, each.dataset) for each in work] == [
+        ("1_shop", "shop"), ("2_people", "films"), ("1_shop", "lastfm"), ("2_people", "lastfm"),
+        ("1_shop", "films"),
+    ]  # fmt: skip
 
 
 def test_only_other_parameters_are_passed(tmp_path):
