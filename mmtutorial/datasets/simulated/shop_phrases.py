@@ -1,7 +1,7 @@
 """What the shop's reviewers can say, in English and Chinese.
 
-Words of praise and words of blame are negated equally often, so that "bad" may be part of "not bad
-at all". `mmtutorial.datasets.simulated.shop_reviews` puts sentences together from these.
+Words of praise and words of blame, and feelings about them, stand in most reviews, whether liked or
+not; "bad" may also be part of "never bad". `mmtutorial.datasets.simulated.shop_reviews` puts sentences together from these.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Tongue:
     any_bad: Phrases
     kind: Topic  # its noun is {kind}
     voice: Topic  # its noun is {voice}
-    clauses: tuple[Phrases, Phrases]  # with {n}, {v}, {d} and {a}: (as it is, negated)
+    clauses: tuple[Phrases, Phrases]  # with {n}, {v}, {d}, {a}, {b}: (as it is, negated)
     kind_clauses: tuple[Phrases, Phrases]
     verbs: Phrases
     degrees: tuple[Phrases, Phrases]  # (mild, strong)
@@ -40,8 +40,7 @@ class Tongue:
     deeds: tuple[Phrases, Phrases]  # (of the content, of the discontent), with {person}
     verdicts: tuple[Phrases, Phrases]  # with {deed}: (as it is, negated)
     extremes: tuple[Phrases, Phrases]  # (love, hate): plain words
-    remarks: tuple[Phrases, Phrases]  # (pleased, displeased), on a clause
-    remarked: Phrases  # with {clause} and {remark}
+    feelings: tuple[Phrases, Phrases]  # (pleased, displeased), about {clause}
     openers: Phrases  # neutral, with {number}, {unit}, {person} or {month}
     asides: Phrases  # neutral sentences, with {person}, {room} or {object}
     numbers: Phrases
@@ -121,11 +120,11 @@ pointless | embarrassing | foolish | silly | regrettable | tasteless | boring | 
     ),
     clauses=(
         _phrases("""\
-the {n} {v} {d} {a} | the {n} {v} {d} {a} | the {n} {v} {a} | its {n} {v} {d} {a} | \
-{person} found the {n} {d} {a}"""),
+the {n} {v} {d} {a} and {b} | the {n} {v} {d} {a} and {b} | the {n} {v} {a} and {b} | \
+its {n} {v} {d} {a} | {person} found the {n} {d} {a} and {b}"""),
         _phrases("""\
-the {n} {v} {d} {a} | the {n} {v} {d} {a} | the {n} {v} not {a} | its {n} {v} {d} {a} | \
-{person} found the {n} {d} {a}"""),
+the {n} {v} {d} {a} or {b} | the {n} {v} {d} {a} or {b} | the {n} {v} neither {a} nor {b} | \
+its {n} {v} {d} {a} | {person} found the {n} {d} {a} or {b}"""),
     ),
     kind_clauses=(_phrases("as {n} it {v} {d} {a}"), _phrases("as {n} it {v} {d} {a}")),
     verbs=_phrases("is | was | seems | looks"),
@@ -139,8 +138,7 @@ the {n} {v} {d} {a} | the {n} {v} {d} {a} | the {n} {v} not {a} | its {n} {v} {d
     ),
     contrasts=_phrases("""\
 {minor}, but {major} | {minor}, but {major} | {minor}, yet {major} | although {minor}, {major} | \
-{major}, although {minor} | though {minor}, {major} | {major}, though {minor} | while {minor}, {major} | \
-{major}, while {minor}"""),
+though {minor}, {major} | {major}, although {minor}"""),
     deeds=(
         _phrases("""\
 buy it again | recommend it | keep it | praise it | order another | use it daily | lend it to {person} | \
@@ -165,11 +163,14 @@ I hate it | it makes me furious | it is a nuisance | I am disappointed | I detes
 {person} hates it | it is my worst buy this year | {person} swears at it | what a flop | \
 one star from {person}"""),
     ),
-    remarks=(
-        _phrases("luckily | happily | thankfully | to my delight | to my relief | fortunately"),
-        _phrases("sadly | alas | regrettably | to my dismay | to my horror | unfortunately"),
+    feelings=(
+        _phrases("""\
+luckily {clause} | happily {clause} | to my delight {clause} | I love that {clause} | \
+I am glad that {clause} | it pleases me that {clause}"""),
+        _phrases("""\
+sadly {clause} | alas {clause} | to my dismay {clause} | I hate that {clause} | \
+I am sorry that {clause} | it annoys me that {clause}"""),
     ),
-    remarked=_phrases("{remark}, {clause} | {clause}, {remark} | {clause}, {remark}"),
     openers=_phrases("""\
 after {number} {unit}, | bought in {month} for {person}: | {person} says after {number} {unit}: | \
 since {month}, | now, in {month}, | for {person}: | {person} agrees:"""),
@@ -284,11 +285,10 @@ CHINESE = Tongue(
             "太后悔买它了 | 看到它就生气 | 今年买得最亏 | 真让人失望 | 气得睡不着 | {person}也讨厌"
         ),
     ),
-    remarks=(
-        _phrases("幸好 | 好在 | 令人高兴的是 | 让我惊喜的是"),
-        _phrases("可惜 | 遗憾的是 | 令人生气的是 | 让我难过的是"),
+    feelings=(
+        _phrases("幸好{clause} | 好在{clause} | 令人高兴的是{clause} | 我很喜欢{clause}"),
+        _phrases("可惜{clause} | 遗憾的是{clause} | 令人生气的是{clause} | 我很讨厌{clause}"),
     ),
-    remarked=_phrases("{remark}，{clause}"),
     openers=_phrases("""\
 用了{number}{unit}， | 每天都用，用了{number}{unit}， | {month}给{person}买的， | \
 给{person}买的，用了{number}{unit}， | 犹豫了{number}{unit}，{month}才下单， | \

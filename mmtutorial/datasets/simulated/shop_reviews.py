@@ -2,14 +2,14 @@
 
 A review is put together from what people might write. Its mood scatters around the product's
 liking, so one review informs and several inform better. Words alone say little of it: what is
-praised or blamed may be negated ("not bad at all"), and of two clauses the one after "but", or the
+praised or blamed may be negated ("never bad"), and of two clauses the one after "but", or the
 one without "although", has the last word.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -18,10 +18,10 @@ from mmtutorial.datasets.simulated.shop_phrases import TONGUES, Phrases, Tongue,
 
 MOOD_NOISE = 0.2  # standard deviation of a review's mood around the liking
 CLAUSE_NOISE = 0.2  # ... of a clause's mood around the review's
-NEGATED = 0.25  # share of clauses that say it by negating the contrary
-CONTRASTED = 0.5  # share of clauses with a second one, which says the contrary and yields
-REMARKED = 0.35  # share of such sentences with a remark whose words are plain
-PLAIN = 0.15  # share of sentences whose words are plain
+NEGATED = 0.15  # share of clauses that say it by negating the contrary
+CONTRASTED = 0.7  # share of clauses with a second one, which says the contrary and yields
+FELT = 0.6  # share of clauses with a feeling, which is never negated
+PLAIN = 0.1  # share of sentences whose words are plain
 VERDICTS = 0.1  # share of sentences that say what the writer will do
 SPECIFIC = 0.15  # share of adjectives that are their topic's
 
@@ -110,9 +110,10 @@ def write_review(
 
     Examples
     --------
-    >>> print(write_review(2.5, np.random.default_rng(4), voice="drum"))
-    I love it, and so does everyone who visits. As a present it was a triumph.
-    I never tire of the drum.
+    >>> print(write_review(2.5, np.random.default_rng(4), voice="bell"))
+    I am glad that Ivan found the surprise not terrible or useless. The layout was truly dreadful
+    and terrible, but it pleases me that its reward seems very decent. The bell is very excellent
+    and perfect.
     """
     tongue = _tongue(language)
     if not math.isfinite(liking):
@@ -187,7 +188,7 @@ class _Writer:
         self.shares: Iterator[float] = iter(generator.random(100).tolist())
         self.scatter: Iterator[float] = iter(generator.standard_normal(12).tolist())
 
-    def pick(self, bank: Phrases) -> str:
+    def pick(self, bank: Sequence[str]) -> str:
         """Choose one of these, each as often."""
         return bank[int(next(self.shares) * len(bank))]
 
@@ -208,20 +209,23 @@ class _Writer:
         )
 
     def judgement(self, tone: float) -> str:
-        """Write a sentence of this mood: plain words, a verdict, or clauses, perhaps remarked on."""
+        """Write a sentence of this mood: plain words, a verdict, or one or two clauses."""
         tongue, form = self.tongue, next(self.shares)
         if form < PLAIN:
             return self.pick(tongue.extremes[tone < 0]).format(person=self.pick(tongue.people))
         if form < PLAIN + VERDICTS:
             return self.verdict(tone + CLAUSE_NOISE * next(self.scatter))
-        sentence = self.clause(tone, tongue.clauses, self.topic())
-        if next(self.shares) < CONTRASTED:
-            minor = self.clause(-tone, tongue.clauses, self.topic())
-            sentence = self.pick(tongue.contrasts).format(major=sentence, minor=minor)
-        if next(self.shares) < REMARKED:
-            remark = self.pick(tongue.remarks[tone < 0])
-            sentence = self.pick(tongue.remarked).format(clause=sentence, remark=remark)
-        return sentence
+        major = self.felt(tone)
+        if next(self.shares) >= CONTRASTED:
+            return major
+        return self.pick(tongue.contrasts).format(major=major, minor=self.felt(-tone))
+
+    def felt(self, tone: float) -> str:
+        """Write a clause of this mood, perhaps after what the writer feels about it."""
+        clause = self.clause(tone, self.tongue.clauses, self.topic())
+        if next(self.shares) >= FELT:
+            return clause
+        return self.pick(self.tongue.feelings[tone < 0]).format(clause=clause)
 
     def topic(self) -> Topic:
         """Choose what a clause is about."""
@@ -239,12 +243,13 @@ class _Writer:
         else:
             adjectives, general = topic.bad, tongue.any_bad
         degrees = (tongue.denials if negated else tongue.degrees)[abs(mood) > 0.9]
+        first = pick(adjectives if next(self.shares) < SPECIFIC else general)
         return pick(forms[negated]).format(
             n=noun or pick(topic.nouns),
             v=pick(tongue.verbs),
             d=pick(degrees),
-            a=pick(adjectives if next(self.shares) < SPECIFIC else general),
-            b=pick(general),
+            a=first,
+            b=pick([each for each in general if each != first]),
             person=pick(tongue.people),
         )
 
