@@ -102,13 +102,13 @@ def test_reviews_are_one_to_three_whole_sentences(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_words_recover_the_liking_but_not_all_of_it(language: str) -> None:
+def test_words_recover_some_of_the_liking_but_not_most_of_it(language: str) -> None:
     texts, liking = _reviews(1200, language)
     # Characters and their pairs stand in for words, so that no segmentation is needed.
     units = {"analyzer": "char", "ngram_range": (1, 2)} if language == "zh" else {}
     counts = CountVectorizer(**units).fit_transform(texts)
     model = RidgeCV(np.logspace(0, 3, 7)).fit(counts[:800], liking[:800])
-    assert 0.6 < model.score(counts[800:], liking[800:]) < 0.85
+    assert 0.15 < model.score(counts[800:], liking[800:]) < 0.5
 
 
 @pytest.mark.parametrize("liking", [-3, 3])

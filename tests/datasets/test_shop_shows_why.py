@@ -10,7 +10,9 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 from scipy.stats import t as student
-from sklearn.linear_model import LogisticRegression
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -19,9 +21,19 @@ from sklearn.preprocessing import StandardScaler
 from mmtutorial.datasets import load
 from mmtutorial.encoders.audio import audio_encoder
 from mmtutorial.encoders.image import image_encoder
+from mmtutorial.encoders.text import (
+    log_probabilities,
+    marked,
+    next_word_model,
+    text_encoder,
+    train_next_word,
+    transfer,
+)
+from mmtutorial.equations.probability import perplexity
 from mmtutorial.keras_settings import keras
 from mmtutorial.preprocessing.audio import encode_audio
 from mmtutorial.preprocessing.image import encode_images
+from mmtutorial.preprocessing.text import Vocabulary, clean, tokenise
 
 SEEDS = pytest.mark.parametrize(
     "seeds", [range(1), pytest.param(range(5), marks=pytest.mark.slow)], ids=["one", "five"]
@@ -126,3 +138,58 @@ def test_an_rnn_beats_a_bag_of_frames_and_needs_their_order(seeds: range) -> Non
     found = [sounds(seed) for seed in seeds]
     assert at_least(each["LSTM"] - each["bag of frames"] for each in found) >= 0.1
     assert at_least(each["LSTM"] - each["backwards"] for each in found) >= 0.3
+
+
+def reviews(seed: int) -> dict[str, float]:
+    """Return R² of the stars, by a language model that is tuned and by words, and perplexity."""
+    table = load("shop", seed=seed).interactions
+    table = table[table["review"] != ""].drop_duplicates("review")
+    table = table.sample(frac=1, random_state=seed)
+    words = [tokenise(clean(text)) for text in table["review"]]
+    stars = table["rating"].to_numpy(dtype=float)
+    read, watch, test = np.split(
+        np.arange(len(words)), [int(0.8 * len(words)), int(0.9 * len(words))]
+    )
+    vocabulary = Vocabulary.of((words[row] for row in read), max_size=2000)
+    numbers = [vocabulary.encode(text) for text in words]
+    keras.utils.set_random_seed(seed)
+    model = next_word_model(len(vocabulary), 64, 64, learning_rate=5e-3)
+    train_next_word(model, [numbers[row] for row in read], epochs=5, batch_size=32, seed=seed)
+
+    labelled = np.random.default_rng(seed).choice(read, 500, replace=False)
+    weigher = TfidfVectorizer(analyzer=lambda row: words[row], min_df=2)
+    counted = RidgeCV(np.logspace(-2, 4, 13)).fit(weigher.fit_transform(labelled), stars[labelled])
+    x, watch = marked(numbers, 48), watch[:300]
+    centre, spread = stars[labelled].mean(), stars[labelled].std()
+    scaled = (stars - centre) / spread
+    found = {}
+    for name in ("language model", "from scratch"):
+        keras.utils.set_random_seed(seed)
+        encoder = text_encoder(len(vocabulary), 64, 64, "last")
+        judge = keras.Sequential([encoder, keras.layers.Dense(1)])
+        judge.compile(keras.optimizers.Adam(2e-3), loss="mse")
+        judge(x[:1])
+        if name == "language model":
+            transfer(model, encoder)
+        stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+        judge.fit(
+            x[labelled],
+            scaled[labelled],
+            validation_data=(x[watch], scaled[watch]),
+            epochs=10,
+            batch_size=32,
+            verbose=0,
+            callbacks=[stop],
+        )
+        guessed = centre + spread * judge.predict(x[test], verbose=0)[:, 0]
+        found[name] = r2_score(stars[test], guessed)
+    found["words counted"] = counted.score(weigher.transform(test), stars[test])
+    found["perplexity"] = perplexity(log_probabilities(model, [numbers[row] for row in test], 128))
+    return found
+
+
+@pytest.mark.slow
+def test_a_language_model_that_is_tuned_beats_words_and_does_not_know_what_comes() -> None:
+    found = [reviews(seed) for seed in range(5)]
+    assert at_least(each["language model"] - each["words counted"] for each in found) > 0
+    assert at_least(each["perplexity"] for each in found) > 6

@@ -1,7 +1,8 @@
 """What the shop's reviewers can say, in English and Chinese.
 
 Words of praise and words of blame, and feelings about them, stand in most reviews, whether liked or
-not; "bad" may also be part of "never bad". `mmtutorial.datasets.simulated.shop_reviews` puts sentences together from these.
+not; "bad" may also be part of "never bad". `mmtutorial.datasets.simulated.shop_reviews` puts
+sentences together from these.
 """
 
 from __future__ import annotations

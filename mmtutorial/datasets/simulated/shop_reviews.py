@@ -21,7 +21,7 @@ CLAUSE_NOISE = 0.2  # ... of a clause's mood around the review's
 NEGATED = 0.15  # share of clauses that say it by negating the contrary
 CONTRASTED = 0.7  # share of clauses with a second one, which says the contrary and yields
 FELT = 0.6  # share of clauses with a feeling, which is never negated
-PLAIN = 0.1  # share of sentences whose words are plain
+PLAIN = 0.2  # share of sentences whose words are plain
 VERDICTS = 0.1  # share of sentences that say what the writer will do
 SPECIFIC = 0.15  # share of adjectives that are their topic's
 
