@@ -1,6 +1,7 @@
-"""The shop shows what each encoder is for: four inequalities, each against a fair rival.
+"""The shop shows what each encoder is for: inequalities, each against a fair rival.
 
-The suite checks one seed; ``pytest -m slow`` checks the interval over five.
+The suite checks one seed of pictures and sounds; ``pytest -m slow`` checks the intervals over five,
+and those of the reviews, whose language model takes longer to train.
 """
 
 from __future__ import annotations
