@@ -26,14 +26,13 @@
 #
 # ## The result first
 #
-# The network of {doc}`05_article_network` ends in a column of weights for each item. The column of an item
-# without interactions has learnt nothing. A {term}`two-tower model` {cite}`yi2019,covington2016` has no such
-# column. It *computes* a vector for each item from the item's content, and a vector for each user from the
-# items in the user's history. The {term}`dot product` of the two is the score. So it can recommend an item
-# that was launched this morning.
+# In the network of {doc}`05_article_network` each item has weights of its own, and those of an item without
+# interactions have learnt nothing. A {term}`two-tower model` {cite}`yi2019,covington2016` *computes* a vector
+# for each item from its content, and a vector for each user from the items in the history. Their
+# {term}`dot product` is the score. So an item launched this morning can be recommended.
 #
 # The figure shows the accuracy (NDCG@10 of {doc}`08_evaluation`) of such a tower on content, of the same tower
-# on item ids, and of simpler recommenders. Everything is trained live, in seconds, with one seed.
+# on item ids, and of simpler recommenders, all trained live with one seed.
 
 # %% tags=["parameters"]
 profile = "quick"  # short training; "full": until it ends
@@ -190,17 +189,15 @@ lists = tower.recommend(np.array(some), k=5)
 if data.items["image"].ne("").any():
     sheet = plots.recommendation_sheet(
         data,
-        [list(dict.fromkeys(past[user]))[-4:] for user in some],
-        lists,
+        [list(dict.fromkeys(past[user]))[-3:] for user in some],
+        lists[:, :4],
         [str(train.users[user]) for user in some],
     )
-    sheet.set_size_inches(
-        8.2, 8.2 * sheet.get_figheight() / sheet.get_figwidth()
-    )
+    sheet.set_size_inches(8.2, sheet.get_figheight())
     plots.show(
         sheet,
-        alt="Three rows of small pictures, one a shopper: four things that they took, and "
-        "after a line five that are recommended.",
+        alt="Three rows of small pictures, one a shopper: three things that they took, and "
+        "after a line four that are recommended.",
     )
 else:
     display(Markdown("*These items have no pictures.*"))
@@ -208,10 +205,10 @@ else:
 # %% [markdown]
 # ## The data
 #
-# {glue:text}`recommend-dataset`: {glue:text}`recommend-n-users` users,
-# {glue:text}`recommend-n-items` items and {glue:text}`recommend-n-train` training interactions, with a median
-# of {glue:text}`recommend-history-median` for a user. {glue:text}`recommend-n-cold` items are *cold*: they
-# have no training interaction. The data are split as in {doc}`08_evaluation`.
+# {glue:text}`recommend-dataset` has {glue:text}`recommend-n-users` users, {glue:text}`recommend-n-items` items
+# and {glue:text}`recommend-n-train` training interactions, with a median of
+# {glue:text}`recommend-history-median` for a user. {glue:text}`recommend-n-cold` items are *cold*: they have no
+# training interaction. The split is that of {doc}`08_evaluation`.
 
 # %% tags=["hide-input"]
 display(
@@ -237,18 +234,15 @@ if {"text", "words"} <= set(content):
     )
 
 # %% [markdown]
-# Each modality comes as one short vector of ready-made features ({doc}`01_data`): no language model, CNN or
-# RNN takes part on this page, so that a tower trains in seconds. With the option `raw_features`, encoders
-# read raw media inside the tower.
-#
-# As in {doc}`06_fusion`, what stands beside an orange bar and ends with *Evidence* was measured before, with
-# several seeds. All other numbers are live.
+# Each modality is one short vector of ready-made features ({doc}`01_data`). No language model, CNN or RNN takes
+# part on this page; with the option `raw_features` they read raw media inside the tower. What stands beside an
+# orange bar and ends with *Evidence* was measured before, with several seeds. All other numbers are live.
 #
 # ## The item tower
 #
-# The {term}`item tower` fuses the modalities of item $i$ by any $f$ of {doc}`06_fusion`, and gives the item
-# *two* vectors. $v_i$ represents it when it is a candidate, $h_i$ when it is part of a user's history. They
-# differ: buying ink suggests that the user owns a printer, not that the user wants more ink.
+# The {term}`item tower` fuses the modalities of item $i$ by any $f$ of {doc}`06_fusion`, and gives *two* vectors.
+# $v_i$ represents the item when it is a candidate, $h_i$ when it is part of a user's history. They differ:
+# buying ink suggests that the user owns a printer, not that the user wants more ink.
 #
 # ```{math}
 # :label: eq-item-tower
@@ -267,9 +261,8 @@ if {"text", "words"} <= set(content):
 # | $e_i, e'_i$ | id {term}`embeddings <embedding>`; 0 for an item without a training interaction | $d$ each |
 # | $v_i, h_i$ | the item as a candidate, and in a history | $d$ each |
 #
-# With content and ids the recommender is a *hybrid*. Without ids it is *content-only*, as here. With ids alone
-# each item has two free vectors, as in {term}`matrix factorisation`. Ids can learn what no content shows, but
-# they also overfit fast; the option `id_rate` lets them learn more slowly.
+# With ids alone, each item has two free vectors, as in {term}`matrix factorisation`. Ids can learn what no
+# content shows, but overfit fast; the option `id_rate` lets them learn more slowly. Here there is content only.
 #
 # In NumPy, with the weights that were learnt: per modality one or two dense layers, the fusion
 # {eq}`eq-concatenation`, and one matrix for each vector.
@@ -311,8 +304,7 @@ assert np.abs(f @ W_h - h)[known].max() < 1e-3
 print(f"v and h: {v.shape}, as in the library")
 
 # %% [markdown]
-# In Keras the same tower is a short functional model. It knows no missing modalities, so we compare the items
-# that have all:
+# In Keras the same tower is a short functional model. We compare the items that have all modalities:
 
 
 # %%
@@ -354,7 +346,7 @@ for ours, theirs in zip(
 print(f"the same v and h for {complete.sum():,} items")
 
 # %% [markdown]
-# No weight belongs to one item alone. So the content of a new item is enough to compute its $v_i$.
+# No weight belongs to one item alone, so content is enough to compute $v_i$ of a new item.
 #
 # ## The user tower, and the score
 #
@@ -381,8 +373,7 @@ print(f"the same v and h for {complete.sum():,} items")
 #
 # An item that was taken again counts once. In training some entries of what is added to $q_0$ are set to 0 at
 # random (`history_dropout`). With the option `cosine`, $q_u$ and $v_i$ are divided by their lengths, and
-# $\tau$ is learnt. The list $L_u$ holds the $k$ items with the largest scores among those that $u$ has not
-# taken; of equal scores, the smaller row comes first. In NumPy:
+# $\tau$ is learnt. The list $L_u$ holds the $k$ items with the largest scores that $u$ has not taken. In NumPy:
 
 # %%
 b, tau = tower.item_biases, tower.temperature
@@ -406,11 +397,10 @@ quote(rho=f"{rho:.2f}", d=v.shape[1], difference=f"{difference:.0e}")
 #
 # ## The loss
 #
-# When the model learns to predict that $u$ took $i$, $i$ must not be in the history that it reads: it would
-# learn to copy. So in each step every user's history is cut in two at random. From the part that is *kept*,
-# each choice *held out* is predicted {cite}`liang2018`. A choice is compared with a set $S$ of items: those
-# that are not in the kept part, and that had been *launched*, that is, taken by anybody, by the time of the
-# choice. With $N$ choices,
+# To predict that $u$ took $i$, the model must not read $i$ in the history: it would learn to copy. So in each
+# step every history is cut in two at random. From the part that is *kept*, each choice *held out* is predicted
+# {cite}`liang2018`. It is compared with a set $S$ of items: those that are not in the kept part, and that had
+# been *launched* (taken by anybody) by the time of the choice. With $N$ choices,
 #
 # ```{math}
 # :label: eq-full-softmax
@@ -419,8 +409,8 @@ quote(rho=f"{rho:.2f}", d=v.shape[1], difference=f"{difference:.0e}")
 # ```
 #
 # This is the cross-entropy ({doc}`01b_learning`) of a softmax over the {term}`catalogue`. The simulated
-# shoppers choose in the same way, {eq}`eq-choice`, from a shelf. In NumPy: we keep the first half of some
-# histories, and predict the second.
+# shoppers choose in the same way from a shelf, {eq}`eq-choice`. We keep the first half of some histories, and
+# predict the second:
 
 # %%
 log = train.log.drop_duplicates(["user", "item"])  # in order of time
@@ -467,12 +457,12 @@ by_library = float(
 assert abs(loss - by_library) < 1e-3
 
 # %% [markdown]
-# The mean counts *choices*. Where a few people have most of the interactions, they decide what is learnt.
-# With the option `user_exponent`, $\beta$, each choice of a user with $n$ choices held out has the weight
-# $n^{-\beta}$; with $\beta = 1$ every *user* counts the same.
+# The mean counts *choices*, so people with many interactions decide what is learnt. With the option
+# `user_exponent`, $\beta$, a choice of a user with $n$ choices held out has the weight $n^{-\beta}$; with
+# $\beta = 1$ every *user* counts the same.
 #
 # The optimiser is AdamW {cite}`loshchilov2019` with learning rate {glue:text}`recommend-rate` and weight decay
-# {glue:text}`recommend-decay` (with 0 it is Adam). The weights that are kept are an average over the last steps
+# {glue:text}`recommend-decay` (with 0 it is Adam). The weights are averaged over the last steps
 # {cite}`polyak1992`. In each step an item goes through the item tower once, however many histories contain it.
 
 # %% tags=["hide-input"]
@@ -500,22 +490,24 @@ quote(
 )
 
 # %% [markdown]
-# A guess among all items would cost $\ln n_{\text{items}} =$ {glue:text}`recommend-guessing` nats a choice. The
-# loss falls from {glue:text}`recommend-loss-first` to {glue:text}`recommend-loss-best` at step
-# {glue:text}`recommend-best-step` of {glue:text}`recommend-steps`. The weights of that step are kept, since no
-# later ones were better on validation.
+# A guess among all items would cost $\ln n_{\text{items}} =$ {glue:text}`recommend-guessing` nats. The loss falls
+# from {glue:text}`recommend-loss-first` to {glue:text}`recommend-loss-best` at step
+# {glue:text}`recommend-best-step` of {glue:text}`recommend-steps`, the best on validation; its weights are kept.
 #
 # ### What is a choice compared with?
 #
-# In most papers the catalogue is fixed, and a choice is compared with *all* items. In a shop, an item launched
-# in the last month of training has few purchases because it was there for one month. A softmax over everything
-# takes this for a lack of interest. The same tower with and without the rule of launches, tested on all
-# choices, and on those of the quarter of the warm items that were launched last:
+# In most papers a choice is compared with *all* items. In a shop, an item launched in the last month of training
+# has few purchases because it was there for one month. A softmax over everything takes this for a lack of
+# interest. The same tower with and without the rule of launches, on all choices, and on those of the quarter of
+# the warm items that were launched last:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-output"]
 if train.has_times:
     anytime = TwoTower(**options, by_launch=False)
     anytime.fit(train, content, split.validation)
+
+# %% tags=["hide-input"]
+if train.has_times:
     seen_from = pd.Series(launch)[~cold]
     young = np.zeros(data.n_items, bool)
     young[seen_from.index[seen_from >= seen_from.quantile(0.75)]] = True
@@ -539,15 +531,13 @@ if train.has_times:
         by_age.append(row)
     by_age = pd.DataFrame(by_age)
     display(plots.table(by_age))
-    change = (
-        by_age.iloc[0, 1:3].astype(float) / by_age.iloc[1, 1:3].astype(float)
-        - 1
-    )
+    ages = by_age.iloc[:, 1:3].to_numpy(float)
+    change = ages[0] / ages[1] - 1
     sentence = (
-        f"With the rule, NDCG@{K} changes by {change.iloc[0]:+.0%} on all choices"
+        f"With the rule, NDCG@{K} changes by {change[0]:+.0%} on all choices"
         + (
-            f", and by {change.iloc[1]:+.0%} on items launched late"
-            if np.isfinite(change.iloc[1])
+            f", and by {change[1]:+.0%} on items launched late"
+            if np.isfinite(change[1])
             else ""
         )
         + f". Of the test choices, {young[split.test.log['item']].mean():.0%} are of such items."
@@ -563,10 +553,9 @@ Markdown(sentence)
 # ## Cheaper: the choices of the batch
 #
 # With millions of items, one compares a choice with the other choices of the batch, by an
-# {term}`in-batch softmax`. Their frequency is not uniform: item $j$ occurs in proportion to $\pi_j$, its share
-# of all training pairs. So popular items are wrong answers too often. The {term}`logQ correction` subtracts
-# the logarithm of that frequency {cite}`bengio2008,yi2019`. For a batch of choices
-# $(u_1, i_1), \dots, (u_B, i_B)$,
+# {term}`in-batch softmax`. There item $j$ occurs in proportion to $\pi_j$, its share of all training pairs, and
+# popular items are wrong answers too often. The {term}`logQ correction` subtracts the logarithm of that share
+# {cite}`bengio2008,yi2019`. For a batch of choices $(u_1, i_1), \dots, (u_B, i_B)$,
 #
 # ```{math}
 # :label: eq-logq
@@ -592,9 +581,9 @@ by_keras = float(crossentropy(np.arange(6), layer(logits, pi)))
 assert abs(loss - by_keras) < 1e-5
 
 # %% [markdown]
-# What does the correction do? Eight kinds of shoppers choose among forty items, some of them a hundred times as
-# popular as others. We know each $P(i \mid u)$. Two tables of scores, without any towers, learn from the same
-# batches of choices: one with the correction, one without (with the same $\pi$ for all items).
+# What does the correction do? Eight kinds of shoppers choose among forty items, with a known $P(i \mid u)$. Some
+# items are a hundred times as popular as others. Two tables of scores, without any towers, learn from the same
+# batches: one with the correction, one without (with the same $\pi$ for all items).
 
 # %% tags=["hide-input"]
 n_kinds, n_things, B = 8, 40, 512
@@ -694,65 +683,81 @@ quote(
 #
 # ## Against the baselines
 #
-# {term}`Baselines <baseline>` often win where somebody tunes them {cite}`ferraridacrema2019`. Beside those of
-# {doc}`08_evaluation` (random, popularity, item-kNN, content-kNN, EASE with and without content), the library
-# has matrix factorisation by BPR {cite}`rendle2009`, BPR with content (VBPR {cite}`he2016`), and LightGCN
+# {term}`Baselines <baseline>` often win where somebody tunes them {cite}`ferraridacrema2019`. Besides those of
+# {doc}`08_evaluation` the library has BPR {cite}`rendle2009`, BPR with content (VBPR {cite}`he2016`), and LightGCN
 # {cite}`he2020`, which spreads vectors along the graph of users and items. Other published multimodal
 # recommenders spread content along graphs (MMGCN {cite}`wei2019`, LATTICE {cite}`zhang2021`, FREEDOM
 # {cite}`zhou2023freedom`) or align it with ids (BM3 {cite}`zhou2023bm3`).
 #
-# The table has the baselines and the towers on simple features: each single modality, the five fusions, ids
-# alone, and content with ids. A baseline that is solved and not trained has one run and no interval over seeds.
-# Where the library has searched options for a data set (`results/settings`), all arms use them; elsewhere they
-# have their defaults, and tuned baselines would be stronger.
+# The table has the baselines and the towers on simple features: single modalities, fusions, ids alone, and
+# content with ids. A baseline that is solved and not trained has one run and no interval over seeds. Where
+# options were searched for a data set (`results/settings`), all arms use them; elsewhere they have their
+# defaults, and tuned baselines would be stronger.
 
 # %% tags=["hide-input"]
 ARMS = ["ndcg", "hit_rate", "item_coverage"]
 arms = evidence(dataset, ("fusions", "baselines"), ARMS)
+rival = best(committed(), dataset, "baseline") if arms else None
 display(arms)
-if arms:
-    rival = best(committed(), dataset, "baseline")
-    favourite = best(committed(), dataset, "fusions")
 
-    def gain(name, against, level="fusions"):
-        """A relative gain in NDCG@10 in words; that it is open where not measured."""
-        found = evidence(dataset, level, against=against, recommenders=[name])
-        return in_words(found.row(name)) if found else "open: not measured yet"
 
-    sentences = [
-        f"The best baseline is **{rival}** (by NDCG@10 on validation). "
-        f"In NDCG@10, concatenation gains {gain('concatenation', rival)} over it, and "
-        f"{favourite}, the fusion that was best on validation, {gain(favourite, rival)}.",
-        f"Over the same tower on ids alone, concatenation gains "
-        f"{gain('concatenation', 'ids')}.",
+def gain(name, against, level="fusions"):
+    """A relative gain in NDCG@10 in words; that it is open where not measured."""
+    found = evidence(dataset, level, against=against, recommenders=[name])
+    return in_words(found.row(name)) if found else "open: not measured yet"
+
+
+sentences = []
+if rival:
+    rows = committed().measures
+    rows = rows[
+        rows["dataset"].eq(dataset) & rows["experiment"].eq("baselines")
     ]
-    together, content_alone = (
-        arms.row(name) for name in ("concatenation + ids", "concatenation")
+    asked = rows.loc[rows["split"].eq("validation"), "recommender"].unique()
+    lacking = set(rows["recommender"]) - {*asked, "oracle", "random"}
+    sentences.append(
+        f"The baseline that was best on validation is **{rival}**"
+        + (
+            f", among {' and '.join(asked)}; of the others no validation result "
+            "is committed"
+            if lacking
+            else ""
+        )
+        + f". In NDCG@10, concatenation gains {gain('concatenation', rival)} over "
+        f"it, and {gain('concatenation', 'ids')} over the same tower on ids alone."
+    )
+means = pd.DataFrame()
+if arms:
+    means = arms.table[arms.table["metric"].eq("ndcg")]
+    means = means.set_index("recommender")
+if {"concatenation", "concatenation + ids"} <= set(means.index):
+    alone, together = (
+        means.loc[f"concatenation{more}"] for more in ("", " + ids")
     )
     sentences.append(
         "Over seeds, content with ids is "
         + (
-            "worse than content alone. A possible reason is that ids let the tower fit "
-            "the training purchases without content."
-            if together["high"] < content_alone["low"]
+            "worse than content alone. A possible reason is that ids let the tower "
+            "fit the training purchases without content."
+            if together["high"] < alone["low"]
             else "better than content alone."
-            if together["low"] > content_alone["high"]
+            if together["low"] > alone["high"]
             else "not clearly different from content alone."
         )
     )
-    if data.truth is not None:
-        share = content_alone["mean"] / arms.row("oracle")["mean"]
-        sentences.append(
-            f"Concatenation reaches {share:.0%} of the oracle's NDCG@10."
-        )
-    display(Markdown(" ".join(sentences)))
+if {"concatenation", "oracle"} <= set(means.index):
+    share = means.loc["concatenation", "mean"] / means.loc["oracle", "mean"]
+    sentences.append(
+        f"Concatenation reaches {share:.0%} of the oracle's NDCG@10."
+    )
+Markdown(" ".join(sentences))
 
 # %% [markdown]
 # Simple features are no language model, no CNN and no RNN. The same comparison with other encoders in the same
 # towers:
 
 # %% tags=["hide-input"]
-if arms:
+if rival:
     display(
         arms.shown(
             pd.DataFrame(
@@ -769,13 +774,12 @@ else:
     display(arms)
 
 # %% [markdown]
-# A gain means something only if its whole interval is above zero. What follows for the article's statement,
-# [A6](#claim-a6) says.
+# A gain counts only if its whole interval is above zero; the verdict is that of [A6](#claim-a6).
 #
 # ### Warm and cold items
 #
 # Live again. In the first two columns only some items count as relevant, in lists over the whole catalogue. In
-# the last column only these items compete, so that only the knowledge of new items counts.
+# the last column only these items compete.
 
 # %% tags=["hide-input"]
 few, few_name = cold, "cold"
@@ -819,13 +823,12 @@ plots.table(
 # %% [markdown]
 # On warm items the tower has {glue:text}`recommend-warm-content` from content and
 # {glue:text}`recommend-warm-ids` from ids. On items that are {glue:text}`recommend-few` it has
-# {glue:text}`recommend-cold-content` and {glue:text}`recommend-cold-ids`. Among themselves these items are
-# ranked with {glue:text}`recommend-cold-content-among` by content, {glue:text}`recommend-cold-ids-among` by ids
-# and {glue:text}`recommend-cold-random` at random. Ids give all items without interactions the same vector, so
-# that their rows decide.
+# {glue:text}`recommend-cold-content` and {glue:text}`recommend-cold-ids`; among themselves
+# {glue:text}`recommend-cold-content-among` and {glue:text}`recommend-cold-ids-among`, where random lists have
+# {glue:text}`recommend-cold-random`. Ids give all items without interactions the same vector, so that their rows
+# decide.
 #
-# Does fusion help with new items? In this experiment whole items were held back from training, and only these
-# are tested:
+# Does fusion help with new items? Here whole items were held back from training, and only these are tested:
 
 # %% tags=["hide-input"]
 held_back = evidence(
@@ -855,10 +858,9 @@ if held_back and "concatenation" in set(held_back.table["recommender"]):
 # %% [markdown]
 # ## New users
 #
-# A new user has no history, hence $q_u = q_0$. After the first purchase {eq}`eq-user-tower` gives a vector of
-# their own, without any training. To measure this, we take the test users with a long history and let the
-# tower read only their last $n$ items. (The items' vectors were trained with these users among many others;
-# exercise 4 leaves them out.)
+# A new user has no history, hence $q_u = q_0$. After the first purchase {eq}`eq-user-tower` gives them a vector
+# of their own, without any training. To measure this, the tower reads only the last $n$ items of test users with
+# a long history. (It was trained with these users among many others; exercise 4 leaves them out.)
 
 # %% tags=["hide-input", "remove-output"]
 lengths = np.diff(train.matrix.indptr)[split.test_users]
@@ -954,9 +956,8 @@ quote(
 #
 # ### How far can one get?
 #
-# Where shoppers are simulated, their true tastes are known, and the oracle ranks by them. A tower that reads
-# the items' true attributes in place of media loses nothing in the media. So we can see *where* the rest of the
-# oracle's NDCG is lost.
+# Where shoppers are simulated, the oracle ranks by their true tastes. A tower that reads the items' true
+# attributes loses nothing in the media. So we can see *where* the rest of the oracle's NDCG is lost.
 
 # %% tags=["hide-input"]
 if data.truth is not None:
@@ -979,8 +980,8 @@ Markdown(sentence)
 # %% [markdown]
 # ## A new item
 #
-# An item that is launched now has content, and that is enough. We take a cold item's features out of the
-# catalogue, and score them as if they had arrived this minute. The scores are the same:
+# A new item has content, and that is enough. A cold item's features, scored as if they had arrived this minute,
+# get the same scores as in the catalogue:
 
 # %%
 example = int(np.flatnonzero(cold)[0]) if cold.any() else 0
@@ -991,8 +992,8 @@ if cold.any():
     assert np.abs(scores - within).max() < 1e-4
 
 # %% [markdown]
-# We can also score an item that does not exist, with the picture of one item, the sound of a second and the
-# text of a third. Whom would it suit? Its score is compared with those of all items that the user does not have.
+# We can also score an item that does not exist, with each modality from another item, and compare its score with
+# those of all items that the user does not have.
 
 # %% tags=["hide-input"]
 generator = np.random.default_rng(seed)
@@ -1021,8 +1022,8 @@ Markdown(
 # %% [markdown]
 # ## Retrieval
 #
-# To serve a list, no network runs. All items' vectors are computed beforehand. Append $1$ to $q_u$ and $b_i$ to
-# $v_i/\tau$. Then one product of matrices scores the whole catalogue, and the best $k$ are taken:
+# To serve a list, no network runs: all items' vectors are computed beforehand. With $1$ appended to $q_u$ and
+# $b_i$ to $v_i/\tau$, one product of matrices scores the whole catalogue:
 
 # %%
 asked = split.test_users
@@ -1043,14 +1044,13 @@ quote(
 
 # %% [markdown]
 # This takes {glue:text}`recommend-per-user` microseconds a user, and the catalogue fills
-# {glue:text}`recommend-kilobytes` kB. With millions of items one does not score all of them:
-# `Index(V, approximate=True)` searches a graph of neighbours and finds nearly all of the best ([how many, and in
-# what time](../performance.md)).
+# {glue:text}`recommend-kilobytes` kB. With millions of items, `Index(V, approximate=True)` searches a graph of
+# neighbours and finds nearly all of the best ([how many, and in what time](../performance.md)).
 #
 # ## Why this item?
 #
-# Since {eq}`eq-user-tower` is a sum, so is the score. We subtract the mean over the catalogue. What remains is a
-# part that is the same for everybody, and one share for each item of the history:
+# Since {eq}`eq-user-tower` is a sum, so is the score. Without its mean over the catalogue it has a part that is
+# the same for everybody, and one share for each item of the history:
 #
 # ```{math}
 # :label: eq-shares
@@ -1082,14 +1082,13 @@ print(f"the shares add up to the score, but for {gap.max():.1e}")
 # %% [markdown]
 # Which *modality* decided is another question. We hide one modality of the item, encode the item again, and
 # see how much of its score is lost, beyond what an average item loses. These losses do not add up to the score:
-# what picture and text both say is not missed when one of them is hidden.
-# `mmtutorial.recommenders.explain` puts both kinds of reasons into a sentence, and so does the command line:
+# what picture and text both say is not missed when one of them is hidden. The command line gives both reasons:
 #
 # ```
 # mmtutorial recommend --dataset shop --user u0012
 # ```
 #
-# One of the users from above with the reasons, and below the items that the reasons name:
+# One of the users from above, with the reasons and the items that they name:
 
 # %% tags=["hide-input"]
 user, ranked = some[0], lists[0]
@@ -1142,9 +1141,8 @@ Markdown(
 # %% [markdown]
 # ## Real listeners
 #
-# `lastfm` has *real* users, and a split that was published with it. There the field reports lists of twenty, and
-# two rules are in use for what is left out of a list. With the first rule, items from the validation part take
-# up places of the list. So numbers of the two tables must not be compared.
+# `lastfm` has *real* users, and a split that was published with it. The field reports lists of twenty there, and
+# uses two rules for what is left out of a list. Numbers of the two tables must not be compared.
 
 # %% tags=["hide-input"]
 for rule in ("train items", "train and validation items"):
@@ -1185,9 +1183,8 @@ quote(
 # %% [markdown]
 # ## What the article says, and what we measured
 #
-# According to the article, fusion gives a user representation and a content representation, and the
-# recommendations made from these are at least 10 % more accurate than from a single modality. The article's code
-# has one tower, and a user occurs in it only as the item taken last.
+# The article's fusion gives a user representation and a content representation, from which recommendations are
+# made. Its code has one tower, and a user occurs in it only as the item taken last.
 #
 # | row | the article | here |
 # |---|---|---|

@@ -27,10 +27,9 @@
 #
 # ## The result first
 #
-# Which recommender is the best? The figure shows that the question is incomplete. Each marker is one
-# recommender, on the same users and items. A higher marker is more accurate: more relevant items stand
-# near the top of its lists. A marker further to the right covers more: its lists, taken together, contain
-# more of the catalogue.
+# Which recommender is the best? Each marker is one recommender, on the same users and items. A higher marker is
+# more accurate: more relevant items stand near the top of its lists. A marker further to the right covers more
+# of the catalogue with all its lists together.
 
 # %% tags=["parameters"]
 profile = "quick"  # "full" computes the same: nothing here trains for long
@@ -185,17 +184,14 @@ quote(
 # Random lists cover {glue:text}`evaluation-random-coverage` of the catalogue, but only
 # {glue:text}`evaluation-random-hits` of the users find something relevant in them. The lists of
 # {glue:text}`evaluation-best` cover {glue:text}`evaluation-best-coverage`, and
-# {glue:text}`evaluation-best-hits` of the users find something. So a gain in coverage means nothing
-# without the accuracy. Before we compare recommenders, we have to fix which measure decides, on lists how
-# long, for which users, and on which data. This page fixes each of these as a formula.
+# {glue:text}`evaluation-best-hits` of the users find something. So a gain in coverage means nothing without the
+# accuracy. This page fixes, as formulas, which measures count, on which lists, users and data.
 #
 # ## The data and the recommenders
 #
 # Data set {glue:text}`evaluation-dataset`, lists of ten for {glue:text}`evaluation-n-users` users out of
-# {glue:text}`evaluation-n-items` items. The split, "{glue:text}`evaluation-split`", has three parts:
-# recommenders learn from *training*, settings are chosen on *validation*, and results are reported on
-# *test*. Nothing in this book is chosen on the test part. The recommenders are simple, and are fitted in
-# seconds:
+# {glue:text}`evaluation-n-items` items. The split, "{glue:text}`evaluation-split`", has three parts. Recommenders
+# learn from *training*, settings are chosen on *validation*, and results are reported on *test*.
 #
 # | name | what it reads |
 # |---|---|
@@ -207,16 +203,14 @@ quote(
 # | EASE + content {cite}`jeunen2020` | the same, with each word as one more user |
 # | oracle | the true probability of each choice; only where shoppers are simulated |
 #
-# Texts of new items are known when the test begins, so they may be read. Who takes the items may not. EASE
-# has two settings. Validation chose the penalty {glue:text}`evaluation-l2` and the content's weight
-# {glue:text}`evaluation-content-weight`.
+# Texts of new items are known when the test begins, so they may be read. EASE has two settings. Validation chose
+# the penalty {glue:text}`evaluation-l2` and the content's weight {glue:text}`evaluation-content-weight`.
 #
 # ## One user's list
 #
-# Let $L_u$ be the list of user $u$, with $k$ places, best first. Where too few items can be recommended,
-# the last places are empty, and an empty place counts as wrong. $T_u$ is the set of items that are
-# relevant to $u$. Let $\mathrm{hit}_r = 1$ if the item at place $r$ is in $T_u$, else 0. Three measures
-# ignore the order of the list:
+# The list $L_u$ of user $u$ has $k$ places, best first. Where too few items can be recommended, the last places
+# are empty, and an empty place counts as wrong. $T_u$ is the set of items relevant to $u$. Let
+# $\mathrm{hit}_r = 1$ if the item at place $r$ is in $T_u$, else 0. Three measures ignore the order:
 #
 # ```{math}
 # :label: eq-set-measures
@@ -244,10 +238,9 @@ quote(
 #   \cdot \frac1r \sum_{s=1}^{r} \mathrm{hit}_s .
 # ```
 #
-# The denominators are choices. Recall and AP divide by $\lvert T_u \rvert$, so a perfect list has less
-# than 1 where $\lvert T_u \rvert > k$. Precision divides by $k$ even where the list is short
-# {cite}`manning2008`. A perfect list always has NDCG 1. The article's {term}`accuracy` could be any of
-# these. We report all, and NDCG@10 decides.
+# The denominators are choices. Recall and AP divide by $\lvert T_u \rvert$, so a perfect list has less than 1 where
+# $\lvert T_u \rvert > k$. Precision divides by $k$ even where the list is short {cite}`manning2008`. A perfect
+# list always has NDCG 1. The article's {term}`accuracy` could be any of these. We report all; NDCG@10 decides.
 #
 # ### A list of five, by hand
 #
@@ -283,9 +276,8 @@ by_equation = {
 }
 
 # %% [markdown]
-# The library takes the lists of many users at once: an array `ranked` of item rows, and a sparse matrix
-# of what is relevant. Here there is one user. We also ask scikit-learn, an independent program. (Our
-# tests compare the library with a third one, ranx {cite}`bassani2022`, on thousands of random lists.)
+# The library takes the lists of many users at once: an array `ranked` of item rows, and a sparse matrix of what
+# is relevant. We also ask scikit-learn. (Our tests compare the library with ranx {cite}`bassani2022`.)
 
 # %%
 row = {thing: number for number, thing in enumerate(things)}
@@ -338,12 +330,10 @@ plots.table(
 # - Its average precision has no $k$. It continues beyond the list, where the three items that were not
 #   shown share place 8. There it finds the tin and adds $3/8$: $(1 + 2/4 + 3/8)/3 = 0.625$.
 # - In the last two columns the mug is sold out, and place 5 is empty. scikit-learn's precision divides by
-#   the four filled places. That is right for a classifier. A recommender that leaves a place empty has
-#   wasted it, so we divide by five.
-# - Its NDCG fills place 5 with a quarter of each of the four items that share it. A quarter of the tin adds
-#   $0.387/4$ to the numerator.
+#   the four filled places, which is right for a classifier. A recommender has wasted the fifth.
+# - Its NDCG fills place 5 with a quarter of each of the four items that share it: $0.387/4$ for the tin.
 #
-# So "precision" and "AP" in a paper are not yet comparable: one has to know which definition was used.
+# So "precision" and "AP" in two papers can be compared only if their definitions are known.
 #
 # ### All recommenders
 #
@@ -375,9 +365,8 @@ Markdown(
 )
 
 # %% [markdown]
-# One more choice is what to leave out of a list. We leave out what the user took in training and in
-# validation. Some programs leave out training items only. Validation items then take up places of the
-# list, although it is known that the user has them.
+# What is left out of a list is a choice too. We leave out what the user took in training and in validation. Some
+# programs leave out training items only. Then validation items take up places that can never be right:
 
 # %% tags=["hide-input"]
 one_rule = [
@@ -395,15 +384,13 @@ quote(rule_change=f"{change[best]:+.1%}")
 plots.table(rules.rename_axis(index=None), index=True)
 
 # %% [markdown]
-# The second rule changes the NDCG of {glue:text}`evaluation-best` by
-# {glue:text}`evaluation-rule-change`, although nothing was learnt anew. An `Evaluation` stores its rule,
-# and `compare` refuses to mix two rules.
+# The second rule changes the NDCG of {glue:text}`evaluation-best` by {glue:text}`evaluation-rule-change`, although
+# nothing was learnt anew. `compare` refuses to mix two rules.
 #
 # ## The whole catalogue
 #
-# The next measures describe all lists together. Let $\mathcal U$ be the users evaluated, and $n$ the
-# number of items. Count in how many lists each item stands, and sort these counts:
-# $x_1 \le \dots \le x_{n}$.
+# Let $\mathcal U$ be the users evaluated, and $n$ the number of items. Count in how many lists each item stands,
+# and sort these counts: $x_1 \le \dots \le x_{n}$.
 #
 # ```{math}
 # :label: eq-coverage
@@ -413,11 +400,10 @@ plots.table(rules.rename_axis(index=None), index=True)
 #
 # The field mostly calls the first {term}`coverage` {cite}`ge2010`. The {term}`Gini coefficient` is 0 if
 # all items are recommended equally often, and close to 1 if it is always the same few. The article speaks
-# of "the number of *users* that the system can cover". We read this as the share of users with at least
-# one relevant item in their list, which is the mean hit rate. A weaker reading asks only for a full list
-# {cite}`shani2011`.
+# of "the number of *users* that the system can cover". We read this as the share of users with a relevant item
+# in their list, which is the mean hit rate. A weaker reading asks only for a full list {cite}`shani2011`.
 #
-# {term}`Novelty <novelty>` is a mean over the items of a list, and {term}`diversity` a mean over its pairs
+# {term}`Novelty <novelty>` is a mean over a list, and {term}`diversity` over its pairs
 # {cite}`zhou2010,ziegler2005`:
 #
 # ```{math}
@@ -432,10 +418,9 @@ plots.table(rules.rename_axis(index=None), index=True)
 #   \sum_{\{i, j\} \subset L_u} \bigl(1 - \cos(y_i, y_j)\bigr) .
 # ```
 #
-# Here $n_i$ users took item $i$ in training, and the vector $y_i \in \mathbb{R}^{d_y}$ describes it. Items
-# with $y_i = 0$ do not count. The $y_i$ are fixed beforehand and are the same for all recommenders: a
-# recommender must not be judged by vectors that it has made itself. On this page they are the sixteen main
-# directions of the content. In NumPy, for three users and eight items:
+# Here $n_i$ users took item $i$ in training, and the vector $y_i \in \mathbb{R}^{d_y}$ describes it: on this page
+# by the sixteen main directions of its content. (Items with $y_i = 0$ do not count.) It is the same for all: a
+# recommender must not be judged by vectors of its own. In NumPy, for three users and eight items:
 
 # %%
 lists = np.array([[0, 1, 2], [0, 1, 3], [0, 4, 1]])  # (3 users, 3 places)
@@ -534,22 +519,21 @@ plots.table(dial.reset_index())
 # %% [markdown]
 # One random item at the tenth place changes item coverage by {glue:text}`evaluation-one-coverage` and
 # NDCG by {glue:text}`evaluation-one-ndcg`. The article claims that fusion raises coverage by 5 %
-# ([C2](#claim-c2)). Such a number means little without the change in accuracy; {doc}`06_fusion` and
-# {doc}`09_reproduction` show both.
+# ([C2](#claim-c2)). That means little without the change in accuracy, which {doc}`06_fusion` and
+# {doc}`09_reproduction` show beside it.
 #
 # ## Who is tested on what
 #
-# - The {term}`global time split`, our default, has two moments. What happened before the first moment
-#   trains. What happened after the second tests. What lies between validates
-#   {cite}`meng2020,ji2023`. Validation and test keep only the first time that a user takes an item.
+# - The {term}`global time split`, our default, has two moments. What happened before the first trains, after the
+#   second tests, and between them validates {cite}`meng2020,ji2023`. Validation and test keep only the first time
+#   that a user takes an item.
 # - {term}`Leave-last-out` tests on each user's last new item, and validates on the one before. Other
 #   users' future leaks into training.
 # - The *cold-item* split holds whole items back, at random, and ignores time.
-# - A *given* split comes with the data. It makes results comparable, if one knows how it was drawn. Where
-#   a data set has neither parts nor usable times, this page draws parts at random and says so.
+# - A *given* split comes with the data, and makes results comparable if one knows how it was drawn. Where there
+#   are neither parts nor usable times, this page draws parts at random and says so.
 #
-# The figure shows a few users (rows) with all that they took. In the cold-item panel the rows are items,
-# since whole items are held back.
+# The figure shows a few users (rows) with all that they took; in the cold-item panel the rows are items.
 
 # %% tags=["hide-input"]
 try:
@@ -599,8 +583,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Only the global split separates past and future by one vertical line for everybody. In NumPy it is two
-# cuts of the sorted times:
+# Only the global split separates past and future for everybody. In NumPy it is two cuts of the sorted times:
 
 # %%
 times = timed_log.log["timestamp"].to_numpy()  # sorted, (n,)
@@ -611,8 +594,8 @@ trains = times < middle
 assert trains.sum() == len(global_time_split(timed_log).train)
 
 # %% [markdown]
-# We evaluate users with at least one training and one test item. Does the order of the recommenders depend
-# on the split? The same recommenders with the same settings, fitted again (NDCG@10):
+# We evaluate users with at least one training and one test item. The same recommenders with the same settings,
+# fitted on each split (NDCG@10):
 
 # %% tags=["hide-input"]
 splits = {split.name: split}
@@ -647,11 +630,10 @@ quote(
 )
 
 # %% [markdown]
-# The best, without the oracle, are {glue:text}`evaluation-winners-splits`. {term}`Kendall's tau`, $\tau$,
-# compares two orders: it is 1 if they are the same and $-1$ if one is the other reversed. Compared with
-# "{glue:text}`evaluation-split`" it is {glue:text}`evaluation-tau-splits`. A recommender that reads only
-# interactions cannot rank an item that has none. So the cold-item split asks another question; it is not a
-# stricter version of the same one.
+# The best, without the oracle, are {glue:text}`evaluation-winners-splits`. {term}`Kendall's tau`, $\tau$, is 1 if
+# two orders are the same and $-1$ if one is the other reversed. Compared with "{glue:text}`evaluation-split`" it
+# is {glue:text}`evaluation-tau-splits`. What reads only interactions cannot rank an item that has none. So the
+# cold-item split asks another question; it is not a stricter version of the same one.
 #
 # Does the order depend on the length of the list? NDCG@$k$:
 
@@ -676,10 +658,10 @@ plots.table(by_k, index=True)
 #
 # ### Cold and warm items apart
 #
-# An item is *cold* if it has no training interaction, else *warm*. One mean over all test items hides
-# that a recommender may be good at warm items and unable to recommend cold ones. With
-# `relevant_items=mask`, only some items count as relevant, in the same lists. With `candidates=mask`, only
-# these items compete. No shop asks the second question, but it shows what a recommender knows about them.
+# An item is *cold* if it has no training interaction, else *warm*. A mean over all test items hides that a
+# recommender may be good at warm items and unable to recommend cold ones. With `relevant_items=mask`, only some
+# items count as relevant, in the same lists. With `candidates=mask`, only these items compete: no shop asks that,
+# but it shows what a recommender knows about them.
 
 # %% tags=["hide-input"]
 taken_count = np.asarray(split.train.matrix.sum(axis=0)).ravel()
@@ -710,11 +692,9 @@ plots.table(
 
 # %% [markdown]
 # On items that are {glue:text}`evaluation-few`, item-kNN has an NDCG@10 of
-# {glue:text}`evaluation-few-behaviour` and content-kNN has {glue:text}`evaluation-few-content`, in lists
-# over the whole catalogue. Without any interaction, item-kNN gives all items the same score, and their
-# order is that of their rows. A recommender that reads content may know more about new items than its
-# lists show, because many well-known items stand above them. {doc}`07_recommend` measures this for the
-# two-tower recommender.
+# {glue:text}`evaluation-few-behaviour` and content-kNN has {glue:text}`evaluation-few-content`, in lists over the
+# whole catalogue. Items without any interaction all get the same score from item-kNN. A recommender that reads
+# content may know more about new items than its lists show, since many well-known items stand above them.
 #
 # ## Leakage
 #
@@ -728,8 +708,7 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# How much would it have changed? Here the lists are made without that check. Users, test items and
-# recommenders stay the same. Only what is learnt from changes.
+# How much would it have changed? We make the lists without that check, for the same users and test items:
 
 # %% tags=["hide-input"]
 learners = [Popularity, ItemKNN, lambda: EASE(**l2)]
@@ -754,21 +733,21 @@ quote(
 plots.table(coarse, index=True)
 
 # %% [markdown]
-# The change is {glue:text}`evaluation-coarse`. A recommender that can memorise single interactions gains
-# the most. Search for this mistake first where a result is too good to be true.
+# The change is {glue:text}`evaluation-coarse`. A recommender that can memorise single interactions gains the most.
+# Search for this mistake first where a result is too good to be true.
 #
-# Other leaks are less visible: a review written after the split, tags without a date, a vocabulary built
-# over texts of the test period, a setting chosen on the test (exercise 3). One comes with leave-last-out:
-# *other users' future*. How much does it inflate a result? We cut the users into six groups by the moment
-# of their test item. For each group a recommender learns the group's own histories and, of all other users,
+# Other leaks are less visible: a review written after the split, tags without a date, a vocabulary built over
+# texts of the test period, a setting chosen on the test (exercise 3). With leave-last-out *other users' future*
+# leaks in. By how much does it inflate a result? We cut the users into six groups by the moment of their test
+# item. For each group a recommender learns the group's histories and, of all other users,
 #
 # 1. what they took before the group's first test (*honest*);
-# 2. all that leave-last-out lets in, so also what they took afterwards (*with the future*);
+# 2. also what they took afterwards, as leave-last-out allows (*with the future*);
 # 3. as many interactions as in 1, drawn at random from 2 (*same number, with the future*). A gain that
 #    remains here comes from the future, and not from the number of interactions.
 #
-# Where a simulator knows the items' attributes, there is a second group of shoppers: all items are
-# launched late in the year, so that the future holds more news.
+# Where a simulator knows the items' attributes, there is a second group of shoppers, for whom all items are
+# launched late in the year.
 
 
 # %% tags=["hide-input"]
@@ -846,16 +825,14 @@ Markdown(
 )
 
 # %% [markdown]
-# An interval above zero in the last column would show that the future itself inflates the result. Where
-# only the other column lies above zero, the larger number of interactions explains it. Since recommenders
-# gain differently, a leaking split can change their order. (Simulated tastes stand still, and only
-# launches bring news. With real users more may change.)
+# An interval above zero in the last column shows that the future itself inflates the result. Where only the other
+# column lies above zero, the number of interactions explains it. Since recommenders gain differently, a leaking
+# split can change their order. (Simulated tastes stand still. With real users more may change.)
 #
 # ## What the article says, and what we measured
 #
-# The article judges a recommender by accuracy, coverage and NDCG (row [M1](#claim-m1)). It does not give
-# the length of lists, the split, or intervals. The same recommenders, ranked by each of the three measures
-# (1 is best):
+# The article judges a recommender by accuracy, coverage and NDCG. It does not give the length of lists, the split,
+# or intervals. The same recommenders, ranked by each of the three measures (1 is best):
 
 # %% tags=["hide-input"]
 orders = table[["hit_rate", "item_coverage", "ndcg"]].rank(ascending=False)

@@ -26,10 +26,9 @@
 #
 # ## The result first
 #
-# A recommender that learns from random starts has a different result with each seed. On the left of the
-# figure, each row is the same small recommender (BPR {cite}`rendle2009`) trained with another seed. The
-# point is its NDCG@10 minus that of item-kNN, relative to item-kNN, and the line is a 95 % interval over
-# users. On the right are the same users one by one.
+# A network that starts from random weights has a different result with each seed. On the left, each row is the
+# same small recommender (BPR {cite}`rendle2009`) with another seed: its gain in NDCG@10 over item-kNN, and a 95 %
+# interval over users. On the right are the differences of all users, in order.
 
 # %% tags=["parameters"]
 profile = "quick"  # "quick" trains with five seeds, "full" with ten
@@ -187,23 +186,22 @@ quote(
 
 # %% [markdown]
 # From seed to seed the gain is between {glue:text}`comparing-lowest-gain` and
-# {glue:text}`comparing-highest-gain`. Over all {glue:text}`comparing-seeds` seeds it is {glue:text}`comparing-bpr-gain`. BPR is better
-# for {glue:text}`comparing-bpr-better` of the users, and worse for {glue:text}`comparing-bpr-worse`. So a
-# number without its interval says little: other users, or another seed, would have given another one. This
-# page builds that interval step by step.
+# {glue:text}`comparing-highest-gain`; over all {glue:text}`comparing-seeds` seeds it is
+# {glue:text}`comparing-bpr-gain`. BPR is better for {glue:text}`comparing-bpr-better` of the users, and worse for
+# {glue:text}`comparing-bpr-worse`. With other users, or another seed, there would be another number. So each
+# number needs an interval, and this page builds it step by step.
 #
 # Data set {glue:text}`comparing-dataset`, split "{glue:text}`comparing-split`",
-# {glue:text}`comparing-n-users` users and {glue:text}`comparing-n-items` items. Measures and recommenders
-# are those of {doc}`08_evaluation`. On *validation*, {glue:text}`comparing-best` came first and
-# {glue:text}`comparing-second` second. The next sections compare these two on the test part.
+# {glue:text}`comparing-n-users` users and {glue:text}`comparing-n-items` items; measures and recommenders
+# of {doc}`08_evaluation`. On *validation*, {glue:text}`comparing-best` came first and
+# {glue:text}`comparing-second` second. We first compare these two, on the test part.
 #
 # ## An interval over users: the bootstrap
 #
-# Our users are a sample of all users. How much would the mean change with another sample? The
-# {term}`bootstrap` {cite}`efron1979,efron1993` imitates this. It draws as many users from ours, *with
-# replacement*, so that some come twice and some not at all, and computes the mean. It repeats this
-# $1\,000$ times. The 2.5th and the 97.5th percentile of these means are a 95 %
-# {term}`confidence interval`. In NumPy, and by the library's `summary()`:
+# Our users are a sample of all users. How much would the mean change with another sample? The {term}`bootstrap`
+# {cite}`efron1979,efron1993` imitates this: it draws as many users from ours, *with replacement*, and computes
+# the mean. The 2.5th and the 97.5th percentile of $1\,000$ such means are a 95 % {term}`confidence interval`. In
+# NumPy, and by the library:
 
 # %%
 values = evaluations[best].per_user["ndcg"].to_numpy()  # (n,)
@@ -221,8 +219,8 @@ np.testing.assert_allclose(
 # %% [markdown]
 # ## A test on the same users
 #
-# Two recommenders are measured on the *same* users. Let $M_u^{A}$ and $M_u^{B}$ be their measures for user
-# $u$. In a {term}`paired test` only the differences matter:
+# Let $M_u^{A}$ and $M_u^{B}$ be the measures of two recommenders for the *same* user $u$. In a
+# {term}`paired test` only the differences matter:
 #
 # ```{math}
 # :label: eq-paired
@@ -231,9 +229,9 @@ np.testing.assert_allclose(
 #   \bigl\lvert \sum_u \delta_u \bigr\rvert\bigr\}}{1 + \#\{\text{draws}\}} .
 # ```
 #
-# If $A$ and $B$ were equally good, their labels could be swapped for any user. So each $s_u$ is $+1$ or
-# $-1$ with probability 1/2, and $p$ is the share of draws whose difference is as large as the one found.
-# This is the {term}`permutation test` {cite}`smucker2007`. In NumPy, by the library, and by SciPy:
+# If $A$ and $B$ were equally good, their labels could be swapped for any user. So each $s_u$ is $+1$ or $-1$ with
+# probability 1/2, and $p$ is the share of draws with a difference as large as the one found. This is the
+# {term}`permutation test` {cite}`smucker2007`. In NumPy, by the library, and by SciPy:
 
 # %%
 rival = evaluations[second].per_user["ndcg"].to_numpy()
@@ -258,8 +256,8 @@ found = paired_comparison(evaluations[best], evaluations[second], seed=seed)
 print(found)
 
 # %% [markdown]
-# What does the pairing gain? The figure shows the bootstrap of the mean difference twice: for the same
-# users, and as if the two recommenders had been measured on different users.
+# What does the pairing gain? The bootstrap of the mean difference for the same users, and as if the two had been
+# measured on different users:
 
 # %% tags=["hide-input"]
 generator = np.random.default_rng(seed + 1)
@@ -291,15 +289,14 @@ quote(
 )
 
 # %% [markdown]
-# On different users the standard deviation would be {glue:text}`comparing-paired-width` times as large.
-# The pairing helps because a user who is easy for one recommender is easy for the other. For
-# {glue:text}`comparing-equal` of the users the two are exactly equal.
+# On different users the standard deviation would be {glue:text}`comparing-paired-width` times as large, because a
+# user who is easy for one recommender is easy for the other. For {glue:text}`comparing-equal` of the users the
+# two are exactly equal.
 #
 # ## Several seeds
 #
-# An interval over users does not cover another training. Counting, and solving a linear equation, give the
-# same result every time. Networks start from random weights. Let $\bar M_s^{A}$ be the mean over users that
-# seed $s$ gives, $\bar\delta_s = \bar M_s^{A} - \bar M_s^{B}$ the difference, and $\bar\delta$ its mean over
+# An interval over users does not cover another training. Let $\bar M_s^{A}$ be the mean over users that seed $s$
+# gives, $\bar\delta_s = \bar M_s^{A} - \bar M_s^{B}$, and $\bar\delta$ the mean of these differences over
 # $n_{\text{seeds}}$ seeds. Student's interval is
 #
 # ```{math}
@@ -309,9 +306,9 @@ quote(
 #   \sum_{s} \bigl(\bar\delta_s - \bar\delta\bigr)^2 .
 # ```
 #
-# $t_{\mathrm{df}}$ is the 97.5th percentile of Student's distribution with $\mathrm{df}$ degrees of
-# freedom. It is large for few seeds: $t_1 = 12.7$, $t_4 = 2.78$. A claim should hold for other users *and*
-# other seeds, so the two variances are added:
+# $t_{\mathrm{df}}$ is the 97.5th percentile of Student's distribution with $\mathrm{df}$ degrees of freedom. It is
+# large for few seeds: $t_1 = 12.7$, $t_4 = 2.78$. A claim should hold for other users *and* other seeds, so the
+# two variances are added:
 #
 # ```{math}
 # :label: eq-over-both
@@ -321,9 +318,8 @@ quote(
 # ```
 #
 # Here $\bar\delta_u$ is a user's difference, averaged over the seeds. The degrees of freedom are those of
-# Satterthwaite {cite}`satterthwaite1946`: $n_{\text{seeds}} - 1$ where the seeds dominate, many where the
-# users do. What depends on user and seed together is counted in both terms, so the interval is rather too
-# wide than too narrow. In NumPy, for BPR against item-kNN, compared with `paired_comparison`:
+# Satterthwaite {cite}`satterthwaite1946`. What depends on user and seed together is counted twice, so the interval
+# is rather too wide than too narrow. For BPR against item-kNN:
 
 # %%
 matrix = np.array(
@@ -366,16 +362,15 @@ quote(
 # The standard errors are {glue:text}`comparing-e-users` over users and {glue:text}`comparing-e-seeds` over
 # seeds, and the interval over both is {glue:text}`comparing-wider` times as wide as that over users alone.
 #
-# Every comparison of trained recommenders in this book has this form. Item coverage and Gini are no means
-# over users (exercise 3), so their interval is over seeds alone. A claim of a gain needs the whole interval
-# above zero. A claim of "at least 10 %" ([C1](#claim-c1)) needs the whole interval above 10 %.
+# Every comparison of trained recommenders in this book has this form. Item coverage and Gini are no means over
+# users (exercise 3), so their interval is over seeds alone. A claim of "at least 10 %" ([C1](#claim-c1)) needs the
+# whole interval above 10 %.
 #
 # ## Many comparisons
 #
 # A test at 5 % finds a difference in one of twenty pairs that do not differ. {term}`Holm's correction`
-# {cite}`holm1979` prevents this. It multiplies the smallest of $m$ p values by $m$, the next by $m - 1$, and
-# so on, and lets none fall below the one before it. Every recommender against popularity, BPR with all its
-# seeds:
+# {cite}`holm1979` multiplies the smallest of $m$ p values by $m$, the next by $m - 1$, and so on, and lets none
+# fall below the one before it. Every recommender against popularity:
 
 # %%
 compared = compare_all(
@@ -427,9 +422,8 @@ Markdown(
 )
 
 # %% [markdown]
-# For networks that train for minutes, the comparisons over seeds are read from committed measurements, here
-# and in {doc}`06_fusion`. This one compares concatenation, the article's fusion, with the single modality
-# that was best on validation, both on simple features:
+# For networks that train for minutes, the comparisons are read from committed measurements. This one compares
+# concatenation, the article's fusion, with the single modality that was best on validation, on simple features:
 
 # %% tags=["hide-input"]
 single = best_of(committed(), dataset, "single") if committed() else None
@@ -463,10 +457,9 @@ if fusion:
 # ## How many users?
 #
 # A test can miss a difference that is there. Its {term}`power` is the probability of finding it
-# {cite}`cohen1988`. {doc}`10_your_own_data` derives, in {eq}`eq-needed`, how many users $n(g)$ are needed to
-# detect a relative gain $g$ with power 0.8. Let $\sigma_\delta$ be the standard deviation of $\delta_u$ over
-# the users, and $\bar M^B$ the mean of the weaker recommender. Then
-# $n(g) = \bigl((z_{0.975} + z_{0.8})\, \sigma_\delta / (g\, \bar M^B)\bigr)^2$. In NumPy, with
+# {cite}`cohen1988`. By {eq}`eq-needed` of {doc}`10_your_own_data`, a relative gain $g$ is found with power 0.8 by
+# $n(g) = \bigl((z_{0.975} + z_{0.8})\, \sigma_\delta / (g\, \bar M^B)\bigr)^2$ users, with $\sigma_\delta$ the
+# standard deviation of $\delta_u$ and $\bar M^B$ the mean of the weaker recommender. For
 # {glue:text}`comparing-best` and {glue:text}`comparing-second`:
 
 # %%
@@ -476,8 +469,8 @@ g = np.array([0.02, 0.05, 0.1, 0.2])
 needed = ((z_975 + z_80) * sigma / (g * rival.mean())) ** 2
 
 # %% [markdown]
-# Is this right, although the $\delta_u$ are far from normal? We shift them so that the true gain is $g$,
-# draw $n(g)$ users with replacement 500 times, and count how often the $t$ test finds a difference:
+# The $\delta_u$ are far from normal. So we check: shift them to a true gain $g$, draw $n(g)$ users 500 times, and
+# count how often the $t$ test finds a difference.
 
 
 # %%
@@ -530,9 +523,9 @@ Markdown(
 # %% [markdown]
 # ## Why not rank among a sample of the items?
 #
-# Many papers rank the relevant item among $n_{\text{drawn}}$ others drawn at random, instead of all.
-# Suppose that $r - 1$ of the $n - 1$ other items score above it. Each draw (with replacement) is one of these
-# with probability $(r-1)/(n-1)$. So its place in the sample is 1 plus a binomial variable:
+# Many papers rank the relevant item among $n_{\text{drawn}}$ others drawn at random, instead of all. If $r - 1$ of
+# the $n - 1$ other items score above it, each draw (with replacement) is one of these with probability
+# $(r-1)/(n-1)$, and its place in the sample is 1 plus a binomial variable:
 #
 # ```{math}
 # :label: eq-sampled
@@ -543,9 +536,8 @@ Markdown(
 # \end{aligned}
 # ```
 #
-# Such a {term}`sampled metric` is another measure. It hardly depends on the top of the list, and it can
-# reverse the order of two recommenders {cite}`krichene2020`. First the formula against real draws, for an
-# item at place 40 of 1,001:
+# Such a {term}`sampled metric` is another measure. It hardly depends on the top of the list, and can reverse the
+# order of two recommenders {cite}`krichene2020`. The formula and real draws, for an item at place 40 of 1,001:
 
 # %%
 generator = np.random.default_rng(seed)
@@ -559,9 +551,8 @@ assert abs(share - formula) < 5 * np.sqrt(0.25 / 20_000)
 quote(example_drawn=f"{formula:.2f}")
 
 # %% [markdown]
-# The item is never in a top ten, but its sampled hit rate is {glue:text}`comparing-example-drawn`. Now our
-# recommenders. `relevant_ranks` gives the place of every test item among all items that the user did not
-# take. From these places follow the expected sampled measures, and the full ones.
+# The item is never in a top ten, but its sampled hit rate is {glue:text}`comparing-example-drawn`. For our
+# recommenders, from the place of every test item among all items that the user did not take:
 
 # %% tags=["hide-input"]
 ranks = {
@@ -637,9 +628,8 @@ plots.show(
 )
 
 # %% [markdown]
-# All lines fall, and at different rates. Where two lines cross, the sample reverses the order of two
-# recommenders. Each row of the table is one such pair, at the number of items drawn where the reversal is
-# largest:
+# All lines fall, at different rates. Where two cross, the sample reverses the order of two recommenders. Each row is
+# one such pair, at the number of items drawn where the reversal is largest:
 
 # %% tags=["hide-input"]
 flips = []
@@ -689,9 +679,9 @@ else:
     )
 
 # %% [markdown]
-# A paper does not even report the expectation, since it draws once. We draw twenty samples for one pair: the
-# first of the table, or else the first two on validation. Both recommenders rank the relevant item among the
-# *same* drawn items; otherwise the draws would add noise to their difference.
+# A paper draws once. We draw twenty samples for one pair: the first of the table, or else the first two on
+# validation. Both recommenders rank the relevant item among the *same* drawn items; otherwise the draws would add
+# noise to their difference.
 
 # %% tags=["hide-input"]
 a, b = (
@@ -743,8 +733,7 @@ quote(
 # %% [markdown]
 # ## What the article says, and what we measured
 #
-# The article gives its gains without the number of users, without seeds, and without intervals. So nobody
-# can say whether they would be found again.
+# The article gives its gains without the number of users, without seeds, and without intervals.
 #
 # | row | the article | here |
 # |---|---|---|
