@@ -745,11 +745,12 @@ newest = np.where(
     split.train.last_items(),
 )
 users = evaluations[name].users
+all_owned = (split.train.matrix + split.validation.matrix)[users]
 newer = metrics.ndcg(
     top_k(
         following_chance[newest[users]],
         k=10,
-        exclude=(split.train.matrix + split.validation.matrix)[users],
+        exclude=all_owned,
     ),
     split.test.matrix[users],
 )
@@ -946,7 +947,7 @@ if data.truth:
             read = history.get(user, [])[-n_read:]
             belief[line] = np.log(chance[:, read]).sum(axis=1)
         guess = softmax(belief) @ chance
-        ranked = top_k(guess, k=10, exclude=split.train.matrix[users])
+        ranked = top_k(guess, k=10, exclude=all_owned)
         print(
             f"{n_read} items read: NDCG@10 "
             f"{metrics.ndcg(ranked, relevant).mean():.3f}"
