@@ -1859,21 +1859,21 @@ relu_lives, relu_dies = survives("relu"), fails("relu")
 others_live = {name: survives(name) for name in ("tanh", "sigmoid")}
 sentences = [
     (
-        f"ReLU's gradient survives with {listed(relu_lives)}"
+        f"with ReLU the gradient survives under {listed(relu_lives)}"
         if relu_lives
-        else "ReLU's gradient survives under no rule"
+        else "with ReLU the gradient survives under no rule"
     )
     + (
-        f" and vanishes with {listed(relu_dies)}"
+        f" and vanishes under {listed(relu_dies)}"
         if relu_dies
         else " and vanishes under none"
     )
 ]
 for name, lives in others_live.items():
     sentences.append(
-        f"{name}'s survives with {listed(lives)}"
+        f"with {name} it survives under {listed(lives)}"
         if lives
-        else f"{name}'s survives under no rule"
+        else f"with {name} it survives under no rule"
     )
 without = [name for name, lives in others_live.items() if lives]
 if relu_dies and without:
