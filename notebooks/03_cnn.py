@@ -1317,7 +1317,8 @@ plots.table(
 
 # %% [markdown]
 # The field doubles with each block. The gradient confirms it: it is zero for all pixels that an output does not see.
-# The figure shows the gradient of the middle of the last pooling, and the square that the equation predicts:
+# The figure shows the gradient of the 64 channels in the middle of the last pooling, and the square that the equation
+# predicts:
 
 # %% tags=["hide-input"]
 pooled = [
