@@ -132,8 +132,10 @@ table = compare(list(evaluations.values()))
 order = table["ndcg"].sort_values(ascending=False).index
 
 # %% tags=["hide-input"]
-for note in [*notes, *faults]:
+for note in notes:
     display(Markdown(note))
+for fault in faults:
+    print(fault)
 intervals = pd.DataFrame(
     {name: each.summary().loc["ndcg"] for name, each in evaluations.items()}
 ).T
@@ -532,7 +534,7 @@ if train.has_times:
     by_age = pd.DataFrame(by_age)
     display(plots.table(by_age))
     ages = by_age.iloc[:, 1:3].to_numpy(float)
-    change = ages[0] / ages[1] - 1
+    change = ages[0] / np.where(ages[1] > 0, ages[1], np.nan) - 1
     sentence = (
         f"With the rule, NDCG@{K} changes by {change[0]:+.0%} on all choices"
         + (

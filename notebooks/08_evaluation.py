@@ -820,8 +820,8 @@ inflated = pd.DataFrame(inflated).groupby(0, sort=False)[1].sum()
 display(plots.table(pd.DataFrame(leaks)))
 Markdown(
     "Relative changes of NDCG@10 against *honest*, with 95 % intervals over users. Of "
-    f"the {len(leaks)} rows, {inflated.iloc[0]} have an interval above zero with the "
-    f"future, and {inflated.iloc[1]} with the same number of interactions."
+    f"the {len(leaks)} rows, the interval lies above zero in {inflated.iloc[0]} with the "
+    f"future, and in {inflated.iloc[1]} with the same number of interactions."
 )
 
 # %% [markdown]

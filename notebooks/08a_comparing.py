@@ -484,7 +484,7 @@ def share_found(gain, n_drawn, repeats=500):
 
 sizes = np.ceil(needed).astype(int)
 found_share = [
-    share_found(gain, size) if 2 <= size <= 20_000 else np.nan
+    share_found(gain, size) if 30 <= size <= 20_000 else np.nan
     for gain, size in zip(g, sizes, strict=True)
 ]
 
@@ -516,8 +516,8 @@ Markdown(
         if len(delta) >= sizes[1]
         else "too few for one of 5 %"
     )
-    + ". A gain half as large needs four times as many users. (A dash: above 20,000 users, "
-    "not tried.)"
+    + ". A gain half as large needs four times as many users. (A dash: not tried, with "
+    "fewer than 30 or more than 20,000 users.)"
 )
 
 # %% [markdown]
