@@ -296,7 +296,7 @@ print("exit status", status)
 # shop, with a note: write `./shop`.)
 #
 #     mmtutorial recommend --dataset my-shop --user NAME
-#     papermill notebooks/06_fusion.ipynb out.ipynb -p dataset /where/it/is/my-shop
+#     papermill notebooks/06b_fusion_measured.ipynb out.ipynb -p dataset /where/it/is/my-shop
 #     mmtutorial reproduce --dataset my-shop
 #
 # ## Split, encode, fuse, evaluate
@@ -558,7 +558,7 @@ quote(
 #
 # If you have too few users, measure a longer period (more relevant items a user, so a smaller
 # $\sigma_\delta$), compare recommenders that differ more, or report the interval without a verdict. More seeds
-# do not help: they reduce the variance of training, not that of the users ([chapter 8](08_evaluation.ipynb)).
+# do not help: they reduce the variance of training, not that of the users ({doc}`08a_comparing`).
 #
 # ## A modality is missing
 #

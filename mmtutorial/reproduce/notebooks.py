@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmtutorial.datasets import MAKERS
+from mmtutorial.datasets import MAKERS, Dataset, load
+from mmtutorial.evaluation.splits import Split, default_split, with_parts
 from mmtutorial.reproduce import evidence
 from mmtutorial.reproduce.cache import data_digest, key, write
 from mmtutorial.reproduce.threads import ONE_THREAD
@@ -56,6 +57,61 @@ def quote(chapter: str, **numbers: Any) -> None:
     """
     for name, number in numbers.items():
         evidence.quote(f"{chapter}-{name.replace('_', '-')}", number)
+
+
+def opened(
+    dataset: str, seed: int = 0, readable: Callable[[Dataset], bool] = lambda _: True
+) -> tuple[Dataset, Split, str, list[str]]:
+    """Load and split the data set of a chapter; where that is impossible, take what is possible.
+
+    Parameters
+    ----------
+    dataset, seed : str, int
+        The chapter's parameters.
+    readable : callable, optional
+        Says whether the chapter can use a data set; where it cannot, a small shop stands in.
+
+    Returns
+    -------
+    data : Dataset
+    split : Split
+        By the data set's rule; drawn at random where there are no times (`with_parts`).
+    stand_in : str
+        The name of the shop if it stands in, else empty.
+    notes : list of str
+        What readers must know of both, in Markdown; mostly empty.
+
+    Raises
+    ------
+    ValueError
+        If the data set is unknown, or its folder faulty.
+
+    Examples
+    --------
+    >>> data, split, stand_in, notes = opened("shop", readable=lambda data: data.truth is None)
+    >>> split.name, stand_in, len(notes)
+    ('global time', 'shop', 1)
+    """
+    data = load(dataset, seed=seed) if dataset in MAKERS else load(dataset)
+    stand_in, notes = "", []
+    if not readable(data):
+        notes.append(
+            "*This chapter reads contents that the items of your data set do not have: a small "
+            "shop stands in for it.*"
+        )
+        data = load("shop", n_items=300, n_users=800, seed=seed)
+        stand_in = data.name
+    try:
+        return data, default_split(data), stand_in, notes
+    except ValueError as fault:  # no times, or all alike
+        refused = str(fault).partition(":")[0]
+    notes.append(
+        f"*Your data set cannot be split by time: {refused}. This chapter draws at random which "
+        "interactions train, validate and test. [Chapter 10](10_your_own_data.ipynb) says what "
+        "that changes.*"
+    )
+    data = with_parts(data, seed)
+    return data, default_split(data), stand_in, notes
 
 
 @dataclass(frozen=True)

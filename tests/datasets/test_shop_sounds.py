@@ -57,7 +57,7 @@ def test_next_to_nothing_near_half_the_rate(voice: str) -> None:
 def test_pitch_alone_does_not_tell_a_voice() -> None:
     """Where their energy lies, tonal voices overlap: each one's range holds another's median."""
     middle = {}
-    for voice in ("bell", "whistle", "organ chord", "siren", "plucked melody"):
+    for voice in ("bell", "whistle", "rising siren", "falling siren", "rising melody"):
         centres = []
         for seed in range(20):
             sound = synthesise(voice, np.random.default_rng(seed), noise=0)
@@ -68,16 +68,23 @@ def test_pitch_alone_does_not_tell_a_voice() -> None:
         assert any(low < middle[other][1] < high for other in middle if other != voice)
 
 
-def test_voices_are_told_apart() -> None:
+def test_timbre_tells_voices_apart_but_not_the_two_of_a_pair() -> None:
     train = [(_timbre(voice, seed), voice) for voice in VOICES for seed in range(30)]
     test = [(_timbre(voice, seed), voice) for voice in VOICES for seed in range(30, 45)]
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-    model.fit(*map(list, zip(*train, strict=True)))
-    assert model.score(*map(list, zip(*test, strict=True))) > 0.8
+    timbres, voices = zip(*test, strict=True)
+    found = model.fit(*map(list, zip(*train, strict=True))).predict(list(timbres))
+    of_the_same_source = [
+        a.split()[-1] == b.split()[-1] for a, b in zip(found, voices, strict=True)
+    ]
+    assert np.mean(of_the_same_source) > 0.9
+    assert np.mean(found == np.array(voices)) < 0.8
 
 
 def test_noise_fills_the_silence_before_the_start() -> None:
-    quiet, noisy = (synthesise("drum", np.random.default_rng(1), noise=n) for n in (0.0, 0.1))
+    quiet, noisy = (
+        synthesise("slowing drum", np.random.default_rng(1), noise=n) for n in (0.0, 0.1)
+    )
     assert np.abs(quiet[:200]).max() == 0
     assert noisy[50:200].std() == pytest.approx(0.1, rel=0.4)
 

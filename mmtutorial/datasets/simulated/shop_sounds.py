@@ -2,12 +2,15 @@
 
 Each voice is made the way its source makes it: partials that decay (bell), a filtered delay line
 (plucked string), a swept tone (siren) and so on. Pitch, tempo, brightness and start vary from
-product to product, over ranges that overlap between voices.
+product to product, over ranges that overlap between voices. Six of the eight voices are three
+pairs: a siren that rises or falls, a tune that climbs or descends, a drum that quickens or slows.
+The two of a pair have the same moments in another order, so that only the order tells them apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -108,16 +111,19 @@ def _band(
     return noise / noise.std()
 
 
-def _repeated(
-    sound: np.ndarray, times: int, interval: float, rate: int, generator: Generator
-) -> np.ndarray:
-    """Strike again and again, ``interval`` seconds apart, each time as loud as it happens."""
+def _struck(sound: np.ndarray, begins: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
+    """Strike at these times (seconds), each time as loud as it happens."""
     again = np.zeros_like(sound)
-    for stroke in range(times):
-        delay = round(stroke * interval * generator.uniform(0.96, 1.04) * rate)
+    for delay in np.rint(begins * rate).astype(int):
         if delay < len(sound):
             again[delay:] += generator.uniform(0.6, 1.0) * sound[: len(sound) - delay]
     return again
+
+
+def _beats(samples: int, count: int, generator: Generator) -> np.ndarray:
+    """Return where notes of nearly the same length begin, int (count,), within so many samples."""
+    lengths = generator.uniform(0.85, 1.15, count)
+    return (samples * (np.cumsum(lengths) - lengths) / lengths.sum()).astype(int)
 
 
 def _bell(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
@@ -128,8 +134,8 @@ def _bell(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
     strength *= frequency < 0.45 * rate
     decay = generator.uniform(2.0, 5.0) * partials**0.8  # per second
     wave = np.exp(np.outer(2j * np.pi * frequency - decay, time)).imag
-    strokes, interval = int(generator.integers(1, 4)), generator.uniform(0.2, 0.4)
-    return _repeated(strength @ wave, strokes, interval, rate, generator)
+    begins = generator.uniform(0.2, 0.4) * np.arange(generator.integers(1, 4))
+    return _struck(strength @ wave, begins, rate, generator)
 
 
 def _whistle(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
@@ -146,29 +152,17 @@ def _whistle(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
     return (wave + breath) * np.tanh(attack * cycle) * np.tanh(attack * (1 - cycle))
 
 
-def _buzzer(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
-    """Sound a buzzer: a sawtooth or a square wave, rough, and often broken into pulses."""
-    numbers = np.arange(1, 25)
-    strengths = numbers ** -generator.uniform(0.6, 1.0)
-    if generator.random() < 0.5:
-        strengths[1::2] = 0  # a square wave has odd harmonics only
-    wave = _tone(np.full(len(time), _pitch(generator, 120, 420)), strengths, rate)
-    rough = 1 + 0.4 * np.sin(2 * np.pi * generator.uniform(20, 45) * time)
-    pulses = np.sin(2 * np.pi * generator.uniform(1.0, 7.0) * time) + generator.uniform(0.0, 1.2)
-    return wave * rough * np.clip(20 * pulses, 0, 1)
-
-
-def _plucked_melody(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
-    """Pluck strings in a pentatonic tune, by the filtered loop of Karplus and Strong (1983)."""
+def _melody(time: np.ndarray, rate: int, generator: Generator, *, up: bool) -> np.ndarray:
+    """Pluck a pentatonic scale up or down, by the filtered loop of Karplus and Strong (1983)."""
     from scipy.signal import lfilter
 
-    keynote, scale = _pitch(generator, 180, 420), np.array([0, 2, 4, 7, 9, 12, 14, 16])
-    interval, brightness = generator.uniform(0.11, 0.24), generator.uniform(0.2, 0.9)
+    notes = int(generator.integers(4, 8))
+    scale = np.array([0, 2, 4, 7, 9, 12, 14, 16, 19])[generator.integers(3) :][:notes]
+    pitches = _pitch(generator, 180, 400) * 2 ** (scale / 12)
+    brightness, begins = generator.uniform(0.2, 0.9), _beats(len(time), notes, generator)
     tune = np.zeros(len(time))
-    step = generator.integers(len(scale))
-    for begin in range(0, len(time), round(interval * rate)):
-        step = (step + generator.choice([-2, -1, 1, 2])) % len(scale)
-        period = rate / (keynote * 2 ** (scale[step] / 12))  # samples
+    for pitch, begin in zip(pitches if up else pitches[::-1], begins, strict=False):
+        period = rate / pitch  # samples
         whole = int(period - 0.5)
         part = period - 0.5 - whole
         pluck = np.zeros(min(len(time) - begin, round(0.6 * rate)))
@@ -176,74 +170,47 @@ def _plucked_melody(time: np.ndarray, rate: int, generator: Generator) -> np.nda
         pluck = lfilter([brightness], [1, brightness - 1], pluck)
         pluck[:whole] -= pluck[:whole].mean()
         loop = np.zeros(whole + 3)  # delay by whole + part, and the mean of two neighbours
-        loop[0], loop[whole:] = 1, -0.994 / 2 * np.array([1 - part, 1, part])
+        loop[0], loop[whole:] = 1, -0.99 / 2 * np.array([1 - part, 1, part])
         tune[begin : begin + len(pluck)] += lfilter([1], loop, pluck)
     return tune
 
 
-def _drum(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
-    """Beat a drum: a skin whose pitch falls as it fades, and the rattle of a band of noise."""
+def _drum(time: np.ndarray, rate: int, generator: Generator, *, faster: bool) -> np.ndarray:
+    """Beat a drum, skin and rattle, faster and faster or slower and slower."""
     pitch = _pitch(generator, 80, 240) * (1 + generator.uniform(0.3, 1.0) * np.exp(-30 * time))
-    skin = _tone(pitch, np.array([1.0, 0.3]), rate) * np.exp(-time * generator.uniform(10, 22))
+    skin = _tone(pitch, np.array([1.0, 0.3]), rate) * np.exp(-time * generator.uniform(14, 26))
     rattle = _band(len(time), _pitch(generator, 700, 1500), 0.8, rate, generator)
     rattle *= generator.uniform(0.15, 0.5) * np.exp(-time * generator.uniform(18, 40))
-    beats, interval = int(generator.integers(3, 8)), generator.uniform(0.12, 0.28)
-    return _repeated(skin + rattle, beats, interval, rate, generator)
+    beats, ratio = generator.integers(6, 10), generator.uniform(0.6, 0.8)
+    pauses = ratio ** np.arange(beats)
+    if not faster:
+        pauses = pauses[::-1]
+    begins = np.cumsum(pauses) - pauses
+    begins *= generator.uniform(0.85, 0.95) * time[-1] / pauses.sum()
+    return _struck(skin + rattle, begins, rate, generator)
 
 
-def _organ_chord(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
-    """Hold a chord on an organ: three or four notes, each of a few pipes, under a tremulant."""
-    chords = ([0, 4, 7], [0, 3, 7], [0, 5, 7], [0, 5, 9], [0, 3, 8], [0, 4, 7, 12], [0, 7, 12, 16])
-    root, chord = _pitch(generator, 130, 400), chords[generator.integers(len(chords))]
-    stops = np.zeros(8)
-    stops[[0, 1, 2, 3, 5, 7]] = generator.uniform(0.1, 1.0, 6) * [1, 0.9, 0.5, 0.6, 0.3, 0.2]
-    wave = np.zeros(len(time))
-    for note in chord:
-        wave += _tone(np.full(len(time), root * 2 ** (note / 12)), stops, rate)
-    tremulant = 1 + generator.uniform(0, 0.25) * np.sin(2 * np.pi * generator.uniform(4, 7) * time)
-    attack, held = generator.uniform(20, 60), generator.uniform(0.75, 1.1)
-    release = np.clip((held * time[-1] - time) / 0.08, 0, 1)
-    return wave * tremulant * np.tanh(attack * time) * release
-
-
-def _birdsong(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
-    """Sing a phrase of short chirps that sweep up or down, two or three kinds in turn."""
-    highest = min(3500.0, 0.42 * rate)
-    song = np.zeros(len(time))
-    kinds = generator.uniform(0, 1, (generator.integers(2, 4), 3))
-    shift, pace, begin, chirp = generator.uniform(0.4, 1.0), generator.uniform(0.6, 1.4), 0, 0
-    while begin < len(time):
-        first, last, duration = kinds[chirp % len(kinds)]
-        span = np.linspace(0, 1, round((0.04 + 0.1 * duration) * rate))[: len(time) - begin]
-        sweep = shift * (0.4 + 0.6 * (first + (last - first) * span))
-        trill = 0.08 * np.sin(2 * np.pi * 3 * span)
-        wave = _tone(highest * np.minimum(sweep + trill * sweep, 1), np.ones(1), rate)
-        song[begin : begin + len(span)] = generator.uniform(0.5, 1) * wave * np.sin(np.pi * span)
-        begin += round(len(span) + pace * generator.uniform(0.02, 0.08) * rate)
-        chirp += 1
-    return song
-
-
-def _siren(time: np.ndarray, rate: int, generator: Generator) -> np.ndarray:
-    """Wail a siren: a tone swept up and down over more than an octave, or between two notes."""
-    low, octaves = _pitch(generator, 300, 600), generator.uniform(0.9, 1.5)
-    turn = generator.uniform(1.0, 4.5) * time + generator.random()
-    wail, yelp = 0.5 - 0.5 * np.cos(2 * np.pi * turn), turn % 1
-    two_notes = 0.5 + 0.5 * np.tanh(8 * np.sin(2 * np.pi * turn))
-    sweep = (wail, yelp, 0.6 * two_notes)[generator.integers(3)]
+def _siren(time: np.ndarray, rate: int, generator: Generator, *, up: bool) -> np.ndarray:
+    """Wail a siren: a tone swept up, or down, over about an octave, again and again."""
+    low, octaves = _pitch(generator, 300, 600), generator.uniform(0.8, 1.5)
+    sweeps = generator.integers(1, 4)
+    turn = sweeps * time / time[-1] % 1
+    bend = generator.uniform(0.7, 1.4)
+    sweep = turn**bend if up else (1 - turn) ** bend
     strengths = np.arange(1, 6) ** -generator.uniform(1.0, 2.0)
-    return _tone(low * 2 ** (octaves * sweep), strengths, rate)
+    edge = np.tanh(25 * turn) * np.tanh(25 * (1 - turn))
+    return edge * _tone(low * 2 ** (octaves * sweep), strengths, rate)
 
 
 VOICES: Mapping[str, Callable[[np.ndarray, int, Generator], np.ndarray]] = MappingProxyType(
     {
         "bell": _bell,
         "whistle": _whistle,
-        "buzzer": _buzzer,
-        "plucked melody": _plucked_melody,
-        "drum": _drum,
-        "organ chord": _organ_chord,
-        "birdsong": _birdsong,
-        "siren": _siren,
+        "falling siren": partial(_siren, up=False),
+        "rising siren": partial(_siren, up=True),
+        "quickening drum": partial(_drum, faster=True),
+        "rising melody": partial(_melody, up=True),
+        "falling melody": partial(_melody, up=False),
+        "slowing drum": partial(_drum, faster=False),
     }
 )
