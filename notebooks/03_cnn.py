@@ -277,8 +277,8 @@ assert differ(ours, [y, *dense_backward(y / y.size, h, W, y, "relu")]) == 0
 #
 # ## A convolution
 #
-# A convolution has a kernel $K$ of side $s$, from $C$ channels to $D$. It moves by a {term}`stride` of $r$
-# over an image $X \in \mathbb{R}^{H \times W \times C}$:
+# A kernel $K$ of side $s$, from $C$ channels to $D$, moves by a {term}`stride` of $r$ over an image
+# $X \in \mathbb{R}^{H \times W \times C}$:
 #
 # $$
 # Y_{pqd} = b_d + \sum_{\alpha=0}^{s-1} \sum_{\beta=0}^{s-1} \sum_{c=0}^{C-1}
@@ -1234,9 +1234,8 @@ quote(
 
 # %% [markdown]
 # The table compares networks on 16 × 16 pixels after {glue:text}`cnn-few-epochs:d` epochs, with
-# {glue:text}`cnn-starts` each. On the validation pictures {glue:text}`cnn-helpful`{glue:text}`cnn-harmful`. This
-# says little about deeper networks: dropout and augmentation slow learning down, and the other two were made for
-# networks of ten and more layers.
+# {glue:text}`cnn-starts` each. On the validation pictures {glue:text}`cnn-helpful`{glue:text}`cnn-harmful`. Dropout
+# and augmentation slow learning down; the other two were made for ten and more layers.
 #
 # **Transfer** starts from a network that was trained on more than a million pictures, such as VGG-16
 # {cite}`simonyan2015`. Under a new last layer its convolutions are kept (*frozen*) or trained further
@@ -1540,8 +1539,8 @@ quote(
 )
 
 # %% [markdown]
-# By this measure the trained encoder {glue:text}`cnn-near-verdict`. It has learnt *kinds*, not taste; in
-# {doc}`07_recommend` the shoppers teach the encoder.
+# By this measure the trained encoder {glue:text}`cnn-near-verdict`. It has learnt *kinds*; in {doc}`07_recommend` the
+# shoppers teach it their taste.
 #
 # ## Does ReLU keep gradients from vanishing?
 #
@@ -1901,12 +1900,8 @@ quote(
     t2_verdict=verdict,
     t2_sentence="; ".join(sentences),
     t2_learners=", ".join(learners) or "none",
-    t2_best="{} with {}".format(
-        *learnt["training loss (nats)"].astype(float).idxmin()
-    ),
     t2_relu_small=f"{in_numpy.iloc[:, 0]['relu', 'small normal']:.0e}",
     t2_relu_he=f"{in_numpy.iloc[:, 0]['relu', 'He']:.2g}",
-    t2_tanh_glorot=f"{in_numpy.iloc[:, 0]['tanh', 'Glorot']:.2g}",
     t2_sigmoid_best=f"{in_numpy.iloc[:, 0]['sigmoid'].max():.0e}",
     t2_blind=f"{blind:.2f}",
     t2_deepest=dense_ratios["depth"].max(),
@@ -1915,11 +1910,10 @@ quote(
 
 # %% [markdown]
 # Of the gradient at the last of {glue:text}`cnn-t2-deepest:d` dense layers, the first one receives
-# {glue:text}`cnn-t2-relu-he` times as much with ReLU and He's rule, {glue:text}`cnn-t2-tanh-glorot` times with tanh
-# and Glorot's, {glue:text}`cnn-t2-relu-small` times with ReLU and small weights, and at best
-# {glue:text}`cnn-t2-sigmoid-best` times with the sigmoid. Over both stacks: {glue:text}`cnn-t2-sentence`. With Glorot's
-# rule ReLU loses a factor of {glue:text}`cnn-t2-relu-factor` a layer. Theory says $\sqrt{1/2} \approx 0.71$, since ReLU
-# passes on half of the units; He's rule multiplies by $\sqrt 2$ to compensate.
+# {glue:text}`cnn-t2-relu-he` times as much with ReLU and He's rule, and {glue:text}`cnn-t2-relu-small` times with ReLU
+# and small weights. Over both stacks: {glue:text}`cnn-t2-sentence`. With Glorot's rule ReLU loses a factor of
+# {glue:text}`cnn-t2-relu-factor` a layer: it passes on half of the units, and $\sqrt{1/2} \approx 0.71$. He's rule
+# multiplies by $\sqrt 2$ to compensate.
 #
 # In the last table these pairs learn (their loss is 5 % below {glue:text}`cnn-t2-blind` nats, that of the kinds' shares
 # alone): {glue:text}`cnn-t2-learners`. **The article's sentence is {glue:text}`cnn-t2-verdict`.**
@@ -2007,8 +2001,8 @@ quote(
 )
 
 # %% [markdown]
-# Alone, forwards and back, {glue:text}`cnn-cost-alone`. In a whole training step ReLU takes
-# {glue:text}`cnn-cost-step`. So on this machine it is {glue:text}`cnn-cost-verdict`.
+# Alone, {glue:text}`cnn-cost-alone`. A whole training step with ReLU takes {glue:text}`cnn-cost-step`. So on this
+# machine it is {glue:text}`cnn-cost-verdict`.
 
 # %% tags=["remove-cell"]
 used = plots.resources(started)

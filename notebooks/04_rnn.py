@@ -255,11 +255,9 @@ plots.show(
 # %% tags=["remove-cell"]
 quote(
     dataset=data.name,
-    stand_in=data.name if stand_in else "",
     n=n,
     n_train=len(train),
     n_test=len(test),
-    n_labels=len(labels),
     per_second_wave=rate,
     per_second_mfcc=round(F * rate / hop),
 )
@@ -611,14 +609,12 @@ quote(
     draws=DRAWS,
     radius_measured=measured_radius["1"],
     relu_factor_1=factor(norms["relu", "1"]),
-    tanh_factor_1=factor(norms["tanh", "1"]),
     relu_factor_root=factor(root),
     relu_root_low=np.quantile(factors(root), 0.1),
     relu_root_high=np.quantile(factors(root), 0.9),
     relu_root_survives=100 * fates_of(root)["survives"],
     relu_1_fate=fate(norms["relu", "1"]),
     relu_2_fate=fate(norms["relu", "2"]),
-    tanh_1_fate=fate(norms["tanh", "1"]),
 )
 
 # %% [markdown]
@@ -1089,7 +1085,6 @@ quote(
     accuracy=right["LSTM"].mean(),
     plain_accuracy=right["recurrence, tanh"].mean(),
     backwards=right["LSTM, backwards"].mean(),
-    shuffled=right["LSTM, shuffled"].mean(),
     against_bag=in_words("the bag of frames", "bag of frames"),
     against_backwards=in_words(
         "the same LSTM on reversed sounds", "LSTM, backwards"
