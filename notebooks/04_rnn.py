@@ -99,7 +99,7 @@ quote = partial(notebooks.quote, "rnn")
 # %% [markdown]
 # ## From sound to sequence
 #
-# We take the recordings of the catalogue whose content is known. In `shop` it is the kind of sound that a
+# We take the recordings of the catalogue whose content is known{glue:text}`rnn-stand-in`. In `shop` it is the kind of sound that a
 # product makes, in `garments` the digit that a person speaks {cite}`jackson2018`. Chance splits them: 60 % for
 # training, 15 % for validation, 25 % for the test. The numbers are standardised by the mean and the standard
 # deviation of the *training* recordings.
@@ -255,6 +255,9 @@ plots.show(
 # %% tags=["remove-cell"]
 quote(
     dataset=data.name,
+    stand_in=" (the data set has none, so a small shop stands in)"
+    if stand_in
+    else "",
     n=n,
     n_train=len(train),
     n_test=len(test),
