@@ -8,7 +8,7 @@ WORKERS ?= 2
 BENCH := .venv-bench/bin
 TOOLS := .ci/node_modules/.package-lock.json
 
-.PHONY: help book links pages pdf test lint workflows pair lock reproduce bench clean
+.PHONY: help book links pages pdf test slow-tests lint workflows pair lock reproduce bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make pages      look at the built book: links, weights, every page in Chromium"
 	@echo "make pdf        print the book as one PDF by Chromium"
 	@echo "make test       run the tests"
+	@echo "make slow-tests runs the tests that take ten seconds or more each"
 	@echo "make reproduce  run every notebook and experiment, and report on the claims; options in ARGS"
 	@echo "make bench      measure speed beside named peers, in .venv-bench; one script: ONLY=retrieval"
 	@echo "make lint       check style, types, and that notebooks are paired and clean"
@@ -69,6 +70,9 @@ pdf: $(READY) links
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS)
+
+slow-tests: $(READY)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 lint: $(READY)
 	@$(BIN)/ruff check .

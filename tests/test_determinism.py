@@ -38,6 +38,7 @@ def measures(seed: int) -> str:
     return json.dumps([found.summary().to_dict(), network.history, found.ranked.tolist()])
 
 
+@pytest.mark.slow
 def test_a_fresh_process_agrees_to_the_last_digit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def ragged(rows):
     return numba.typed.List([np.asarray(row, dtype=np.float64).reshape(-1, 2) for row in rows])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::numba.NumbaTypeSafetyWarning")
 @settings(max_examples=25, deadline=None)
 @given(CASES, st.integers(1, 20))

@@ -106,6 +106,7 @@ def test_a_split_by_time_refuses_until_parts_are_given(made: Callable[..., Path]
     assert default_split(saved).name == "given"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_each_kind_of_experiment_runs_on_it(made: Callable[..., Path]) -> None:
     tasks = grid(str(made("audio")), "quick", 1)

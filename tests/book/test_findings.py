@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from mmtutorial.reproduce.ledger import best
 from mmtutorial.reproduce.results import Results
 
@@ -34,6 +36,7 @@ def test_the_first_page_quotes_the_results() -> None:
     assert shown.count("- **") == 3 and "](#claim-c1)" in shown and "](claims.md)" in shown
 
 
+@pytest.mark.slow
 def test_numbers_and_words_follow_the_table() -> None:
     results = Results.open(ROOT / "results" / "full")
     table = results.comparisons.copy()

@@ -116,6 +116,7 @@ def same_ranking(listed: list[int], scores: np.ndarray, left_out: list[int]) -> 
     np.testing.assert_allclose(scores[listed], best, atol=2e-5)
 
 
+@pytest.mark.slow
 @needs_node
 def test_the_page_lists_what_the_library_recommends(made: Made) -> None:
     draw = np.random.default_rng(0)

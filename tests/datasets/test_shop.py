@@ -55,6 +55,7 @@ def test_it_has_no_fault_but_what_it_lacks_on_purpose() -> None:
     assert data.present().mean(axis=0) == pytest.approx([1.0, 0.7, 0.7], abs=0.15)
 
 
+@pytest.mark.slow
 def test_the_default_is_as_large_as_promised() -> None:
     data = shop()
     assert data.n_items >= 600

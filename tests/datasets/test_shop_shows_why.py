@@ -1,6 +1,6 @@
 """The shop shows what each encoder is for: inequalities, each against a fair rival.
 
-The suite checks one seed of pictures and sounds; ``pytest -m slow`` checks the intervals over five,
+``make slow-tests`` checks one seed of pictures and sounds; ``pytest -m seeds`` checks the intervals over five,
 and those of the reviews, whose language model takes longer to train.
 """
 
@@ -37,7 +37,12 @@ from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.preprocessing.text import Vocabulary, clean, tokenise
 
 SEEDS = pytest.mark.parametrize(
-    "seeds", [range(1), pytest.param(range(5), marks=pytest.mark.slow)], ids=["one", "five"]
+    "seeds",
+    [
+        pytest.param(range(1), marks=pytest.mark.slow),
+        pytest.param(range(5), marks=pytest.mark.seeds),
+    ],
+    ids=["one", "five"],
 )
 
 
@@ -189,7 +194,7 @@ def reviews(seed: int) -> dict[str, float]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.seeds
 def test_a_language_model_that_is_tuned_beats_words_and_does_not_know_what_comes() -> None:
     found = [reviews(seed) for seed in range(5)]
     assert at_least(each["language model"] - each["words counted"] for each in found) > 0

@@ -11,7 +11,10 @@ import pytest
 
 from tests.hostile.killed_at_random import PARTS
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,7 @@ def test_where_there_are_no_results_the_error_says_what_to_do(
         results.find()
 
 
+@pytest.mark.slow
 def test_chapter_8_runs_on_a_week(week: Path, tmp_path: Path) -> None:
     page = shown(run("08", tmp_path, "-p", "dataset", str(week)))
     assert "Leave last out: the last dot of each row tests" in page  # the figure over time
@@ -107,11 +108,13 @@ def test_chapter_8_runs_on_a_week(week: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_chapter_9_runs_from_anywhere(tmp_path: Path) -> None:
     assert "| row | statement | verdict |" in shown(run("09", tmp_path))
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_chapter_10_takes_a_folder_named_by_digits_and_leaves_nothing_behind(
     week: Path, tmp_path: Path
 ) -> None:

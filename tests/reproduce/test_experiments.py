@@ -232,6 +232,7 @@ def test_a_worker_that_dies_loses_its_own_task_only(tmp_path):
     assert same(found, [measure(task) for task in CHANCES])
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(

@@ -89,6 +89,7 @@ def test_a_faulty_request_is_refused_before_anything_runs(tmp_path):
         run_notebooks([Notebook(path, "shopp")], tmp_path)
 
 
+@pytest.mark.slow
 def test_run_keep_and_run_again(tmp_path, monkeypatch):
     path, out = made(tmp_path / "a.ipynb", GLUE), tmp_path / "out"
     told = []
@@ -157,6 +158,7 @@ def test_a_failing_notebook_is_named_and_the_others_go_on(tmp_path):
     assert (dead.state, dead.cell) == ("failed", 2) and "ended from outside" in dead.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_end_in_the_middle_leaves_nothing_half_done(tmp_path, how):
     first = made(tmp_path / "a.ipynb", GLUED)

@@ -47,6 +47,7 @@ def call(clone, *more):
     return CliRunner().invoke(cli.app, ["reproduce", "--root", str(clone), "--out", out, *more])
 
 
+@pytest.mark.slow
 def test_it_runs_all_names_what_failed_and_keeps_the_rest(clone):
     result = call(clone)
     words = re.sub(r"\s+", " ", result.output)
@@ -77,6 +78,7 @@ def test_wrong_requests_are_told(clone):
     assert result.exit_code == 1 and "holds no _toc" in result.output
 
 
+@pytest.mark.slow
 def test_results_go_into_those_that_are_there_and_bands_are_watched(clone):
     folder, bands = clone / "full", clone / "bands.csv"
     bands.write_text(
