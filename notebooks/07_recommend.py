@@ -272,7 +272,7 @@ if {"text", "words"} <= set(content):
 
 # %%
 def gelu(a):
-    """a · Φ(a), with Φ the normal distribution's: the activation between the layers."""
+    """a · Φ(a), Φ the normal distribution: the activation between layers."""
     return a * special.ndtr(a)
 
 
@@ -542,7 +542,8 @@ if train.has_times:
             if np.isfinite(change[1])
             else ""
         )
-        + f". Of the test choices, {young[split.test.log['item']].mean():.0%} are of such items."
+        + f". Of the test choices, {young[split.test.log['item']].mean():.0%} "
+        "are of such items."
     )
 else:
     sentence = (
@@ -1018,7 +1019,8 @@ display(
 )
 Markdown(
     f"It would be in the list of ten of {np.sum(rank <= 10):,} of "
-    f"{len(rank):,} users; its median place is {np.median(rank):.0f} of {data.n_items:,}."
+    f"{len(rank):,} users; its median place is {np.median(rank):.0f} "
+    f"of {data.n_items:,}."
 )
 
 # %% [markdown]

@@ -417,7 +417,8 @@ display(plots.table(shown))
 small = compared["p_holm"].lt(0.05).sum()
 Markdown(
     f"{small} of the {m} corrected p values are below 0.05. No p value can be below "
-    "1 / (1 + number of draws). A p value says only *whether* there is a difference; the interval says "
+    "1 / (1 + number of draws). A p value says only *whether* there is a "
+    "difference; the interval says "
     "how large it is. A recommender without seeds has no interval of item coverage."
 )
 
