@@ -16,7 +16,7 @@ from mmtutorial.reproduce.ledger import CONDITIONS, HOLDS, OPEN, UNTESTABLE, bes
 from mmtutorial.reproduce.results import Results
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "full"
-SHOPPERS = {"shop": "the simulated shoppers of `shop`", "lastfm": "the real listeners of `lastfm`"}
+SHOPPERS = {"shop": "the simulated shoppers of `shop`", "films": "the real raters of `films`"}
 READS = "simple features (no language model, no CNN, no RNN)"
 
 
