@@ -941,7 +941,7 @@ def fine_tune(begin_with, rows, number):
         arrays[rows],
         (target[rows] - mean) / spread,
         validation_data=(arrays[stops], (target[stops] - mean) / spread),
-        epochs=10,
+        epochs=8,
         batch_size=32,
         validation_batch_size=512,
         verbose=0,
