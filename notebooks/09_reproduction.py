@@ -640,16 +640,12 @@ if len(tastes):
     for axis, (pair, cells) in zip(axes[0], panels, strict=True):
         place = {"index": "first", "columns": "others"}
         gain = cells.pivot_table(values="gain (%)", **place)
-        helps, of = (
-            cells.pivot_table(values="helps", aggfunc=how, **place)
-            for how in ("sum", "size")
+        words = cells.pivot_table(
+            values="helps",
+            aggfunc=lambda each: f"{each.sum():d} of {len(each)}",
+            **place,
         )
-        words = (
-            gain.map("{:+.0f} %\n".format)
-            + helps.astype(int).astype(str)
-            + " of "
-            + of.astype(str)
-        )
+        words = gain.map("{:+.0f} %\n".format) + words
         sns.heatmap(
             gain,
             annot=words,
