@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 from browser import OPEN, PROGRAM, READY, Browser
@@ -37,6 +39,15 @@ def single_titles(pdf: bytes) -> bytes:
         return (b"/Title " + title).ljust(len(found[0]))
 
     return re.sub(doubled, written, pdf)
+
+
+def lacks_chinese() -> bool:
+    """Whether this machine says that it has no font with Chinese letters."""
+    program = shutil.which("fc-list")
+    if program is None:
+        return False
+    run = subprocess.run([program, ":lang=zh"], capture_output=True, text=True, check=False)
+    return run.returncode == 0 and not run.stdout.strip()
 
 
 def print_page(page: Path, pdf: Path) -> int:
@@ -73,6 +84,10 @@ if __name__ == "__main__":
     page = BUILD / "singlehtml" / "intro.html"  # the whole book, named after its first page
     if not page.exists():
         raise SystemExit("the book was not built as a single page: run `make pdf`")
+    if lacks_chinese():
+        print(
+            "no font here has Chinese letters, so boxes stand for them: apt install fonts-noto-cjk"
+        )
     target = BUILD / "mmtutorial.pdf"
     size = print_page(page, target)
     print(f"The book: {target}, {size / 1e6:.1f} MB")

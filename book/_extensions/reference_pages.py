@@ -41,7 +41,15 @@ def replace_modules(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = re.sub(r"^% modules: (\S+)$", documentation, source[0], flags=re.MULTILINE)
 
 
+def without_fields(
+    app: Sphinx, what: str, name: str, member: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out a named tuple's fields, of which Python says their number only."""
+    return True if (getattr(member, "__doc__", "") or "").startswith("Alias for field") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("source-read", replace_modules)
+    app.connect("autodoc-skip-member", without_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
