@@ -618,7 +618,7 @@ for axis, (label, curve) in zip(axes, curves.items(), strict=True):
     axis.minorticks_off()
     axis.set(xlabel="items drawn", ylabel=f"expected {label}", ylim=(0, None))
 figure.legend(
-    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
+    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
 )
 plots.show(
     figure,
