@@ -274,7 +274,7 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
     read = getattr(learnt, "score_histories", None)  # also what was taken since it learnt
     scores = read([history]) if read else learnt.score(np.array([row]))
     ranked = top_k(scores, k, exclude=taken.matrix[[row]])[0]
-    return _told(data, user, history, ranked[ranked >= 0].tolist(), k, learnt, features)
+    return _listed(data, user, history, ranked[ranked >= 0].tolist(), k, learnt, features)
 
 
 def _closest(name: str, known: Any) -> str:
@@ -312,7 +312,7 @@ def _learnt(
     return fit_once(make(**options), taken, features, announce=announce), features
 
 
-def _told(
+def _listed(
     data: Dataset,
     user: str,
     history: list[int],
@@ -335,7 +335,7 @@ def _told(
     if isinstance(learnt, Popularity):
         why = ["many like it"] * len(ranked)
     else:
-        why = [each.told(titles) for each in reasons(learnt, history, ranked, features)]
+        why = [each.sentence(titles) for each in reasons(learnt, history, ranked, features)]
     widest = max((len(titles[row]) for row in ranked), default=0)
     lines += [
         f"{place:3d}  {titles[row]:{widest}}  {reason}"

@@ -58,7 +58,6 @@ import pandas as pd
 import seaborn as sns
 import tensorflow as tf
 from IPython.display import display
-from scipy.stats import t as student
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
@@ -97,6 +96,7 @@ from mmtutorial.preprocessing.text import (
     clean,
     tokenise,
 )
+from mmtutorial.evaluation.estimates import Estimate
 from mmtutorial.reproduce import notebooks
 
 if profile not in ("quick", "full"):
@@ -922,7 +922,7 @@ untrained = predictor.get_state_tree(value_format="numpy_array")
 def fresh(number):
     """Return the encoder and its linear unit at a random start.
 
-    The network is compiled once; only its weights are drawn anew.
+    The network is compiled once; only its weights are drawn again.
     """
     keras.utils.set_random_seed(number)
     predictor.set_state_tree(untrained)
@@ -984,23 +984,14 @@ for number, rows in enumerate(labelled, start=seed):
 
 
 # %% tags=["hide-input"]
-def interval(values):
-    """Return the mean and the ends of its 95 % interval by Student's t."""
-    half_width = student.ppf(0.975, len(values) - 1) * values.sem()
-    return pd.Series(
-        {
-            "mean": values.mean(),
-            "low": values.mean() - half_width,
-            "high": values.mean() + half_width,
-        }
-    )
-
-
 by_seed = pd.DataFrame(outcomes).pivot_table(
     index="seed", columns="encoder", values="R2"
 )
 by_seed = by_seed[list(predictions)]
-summary = by_seed.apply(interval).T
+summary = pd.DataFrame(
+    {name: Estimate.over_seeds(by_seed[name]) for name in by_seed},
+    index=Estimate._fields,
+).T
 display(plots.table(summary, index=True, digits=2))
 
 # %% tags=["remove-cell"]
@@ -1008,18 +999,8 @@ display(plots.table(summary, index=True, digits=2))
 
 def against(one, other):
     """Say in words how two encoders differ, over the same seeds."""
-    mean, low, high = interval(by_seed[one] - by_seed[other])
-    verdict = (
-        "is significantly better than"
-        if low > 0
-        else "is significantly worse than"
-        if high < 0
-        else "is not significantly different from"
-    )
-    return (
-        f"{verdict} “{other}” ({mean:+.2f}, 95 % interval {low:+.2f} to "
-        f"{high:+.2f})"
-    )
+    difference = Estimate.over_seeds(by_seed[one] - by_seed[other])
+    return "is " + difference.against(f"“{other}”", digits=2)
 
 
 quote(

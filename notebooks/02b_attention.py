@@ -58,11 +58,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from IPython.display import display
-from scipy.stats import t as student
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 
+from mmtutorial.evaluation.estimates import Estimate
 from mmtutorial.encoders.text import (
     log_probabilities,
     next_word,
@@ -1029,47 +1029,33 @@ by_seed = by_seed[list(answers)]
 
 
 # %% tags=["hide-input"]
-def interval(values):
-    """The mean over seeds, and half the width of its 95 % interval."""
-    half = (
-        student.ppf(0.975, len(values) - 1)
-        * values.std(ddof=1)
-        / np.sqrt(len(values))
-    )
-    return values.mean(), half
-
-
 summary = pd.DataFrame(
-    {name: interval(by_seed[name]) for name in by_seed},
-    index=["R²", "± (95 %)"],
+    {name: Estimate.over_seeds(by_seed[name]) for name in by_seed},
+    index=Estimate._fields,
 ).T
 display(plots.table(summary, index=True, digits=2))
 figure, axis = plt.subplots(figsize=(7, 2.6), layout="constrained")
 at = np.arange(len(summary))[::-1]
-axis.errorbar(summary["R²"], at, xerr=summary["± (95 %)"], fmt="o", capsize=4)
+half = summary["high"] - summary["mean"]
+axis.errorbar(summary["mean"], at, xerr=half, fmt="o", capsize=4)
 axis.axvline(0, color="0.5", linewidth=1)
 axis.set_yticks(at, summary.index)
 axis.set(xlabel="R² on test reviews, mean over seeds with 95 % interval")
 plots.show(
     figure,
     "R squared on test reviews with 95 % intervals over seeds: "
-    + "; ".join(f"{name} {row['R²']:.2f}" for name, row in summary.iterrows())
+    + "; ".join(
+        f"{name} {row['mean']:.2f}" for name, row in summary.iterrows()
+    )
     + ".",
 )
 
 
 # %% tags=["remove-cell"]
 def against(one, other):
-    """Say how two readers differ over the same seeds."""
-    mean, half = interval(by_seed[one] - by_seed[other])
-    words = (
-        "is better than"
-        if mean > half
-        else "is worse than"
-        if mean < -half
-        else "does not differ significantly from"
-    )
-    return f"{words} “{other}” ({mean:+.2f} ± {half:.2f})"
+    """Say in words how two readers differ, over the same seeds."""
+    difference = Estimate.over_seeds(by_seed[one] - by_seed[other])
+    return "is " + difference.against(f"“{other}”", digits=2)
 
 
 quote(

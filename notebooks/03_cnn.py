@@ -61,7 +61,6 @@ import tensorflow as tf
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.stats import bootstrap
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
@@ -70,6 +69,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
+from mmtutorial.evaluation.estimates import Estimate
 from mmtutorial.encoders.image import image_encoder
 from mmtutorial.equations.activations import ACTIVATIONS
 from mmtutorial.equations.convolution import (
@@ -959,34 +959,8 @@ for name, models in (
 
 
 # %% tags=["hide-input"]
-def paired(gain):
-    """Return the mean of paired differences with its 95 % interval."""
-    if not gain.any():
-        return 0.0, 0.0, 0.0
-    ends = bootstrap(
-        (gain,), np.mean, n_resamples=2000, method="percentile", rng=seed
-    ).confidence_interval
-    return gain.mean(), ends.low, ends.high
-
-
-def in_words(gain, what):
-    """Say how two classifiers differ on the same pictures."""
-    mean, low, high = paired(gain)
-    verdict = (
-        "is significantly better than"
-        if low > 0
-        else "is significantly worse than"
-        if high < 0
-        else "is not significantly different from"
-    )
-    return (
-        f"{verdict} {what} (difference {mean:+.3f}, 95 % interval "
-        f"{low:+.3f} to {high:+.3f})"
-    )
-
-
 gaps = {
-    name: paired(right["convolutional"] - hits)
+    name: Estimate.over_items(right["convolutional"] - hits, seed)
     for name, hits in right.items()
     if name != "convolutional"
 }
@@ -1028,18 +1002,12 @@ quote(
     dense_accuracy=rivals[[n for n in builders if n in rivals]].max(),
     same_size=right["dense, same size"].mean(),
     by_pixels=right["neighbours on pixels"].mean(),
-    versus_dense=in_words(
-        right["convolutional"] - right["dense, same size"],
-        "the dense network of the same size",
-    ),
-    versus_pixels=in_words(
-        right["convolutional"] - right["neighbours on pixels"],
-        "neighbours on pixels",
-    ),
-    versus_best=in_words(
-        right["convolutional"] - right[rivals.index[-1]],
-        f"its best rival, “{rivals.index[-1]}”",
-    ),
+    versus_dense="is "
+    + gaps["dense, same size"].against("the dense network of the same size"),
+    versus_pixels="is "
+    + gaps["neighbours on pixels"].against("neighbours on pixels"),
+    versus_best="is "
+    + smallest_gap.against(f"its best rival, “{rivals.index[-1]}”"),
     advantage="So on these pictures the convolution is worth its place."
     if smallest_gap[1] > 0
     else "So these pictures do not show an advantage of convolution over "
@@ -1198,7 +1166,10 @@ added = {
 }
 
 # %% tags=["hide-input"]
-gains = {name: paired(added[name] - added["none"]) for name in ADDITIONS[1:]}
+gains = {
+    name: Estimate.over_items(added[name] - added["none"], seed)
+    for name in ADDITIONS[1:]
+}
 plots.table(
     pd.DataFrame(
         [
@@ -1531,11 +1502,12 @@ plots.show(
 quote(
     near=same_kind["trained encoder"].mean(),
     near_pixels=same_kind["raw pixels"].mean(),
-    near_verdict=in_words(
+    near_verdict="is "
+    + Estimate.over_items(
         same_kind["trained encoder"].mean(axis=1)
         - same_kind["raw pixels"].mean(axis=1),
-        "the raw pixels",
-    ),
+        seed,
+    ).against("the raw pixels"),
 )
 
 # %% [markdown]

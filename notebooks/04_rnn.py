@@ -61,13 +61,13 @@ import seaborn as sns
 import tensorflow as tf
 from IPython.display import display
 from matplotlib.patches import FancyBboxPatch
-from scipy.stats import bootstrap
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from mmtutorial.evaluation.estimates import Estimate
 from mmtutorial.encoders.audio import audio_encoder, recurrent_layer
 from mmtutorial.equations.activations import ACTIVATIONS, sigmoid, softmax
 from mmtutorial.equations.recurrence import (
@@ -1031,33 +1031,10 @@ for how in ("backwards", "shuffled"):
 
 
 # %% tags=["hide-input"]
-def paired(gain):
-    """Return the mean of paired differences with its 95 % interval."""
-    if not gain.any():
-        return 0.0, 0.0, 0.0
-    ends = bootstrap(
-        (gain,), np.mean, n_resamples=2000, method="percentile", rng=seed
-    ).confidence_interval
-    return gain.mean(), ends.low, ends.high
-
-
-def in_words(what, name):
-    """Say how the LSTM differs from another one on the same recordings."""
-    mean, low, high = paired(right["LSTM"] - right[name])
-    verdict = (
-        "significantly better than"
-        if low > 0
-        else "significantly worse than"
-        if high < 0
-        else "not significantly different from"
-    )
-    return (
-        f"{verdict} {what} ({mean:+.3f}, 95 % interval {low:+.3f} to "
-        f"{high:+.3f})"
-    )
-
-
-gaps = {name: paired(right["LSTM"] - hits) for name, hits in right.items()}
+gaps = {
+    name: Estimate.over_items(right["LSTM"] - hits, seed)
+    for name, hits in right.items()
+}
 plots.table(
     pd.DataFrame(
         [
@@ -1088,12 +1065,12 @@ quote(
     accuracy=right["LSTM"].mean(),
     plain_accuracy=right["recurrence, tanh"].mean(),
     backwards=right["LSTM, backwards"].mean(),
-    against_bag=in_words("the bag of frames", "bag of frames"),
-    against_backwards=in_words(
-        "the same LSTM on reversed sounds", "LSTM, backwards"
+    against_bag=gaps["bag of frames"].against("the bag of frames"),
+    against_backwards=gaps["LSTM, backwards"].against(
+        "the same LSTM on reversed sounds"
     ),
-    against_cnn=in_words("the CNN on log-mel", "CNN on log-mel"),
-    against_gru=in_words("the GRU", "GRU"),
+    against_cnn=gaps["CNN on log-mel"].against("the CNN on log-mel"),
+    against_gru=gaps["GRU"].against("the GRU"),
     order="The LSTM uses the order of the frames, and the order helps."
     if order_matters and better_than_bag
     else "The LSTM uses the order of the frames, but on these sounds the bag of "

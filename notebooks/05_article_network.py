@@ -54,6 +54,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 from keras import layers
 
+from mmtutorial.evaluation.estimates import Estimate
 from mmtutorial.article import ArticleNetwork, build_network, count_parameters
 from mmtutorial.recommenders import Oracle, Popularity, Random
 from mmtutorial.equations.activations import softmax
@@ -697,17 +698,8 @@ plots.show(
 def versus(name, other):
     """Say in words how two recommenders differ in NDCG, on the same users."""
     found = paired_comparison(evaluations[name], evaluations[other], seed=seed)
-    words = (
-        "is better than"
-        if found.low > 0
-        else "is worse than"
-        if found.high < 0
-        else "is not significantly different from"
-    )
-    return (
-        f"{words} {other} (difference {found.difference:+.3f}, 95 % interval "
-        f"{found.low:+.3f} to {found.high:+.3f})"
-    )
+    difference = Estimate(found.difference, found.low, found.high)
+    return "is " + difference.against(other)
 
 
 ndcg = measures["ndcg"]

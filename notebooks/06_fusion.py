@@ -337,8 +337,8 @@ for kind in FUSIONS.values():
 
 # %%
 for layer in keras_layers.values():
-    for filling in (0.0, 1e6, np.nan):
-        filled = [np.where(p[:, [m]] > 0, z[m], filling) for m in range(3)]
+    for absent in (0.0, 1e6, np.nan):
+        filled = [np.where(p[:, [m]] > 0, z[m], absent) for m in range(3)]
         assert np.array_equal(layer(z, p), layer(filled, p))
 multiplied = sum((p[:, [m]] * filled[m]) @ W[m] for m in range(3))
 print("all five layers: no entry changes, whatever the gaps hold")
@@ -448,7 +448,7 @@ plots.table(pd.DataFrame(rows, columns=["fusion", "length of f", "weights"]))
 # ## Exercises
 #
 # **1.** A user wants picture and sound equal. Show that no sum $g(z_{\text{image}}) + h(z_{\text{audio}})$ ranks the
-# items rightly. Find a product, and a ReLU layer over the concatenation, that does.
+# items in the right order. Find a product, and a ReLU layer over the concatenation, that does.
 #
 # ```{dropdown} Solution
 # The two wanted items together score $g(1) + h(1) + g(-1) + h(-1)$. So do the two unwanted ones. Hence the wanted

@@ -1105,7 +1105,7 @@ display(
         data,
         ranked,
         [
-            f"{place}. {each.told(titles)}"
+            f"{place}. {each.sentence(titles)}"
             + (" (and it was taken later)" if taken_since[each.item] else "")
             for place, each in enumerate(why, start=1)
         ],

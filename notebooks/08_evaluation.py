@@ -65,7 +65,6 @@ from mmtutorial.evaluation import (
     global_time_split,
     leave_last_out,
     paired_comparison,
-    tune,
 )
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.behaviour import deduplicate
@@ -95,17 +94,11 @@ data, split, stand_in, notes = opened(
 )
 bought = deduplicate(data.interactions)
 interactions = Interactions.of(bought, items=data.items["item"])
-cold = cold_items(split)  # bool (n_items,): nobody took it in training
+cold = cold_items(split)  # bool (n_items,): not taken in training
 tokens = [tokenise(clean(text)) for text in data.items["text"]]
 content = {"text": tf_idf(tokens)} if any(tokens) else dict(data.features)
 
-l2, _ = tune(EASE, {"l2": [10, 30, 100, 300, 1000]}, split)
-chosen, _ = tune(
-    EASE,
-    {"l2": [l2["l2"]], "content_weight": [1, 3, 10, 30, 100]},
-    split,
-    content,
-)
+CHOSEN = "validation"  # where EASE takes its settings from
 
 
 def contenders():
@@ -115,8 +108,8 @@ def contenders():
         Popularity(),
         ItemKNN(),
         ContentKNN(),
-        EASE(**l2),
-        EASE(**chosen),
+        EASE(l2=CHOSEN),
+        EASE(l2=CHOSEN, content_weight=CHOSEN),
         *([Oracle(data.truth)] if data.truth is not None else []),
     ]
 
@@ -176,8 +169,12 @@ quote(
     best_coverage=f"{table.loc[best, 'item_coverage']:.1%}",
     random_coverage=f"{table.loc['random', 'item_coverage']:.1%}",
     random_hits=f"{table.loc['random', 'hit_rate']:.1%}",
-    l2=l2["l2"],
-    content_weight=chosen["content_weight"],
+    l2=f"{fitted['EASE'].chosen['l2']:.0f}",
+    content_weight=" and ".join(
+        f"{weight:.0f} ({name})"
+        for name, weight in fitted["EASE + content"].chosen.items()
+        if name != "l2"
+    ),
 )
 
 # %% [markdown]
@@ -594,8 +591,8 @@ trains = times < middle
 assert trains.sum() == len(global_time_split(timed_log).train)
 
 # %% [markdown]
-# We evaluate users with at least one training and one test item. The same recommenders with the same settings,
-# fitted on each split (NDCG@10):
+# We evaluate users with at least one training and one test item. The same recommenders are fitted on each split
+# (NDCG@10). EASE takes its settings from the split's own validation part:
 
 # %% tags=["hide-input"]
 splits = {split.name: split}
@@ -711,7 +708,7 @@ except ValueError as error:
 # How much would it have changed? We make the lists without that check, for the same users and test items:
 
 # %% tags=["hide-input"]
-learners = [Popularity, ItemKNN, lambda: EASE(**l2)]
+learners = [Popularity, ItemKNN, lambda: EASE(l2=CHOSEN)]
 owned = (split.train.matrix + split.validation.matrix)[split.test_users]
 coarse = {}
 for made in learners:

@@ -49,6 +49,7 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from mmtutorial import metrics, plots
+from mmtutorial.evaluation.estimates import Estimate
 from mmtutorial.evaluation import (
     compare_all,
     evaluate,
@@ -58,7 +59,6 @@ from mmtutorial.evaluation import (
     relevant_ranks,
     sampled_hit_rate,
     sampled_ndcg,
-    tune,
 )
 from mmtutorial.preprocessing.reduce import tf_idf
 from mmtutorial.preprocessing.text import clean, tokenise
@@ -88,13 +88,7 @@ data, split, stand_in, notes = opened(
 )
 tokens = [tokenise(clean(text)) for text in data.items["text"]]
 content = {"text": tf_idf(tokens)} if any(tokens) else dict(data.features)
-l2, _ = tune(EASE, {"l2": [10, 30, 100, 300, 1000]}, split)
-chosen, _ = tune(
-    EASE,
-    {"l2": [l2["l2"]], "content_weight": [1, 3, 10, 30, 100]},
-    split,
-    content,
-)
+CHOSEN = "validation"  # where EASE takes its settings from
 fitted = {
     each.name: each.fit(split.train, content, split.validation)
     for each in [
@@ -102,8 +96,8 @@ fitted = {
         Popularity(),
         ItemKNN(),
         ContentKNN(),
-        EASE(**l2),
-        EASE(**chosen),
+        EASE(l2=CHOSEN),
+        EASE(l2=CHOSEN, content_weight=CHOSEN),
         *([Oracle(data.truth)] if data.truth is not None else []),
     ]
 }
@@ -438,18 +432,14 @@ fusion = evidence(
 display(fusion)
 if fusion:
     row = fusion.row("concatenation")
-    sure = (
-        "significantly better than"
-        if row["relative_low"] > 0
-        else "significantly worse than"
-        if row["relative_high"] < 0
-        else "not significantly different from"
+    gain = Estimate(
+        *(row[f"relative_{end}"] for end in ("gain", "low", "high"))
     )
     display(
         Markdown(
-            f"In NDCG@10, concatenation is {sure} {single}. "
+            f"In NDCG@10, concatenation is {gain.verdict} {single}. "
             "The interval is "
-            + ("wholly" if row["relative_low"] > 0.1 else "not wholly")
+            + ("wholly" if gain.low > 0.1 else "not wholly")
             + " above 10 %."
         )
     )

@@ -16,7 +16,7 @@ from mmtutorial.reproduce.ledger import CONDITIONS, HOLDS, OPEN, UNTESTABLE, bes
 from mmtutorial.reproduce.results import Results
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "full"
-SHOPPERS = {"shop": "the simulated shoppers of `shop`", "films": "the real raters of `films`"}
+PEOPLE = {"lastfm": "the real listeners of `lastfm`", "films": "the real raters of `films`"}
 READS = "simple features (no language model, no CNN, no RNN)"
 
 
@@ -33,7 +33,7 @@ def findings(results: Results) -> list[tuple[str, str, str]]:
             "verdicts",
         )
     ]
-    for dataset, who in SHOPPERS.items():
+    for dataset, who in PEOPLE.items():
         gain = fusion_gain(results, dataset)
         if gain is None:
             continue

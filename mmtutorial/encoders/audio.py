@@ -93,6 +93,6 @@ def audio_encoder(
     if min(sizes.values()) < 1:
         raise ValueError(f"the sizes are {sizes}; each must be at least 1")
     sound = layers.Input(shape=(timesteps, features), name="audio")
-    frames = layers.Masking(name="heard")(sound) if masked else sound
+    frames = layers.Masking(name="mask")(sound) if masked else sound
     state = recurrent_layer(cell, units, name="recurrent")(frames)
     return keras.Model(sound, state, name="audio_encoder")

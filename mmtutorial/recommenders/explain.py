@@ -48,7 +48,7 @@ class Reason:
 
     Examples
     --------
-    >>> Reason(2, (0,), False, ("audio",)).told(["Kettle", "Bell", "Siren"])
+    >>> Reason(2, (0,), False, ("audio",)).sentence(["Kettle", "Bell", "Siren"])
     'because you took Kettle; mostly its sound'
     """
 
@@ -58,7 +58,7 @@ class Reason:
     modalities: tuple[str, ...] = ()
     all_modalities: bool = False
 
-    def told(self, titles: Sequence[str]) -> str:
+    def sentence(self, titles: Sequence[str]) -> str:
         """Say it in words; ``titles`` has one entry an item of the catalogue."""
         named = " and ".join(titles[row] for row in self.because)
         if self.because and self.popular:
@@ -219,7 +219,7 @@ def reasons(
     >>> from mmtutorial.recommenders import ItemKNN
     >>> from mmtutorial.interactions import Interactions
     >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
-    >>> reasons(ItemKNN().fit(train), [0], [2])[0].told(["Cup", "Ice", "Tea"])
+    >>> reasons(ItemKNN().fit(train), [0], [2])[0].sentence(["Cup", "Ice", "Tea"])
     'because you took Cup'
     """
     everybody, shares = history_shares(recommender, history, items)

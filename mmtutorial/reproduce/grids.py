@@ -33,7 +33,7 @@ TASTES = "tastes"
 ALIKE = "all"  # no modality comes first
 WEIGHTS = (0.0, 0.25, 0.5)  # of the other modalities in a taste, beside 1 of the first
 PAIRS = (0.0, 1.0)  # of the liking for a kind and a voice that come together
-WORLDS = 3  # shops and shoppers drawn anew
+WORLDS = 3  # shops and shoppers of different seeds
 TEXT = "text encoders"
 TEXT_COLD = "text encoders, cold"
 FEW = {"n_items": 80, "n_users": 200, "seed": 0}  # a shop whose encoders learn in seconds
@@ -332,7 +332,7 @@ def tastes(plan: Plan) -> list[Task]:
                 | {"pair": pair},
             },
         )
-        for first, weight in (cells if plan.full else cells[::9])
+        for first, weight in (cells if plan.full else (cells[0], cells[-1]))
         for pair in pairs
         for world in range(worlds)
         for arm in arms

@@ -72,8 +72,8 @@ def command(experiment: str, datasets: Sequence[str]) -> str:
     >>> command("costs", ["shop"]).removeprefix("mmtutorial reproduce --profile full ")
     "--seeds 5 --only 'costs*' --dataset shop --into results/full"
     """
-    only = "" if experiment == SIMPLE else f"--only '{experiment}*' "
-    if experiment in TOWERS:
-        only += "--only '[fb]*s' "  # what they are compared with
+    only = f"--only '{experiment}*' "
+    if experiment in TOWERS:  # all of them are compared, with each other and with the baselines
+        only = "--only 'encoders*' --only '[fb]*s' "
     of = " ".join(f"--dataset {name}" for name in datasets)
     return f"mmtutorial reproduce --profile full --seeds 5 {only}{of} --into results/full"

@@ -115,15 +115,15 @@ def test_reasons_name_the_right_side_and_the_sound() -> None:
         assert each.because
         assert each.modalities[0] == "audio"
     titles = [f"Thing {row}" for row in range(N_ITEMS)]
-    assert "you took Thing" in found[0].told(titles)
-    assert "its sound" in found[0].told(titles)
-    assert "its" not in reasons(fitted("mean"), [0, 1], [3])[0].told(titles)
+    assert "you took Thing" in found[0].sentence(titles)
+    assert "its sound" in found[0].sentence(titles)
+    assert "its" not in reasons(fitted("mean"), [0, 1], [3])[0].sentence(titles)
 
 
 def test_without_a_history_many_like_it() -> None:
     for each in reasons(fitted("mean"), [], [3], features()):
         assert each.because == ()
-        assert each.told([""] * N_ITEMS).startswith("many like it")
+        assert each.sentence([""] * N_ITEMS).startswith("many like it")
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_without_a_history_many_like_it() -> None:
         ),
     ],
 )
-def test_told(reason: Reason, words: str) -> None:
-    assert reason.told(["A", "B", "C"]) == words
+def test_listed(reason: Reason, words: str) -> None:
+    assert reason.sentence(["A", "B", "C"]) == words
 
 
 def test_what_cannot_be_explained_is_refused() -> None:
