@@ -789,7 +789,7 @@ full = quoted_evidence(
         "network-hit-rate": "hit rate@10 of the network",
         "network-popularity-hit-rate": "hit rate@10 of popularity",
         "network-versus-popularity": "in NDCG@10, the network …",
-        "network-share": "NDCG@10, share of the oracle's or value",
+        "network-share": "NDCG@10 (a share of the oracle's, where there is one)",
         "network-coverage": "item coverage@10 of the network",
         "network-popularity-coverage": "item coverage@10 of popularity",
         "network-best-epoch": "epoch with the smallest validation loss",

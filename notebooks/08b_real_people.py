@@ -348,7 +348,7 @@ steepest = 2 * np.linalg.eigvalsh(X_.T @ X_ + penalty * np.eye(len(few)))[-1]
 network.compile(
     keras.optimizers.SGD(len(X_) / steepest, momentum=0.9), loss=squared_error
 )
-network.fit(X_, X_, batch_size=len(X_), epochs=120, verbose=0)
+history = network.fit(X_, X_, batch_size=len(X_), epochs=120, verbose=0)
 
 # %% tags=["hide-input"]
 learnt = layer.get_weights()[0]
