@@ -57,6 +57,7 @@ from mmtutorial.evaluation import (
     compare_all,
     default_split,
     evaluate,
+    holm,
 )
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.features import ready_features
@@ -528,12 +529,15 @@ display(against_ids)
 told = ["This comparison has not been measured yet."]
 if against_ids:
     table = against_ids.table.set_index("recommender")
-    pairs = [name for name in table.index if name.endswith("+ ids")]
-    better = [name for name in pairs if table.loc[name, "relative_low"] > 0]
-    worse = [name for name in pairs if table.loc[name, "relative_high"] < 0]
+    pairs = table[table.index.str.endswith("+ ids")]
+    significant = holm(pairs["p"].to_numpy()) < 0.05
+    better = significant & (pairs["relative_gain"] > 0)
+    worse = significant & (pairs["relative_gain"] < 0)
+    alone = (pairs["relative_low"] > 0).sum()
     told = [
-        f"Of the {len(pairs)} fusions with ids, {len(better)} are significantly better than ids "
-        f"alone, and {len(worse)} significantly worse."
+        f"By its own interval, {alone} of the {len(pairs)} fusions with ids is better than ids alone. "
+        f"After Holm's correction over the {len(pairs)}, {better.sum()} is significantly better, "
+        f"and {worse.sum()} significantly worse."
     ]
 display(Markdown(" ".join(told)))
 

@@ -315,7 +315,7 @@ def _gains(rows: pd.DataFrame) -> pd.DataFrame:
     """Relative gains as the comparisons hold them, with what was damaged as columns."""
     columns = [
         "recommender", "metric", "k", "mean", "reference_mean", "relative_gain", "relative_low",
-        "relative_high", "p_holm", "n_seeds",
+        "relative_high", "p", "p_holm", "n_seeds",
     ]  # fmt: skip
     conditions = [json.loads(each) if each else {} for each in rows["condition"]]
     about = pd.DataFrame(conditions, index=rows.index)
