@@ -30,7 +30,7 @@ def made(name: str = "shop", stand_in: str = "") -> Results:
         "dataset": name, "experiment": "fusions", "recommender": "gated", "reference": "EASE",
         "condition": '{"damage": "noise", "level": 2.0}', "metric": "ndcg", "k": 10, "mean": 0.23,
         "reference_mean": 0.1, "relative_gain": 1.3, "relative_low": 1.0, "relative_high": 1.6,
-        "p_holm": 0.01, "n_seeds": 3, "over": "users and seeds",
+        "p": 0.01, "p_holm": 0.01, "n_seeds": 3, "over": "users and seeds",
     }  # fmt: skip
     quoted = [
         {"dataset": name, "notebook": "05_a", "seed": 0, "name": key, "value": value}
