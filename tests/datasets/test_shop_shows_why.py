@@ -1,7 +1,8 @@
 """The shop shows what each encoder is for: inequalities, each against a fair rival.
 
 ``make slow-tests`` checks one seed of pictures and sounds; ``pytest -m seeds`` checks the intervals over five,
-and those of the reviews, whose language model takes longer to train.
+and those of the reviews, whose language model takes longer to train. That of the language model against
+words counted is not shown, and the test says so.
 """
 
 from __future__ import annotations
@@ -194,8 +195,18 @@ def reviews(seed: int) -> dict[str, float]:
     return found
 
 
+@pytest.fixture(scope="module")
+def read() -> list[dict[str, float]]:
+    """The reviews of five shops, as `reviews` measures them."""
+    return [reviews(seed) for seed in range(5)]
+
+
 @pytest.mark.seeds
-def test_a_language_model_that_is_tuned_beats_words_and_does_not_know_what_comes() -> None:
-    found = [reviews(seed) for seed in range(5)]
-    assert at_least(each["language model"] - each["words counted"] for each in found) > 0
-    assert at_least(each["perplexity"] for each in found) > 6
+def test_a_language_model_does_not_know_what_comes(read: list[dict[str, float]]) -> None:
+    assert at_least(each["perplexity"] for each in read) > 6
+
+
+@pytest.mark.seeds
+@pytest.mark.xfail(reason="not shown: with 500 labels words counted tell as much", strict=True)
+def test_a_language_model_that_is_tuned_beats_words(read: list[dict[str, float]]) -> None:
+    assert at_least(each["language model"] - each["words counted"] for each in read) > 0
