@@ -708,7 +708,7 @@ except ValueError as error:
 # How much would it have changed? We make the lists without that check, for the same users and test items:
 
 # %% tags=["hide-input"]
-learners = [Popularity, ItemKNN, lambda: EASE(l2=CHOSEN)]
+learners = [Popularity, ItemKNN, lambda: EASE(**fitted["EASE"].chosen)]
 owned = (split.train.matrix + split.validation.matrix)[split.test_users]
 coarse = {}
 for made in learners:
