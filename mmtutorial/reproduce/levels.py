@@ -73,7 +73,7 @@ def command(experiment: str, datasets: Sequence[str]) -> str:
     "--seeds 5 --only 'costs*' --dataset shop --into results/full"
     """
     only = f"--only '{experiment}*' "
-    if experiment in TOWERS:  # all of them are compared, with each other and with the baselines
-        only = "--only 'encoders*' --only '[fb]*s' "
+    if experiment in TOWERS:  # each is compared with the baselines
+        only += "--only baselines "
     of = " ".join(f"--dataset {name}" for name in datasets)
     return f"mmtutorial reproduce --profile full --seeds 5 {only}{of} --into results/full"

@@ -102,7 +102,8 @@ class Results:
         ------
         ValueError
             If the profiles differ, or the new run has some of a data set's levels of towers and
-            baselines, which are compared with each other, but not all that are here.
+            baselines, which are compared with each other, but not all that are here, and what all
+            of them share (the baselines, and the tower of ids alone) has other numbers.
         """
         profiles = {each.environment.get("profile") for each in (self, new)}
         if len(profiles) > 1:
@@ -111,7 +112,7 @@ class Results:
         for dataset, experiments in again.items():
             compared = {"baselines", *TOWERS}
             there, here = (compared & {*each} for each in (before.get(dataset, ()), experiments))
-            if here and there - here:
+            if here and there - here and not _same_shared(self, new, dataset):
                 raise ValueError(
                     f"the towers and the baselines of {dataset} are compared with each other: "
                     f"measure {', '.join(sorted(there - here))} too, with --only for each"
@@ -422,6 +423,25 @@ def _joined(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for dataset, experiments in run["measured"].items():
             measured[dataset] = sorted({*measured.get(dataset, ()), *experiments})
     return joined
+
+
+def _same_shared(old: Results, new: Results, dataset: str) -> bool:
+    """Say whether both have baselines of the same numbers, and towers of ids alone as well."""
+    both = pd.concat([_shared(each, dataset) for each in (old, new)], axis=1)
+    baselines = both.index.get_level_values("experiment") == "baselines"
+    either = both.dropna().to_numpy()
+    same = np.allclose(either[:, 0], either[:, 1], rtol=1e-6, atol=1e-12)
+    return bool(baselines.any() and not both[baselines].isna().any(axis=None) and same)
+
+
+def _shared(results: Results, dataset: str) -> pd.Series[float]:
+    """Return the measures of what is the same on every level: baselines, and ids alone."""
+    table = results.measures[results.measures["dataset"].eq(dataset)]
+    ids = table["experiment"].isin(TOWERS) & table["recommender"].eq("ids")
+    rows = table[table["experiment"].eq("baselines") | ids]
+    rows = rows.assign(experiment=rows["experiment"].where(~ids, "towers"))
+    names = ["experiment", "recommender", "condition", "split", "metric", "k", "seed"]
+    return rows.groupby(names)["value"].mean()
 
 
 def _measured(results: Results) -> dict[str, list[str]]:

@@ -380,6 +380,46 @@ def test_a_new_run_takes_the_place_of_what_it_measured(outcomes):
         everything.renewed(gather(towers, profile="quick", n_draws=50))
 
 
+def test_a_level_is_added_beside_the_same_baselines_alone(outcomes):
+    def renamed(outcome):
+        fusion = outcome.task.experiment == "fusions"
+        return (
+            replace(outcome, task=replace(outcome.task, experiment=ARTICLE)) if fusion else outcome
+        )
+
+    def other(outcome):
+        if outcome.task.experiment != "baselines":
+            return outcome
+        return replace(
+            outcome, rows=[{**row, "value": row["value"] + 0.01} for row in outcome.rows]
+        )
+
+    before = [each for each in outcomes if each.task.experiment in ("fusions", "baselines")]
+    after = [renamed(each) for each in before]
+    old = gather(before, profile="full", n_draws=50)
+    both = old.renewed(gather(after, profile="full", n_draws=50))
+    assert set(both.measures["experiment"]) == {"fusions", "baselines", ARTICLE}
+    again = both.renewed(gather(after, profile="full", n_draws=50))
+    pd.testing.assert_frame_equal(both.measures, again.measures)
+    others = gather([other(each) for each in after], profile="full", n_draws=50)
+    with pytest.raises(ValueError, match="measure fusions too"):
+        old.renewed(others)
+    baseline = next(each for each in after if each.task.experiment == "baselines")
+    fewer = [each for each in after if each is not baseline]
+    with pytest.raises(ValueError, match="measure fusions too"):
+        old.renewed(gather(fewer, profile="full", n_draws=50))
+
+    def as_ids(table, value):  # a tower that reads nothing that a level could change
+        row = table.measures[table.measures["recommender"].eq("concatenation")]
+        row = row.assign(recommender="ids", modalities="", value=value)
+        return replace(table, measures=pd.concat([table.measures, row], ignore_index=True))
+
+    new = gather(after, profile="full", n_draws=50)
+    assert len(as_ids(old, 0.1).renewed(as_ids(new, 0.1)).measures) > len(both.measures)
+    with pytest.raises(ValueError, match="measure fusions too"):
+        as_ids(old, 0.1).renewed(as_ids(new, 0.2))
+
+
 def test_a_chapter_takes_its_own_place_alone():
     def ran(notebook, value):
         about = {"dataset": "shop", "profile": "full", "seed": 0, "name": "n-items"}
