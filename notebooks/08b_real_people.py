@@ -59,6 +59,7 @@ from mmtutorial.evaluation import (
     evaluate,
     holm,
 )
+from mmtutorial.evaluation.readiness import on_this_machine, overview
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.recommenders import EASE, ContentKNN, ItemKNN, Popularity
@@ -80,17 +81,7 @@ K = 10
 PEOPLE = ("films", "videos", "lastfm")
 
 
-def on_this_machine(name):
-    """Return a data set, or what has to be done to have it."""
-    try:
-        return datasets.load(name)
-    except datasets.DatasetError as lacking:
-        return str(lacking)
-
-
-loaded = {
-    name: on_this_machine(name) for name in dict.fromkeys((dataset, *PEOPLE))
-}
+loaded = on_this_machine((dataset, *PEOPLE))
 data = loaded[dataset]
 stands_in = isinstance(data, str)
 if stands_in:  # the page still runs; its evidence is of people all the same
@@ -140,25 +131,8 @@ Markdown(told)
 # {doc}`../data_cards` says where they come from and on what terms.
 
 # %% tags=["hide-input"]
-rows = {}
-for each in (*loaded.values(), *([data] if stands_in else [])):
-    if isinstance(each, str):
-        continue
-    parts = default_split(each)
-    read, _ = ready_features(each, ~cold_items(parts))
-    rows[each.name] = {
-        "people": f"{each.n_users:,}",
-        "items": f"{each.n_items:,}",
-        "interactions": f"{len(each.interactions):,}",
-        "split by": parts.name,
-        "test people": f"{len(parts.test_users):,}",
-        "cold items": f"{cold_items(parts).mean():.0%}",
-        **{
-            modality: f"{array.any(axis=1).mean():.0%}"
-            for modality, array in read.items()
-        },
-    }
-facts = pd.DataFrame(rows).T.fillna("none").rename_axis(index=None)
+there = [each for each in loaded.values() if not isinstance(each, str)]
+facts = overview([*there, *([data] if stands_in else [])])
 plots.table(facts, index=True)
 
 # %% tags=["remove-cell"]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from mmtutorial.datasets import MODALITIES, Dataset, Fault
-from mmtutorial.evaluation import default_split
+from collections.abc import Iterable
+
+import pandas as pd
+
+from mmtutorial import datasets
+from mmtutorial.datasets import MODALITIES, Dataset, DatasetError, Fault
+from mmtutorial.evaluation import cold_items, default_split
+from mmtutorial.preprocessing.features import ready_features
 
 FEW_USERS = 100  # to be tested: with fewer, an interval of NDCG is about 0.1 wide or wider
 
@@ -59,3 +65,52 @@ def limitations(data: Dataset) -> list[Fault]:
         )
         found.append(Fault("interactions.csv", None, message, remedy, note=True))
     return found
+
+
+def on_this_machine(names: Iterable[str]) -> dict[str, Dataset | str]:
+    """Load data sets by name or folder; where one is not to be had, say what has to be done.
+
+    Examples
+    --------
+    >>> on_this_machine(["no such folder"])["no such folder"].partition(";")[0]
+    "there is no data set 'no such folder'"
+    """
+    found: dict[str, Dataset | str] = {}
+    for name in dict.fromkeys(names):
+        try:
+            found[name] = datasets.load(name)
+        except DatasetError as lacking:
+            found[name] = str(lacking)
+    return found
+
+
+def overview(several: Iterable[Dataset]) -> pd.DataFrame:
+    """Set data sets side by side: people, items, how they are split, what there is to read.
+
+    Returns
+    -------
+    DataFrame
+        A row a data set, in words; in the column of a modality, the share of the items that have
+        it, or "none".
+
+    Examples
+    --------
+    >>> shop = datasets.load("shop", n_items=40, n_users=30)
+    >>> overview([shop]).loc["shop", ["people", "items", "audio"]].tolist()
+    ['30', '40', '100%']
+    """
+    rows = {}
+    for data in several:
+        parts = default_split(data)
+        cold = cold_items(parts)
+        read, _ = ready_features(data, ~cold)
+        rows[data.name] = {
+            "people": f"{data.n_users:,}",
+            "items": f"{data.n_items:,}",
+            "interactions": f"{len(data.interactions):,}",
+            "split by": parts.name,
+            "test people": f"{len(parts.test_users):,}",
+            "cold items": f"{cold.mean():.0%}",
+            **{name: f"{array.any(axis=1).mean():.0%}" for name, array in read.items()},
+        }
+    return pd.DataFrame(rows).T.fillna("none").rename_axis(index=None)

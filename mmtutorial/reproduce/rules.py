@@ -185,14 +185,14 @@ def gain(rule: Mapping[str, Any], results: Results) -> list[Part]:
 
     All metrics of a reading must lie above ``at_least``. ``reference`` is the best single modality
     by validation ("best single"), one recommender, or the best of several by validation (a list).
-    ``printed`` metrics decide nothing.
+    ``printed`` metrics decide nothing. Only the rule's ``datasets`` are asked, where it has some.
     """
     parts = []
     for level in rule["levels"]:
         for reading, metrics in rule["readings"].items():
             pieces: list[Comparison | Finding] = []
             lacking = []
-            for dataset in _datasets(level, results):
+            for dataset in rule.get("datasets", _datasets(level, results)):
                 found = list(_gains(rule, results, dataset, level, metrics))
                 if len(found) < len(metrics):
                     needed = {rule["candidate"], *metrics}
