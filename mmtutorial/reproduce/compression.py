@@ -25,10 +25,7 @@ from mmtutorial.reproduce.rules import (
     percent,
     student,
 )
-
-COMPRESSION = "compression"  # the experiment
-UNCOMPRESSED = "uncompressed"  # its recommender with which all others are compared
-SERVED = ("bytes", "serving_memory", "start_seconds", "user_ms", "item_ms")  # columns of costs
+from mmtutorial.reproduce.tasks import COMPRESSION, SERVED, UNCOMPRESSED
 
 
 def judged(rule: Mapping[str, Any], results: Results) -> list[Part]:
