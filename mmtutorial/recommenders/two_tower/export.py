@@ -37,7 +37,13 @@ def as_litert(tower: keras.Model, quantised: bool = True) -> bytes:
     options = {"optimizations": [tf.lite.Optimize.DEFAULT]} if quantised else {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tower.tflite")
-        candidate.export(path, format="litert", verbose=False, **options)
+        logger = tf.get_logger()
+        level = logger.level
+        logger.setLevel("ERROR")  # it tells of each file that it writes meanwhile
+        try:
+            candidate.export(path, format="litert", verbose=False, **options)
+        finally:
+            logger.setLevel(level)
         return path.read_bytes()
 
 
