@@ -337,7 +337,7 @@ def compression(plan: Plan) -> list[Task]:
     if len(names) < 2 or not (plan.full or plan.facts.worlds):
         return []
     fused = next(arm for arm in towers(names) if arm.name == ALL)
-    original = {"kind": "TwoTower", "options": plan.options(fused), "modalities": names}
+    original = {"kind": "TwoTower", "options": plan.options(fused), "modalities": [*names]}
     arms = SMALLER if plan.full else {"int8": SMALLER["int8"]}
     small = {} if plan.full else {"made": FEW, "condition": {"items": FEW["n_items"]}}
     return [
