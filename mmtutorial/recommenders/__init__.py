@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmtutorial.recommenders.base import Recommender
     from mmtutorial.recommenders.blend import Blend
+    from mmtutorial.recommenders.compressed import Compressed
     from mmtutorial.recommenders.ease import EASE
     from mmtutorial.recommenders.graph import FREEDOM, LightGCN
     from mmtutorial.recommenders.index import Index
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes seconds
     "base": ("Recommender",),
     "blend": ("Blend",),
+    "compressed": ("Compressed",),
     "ease": ("EASE",),
     "graph": ("FREEDOM", "LightGCN"),
     "index": ("Index",),
@@ -39,6 +41,7 @@ __all__ = [
     "FREEDOM",
     "VBPR",
     "Blend",
+    "Compressed",
     "ContentKNN",
     "IdealObserver",
     "Index",

@@ -351,15 +351,12 @@ class Recommender(ABC):
         ...     Recommender.load(folder).options()
         {'seed': 3}
         """
-        train = self.train
+        self.train  # noqa: B018 — it says what is wrong
         folder = expanded(folder).resolve()
         recover(folder)
         check_replaceable(folder)
         arrays = {f"learnt/{name}": np.asarray(array) for name, array in self._state().items()}
-        arrays |= {f"train/log/{column}": train.log[column].to_numpy() for column in train.log}
-        arrays |= {"train/users": train.users, "train/items": train.items}
-        if train.titles is not None:
-            arrays["train/titles"] = train.titles
+        arrays |= {f"train/{name}": array for name, array in self._saved_train().items()}
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{name!r} of {type(self).__name__} holds objects, not numbers")
@@ -410,11 +407,9 @@ class Recommender(ABC):
             raise ValueError(f"{folder} is damaged: {lacking[0]!r} is missing; save it again")
         try:
             arrays = read_arrays(folder / ARRAYS)
-            log = pd.DataFrame(with_prefix("train/log/", arrays))
-            names = with_prefix("train/", arrays)
-            train = Interactions(log, names["users"], names["items"], names.get("titles"))
-            check_rows(log["user"].to_numpy(), train.n_users, "user")
-            check_rows(log["item"].to_numpy(), train.n_items, "item")
+            train = kind._loaded_train(with_prefix("train/", arrays))
+            check_rows(train.log["user"].to_numpy(), train.n_users, "user")
+            check_rows(train.log["item"].to_numpy(), train.n_items, "item")
             learnt = with_prefix("learnt/", arrays)
             recommender = kind._made(tuples(about["options"]), learnt)
             recommender._train = train
@@ -440,6 +435,19 @@ class Recommender(ABC):
         raise NotImplementedError(
             f"{type(self).__name__} cannot be loaded yet: write its methods _state and _restore"
         )
+
+    def _saved_train(self) -> dict[str, np.ndarray]:
+        """Return the training interactions as arrays of numbers or text."""
+        train = self.train
+        found = {f"log/{column}": train.log[column].to_numpy() for column in train.log}
+        found |= {"users": train.users, "items": train.items}
+        return found if train.titles is None else {**found, "titles": train.titles}
+
+    @classmethod
+    def _loaded_train(cls, arrays: Mapping[str, np.ndarray]) -> Interactions:
+        """Take up what `_saved_train` returned."""
+        log = pd.DataFrame(with_prefix("log/", arrays))
+        return Interactions(log, arrays["users"], arrays["items"], arrays.get("titles"))
 
     def _write(self, folder: Path) -> None:  # noqa: B027 — most have no files of their own
         """Write files that are no arrays, such as Keras's, into the folder being saved."""

@@ -25,7 +25,7 @@ from mmtutorial.reproduce.search_spaces import (
     towers,
 )
 from mmtutorial.reproduce.settings import LENGTH, MADE, WITH_TASTES, has_ready_made, tower_options
-from mmtutorial.reproduce.tasks import COLD, Task
+from mmtutorial.reproduce.tasks import COLD, COMPRESSION, UNCOMPRESSED, Task
 
 LARGE = 2_000_000  # users × items above which a tower takes minutes
 QUICK = ("concatenation", "attention")  # of the fusions
@@ -38,6 +38,23 @@ TEXT = "text encoders"
 TEXT_COLD = "text encoders, cold"
 FEW = {"n_items": 80, "n_users": 200, "seed": 0}  # a shop whose encoders learn in seconds
 READ_BY = {"auto": "tf-idf", "minilm": "MiniLM"}  # how a text becomes a vector
+
+SMALLER: dict[str, dict[str, Any]] = {  # options of `Compressed`
+    "float32": {"codes": "float32"},
+    "float16": {"codes": "float16"},
+    "int8": {"codes": "int8"},
+    "int8, with item tower": {"codes": "int8", "new_items": True},
+    "int8, 32 dimensions": {"codes": "int8", "dimensions": 32},
+    "int8, 16 dimensions": {"codes": "int8", "dimensions": 16},
+    "product codes": {"codes": "product"},
+    "signs": {"codes": "signs"},
+    "pruned by 80 %, int8": {"codes": "int8", "pruned": 0.8, "new_items": True},
+    "student, int8": {
+        "codes": "int8",
+        "student": {"dimensions": 16, "units": 32, "steps": 2000},
+        "new_items": True,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -314,6 +331,31 @@ def costs(plan: Plan) -> list[Task]:
     return [replace(task, seed=seed) for task in tasks for seed in plan.seeds]
 
 
+def compression(plan: Plan) -> list[Task]:
+    """One fused tower, saved as it is and in smaller ways; profile quick on a small shop."""
+    names = tuple(name for name in plan.facts.modalities if name in MODALITIES)
+    if len(names) < 2 or not (plan.full or plan.facts.worlds):
+        return []
+    fused = next(arm for arm in towers(names) if arm.name == ALL)
+    original = {"kind": "TwoTower", "options": plan.options(fused), "modalities": [*names]}
+    arms = SMALLER if plan.full else {"int8": SMALLER["int8"]}
+    small = {} if plan.full else {"made": FEW, "condition": {"items": FEW["n_items"]}}
+    return [
+        task
+        for seed in (plan.seeds if plan.full else plan.seeds[:1])
+        for task in (
+            plan.task(fused, seed, experiment=COMPRESSION, recommender=UNCOMPRESSED, **small),
+            *(
+                plan.task(
+                    Arm(COMPRESSION, name, "Compressed", names), seed,
+                    options={"original": original, **options}, **small,
+                )
+                for name, options in arms.items()
+            ),
+        )
+    ]  # fmt: skip
+
+
 def tastes(plan: Plan) -> list[Task]:
     """Where fusion helps: small shops, from those where one modality decides to all alike."""
     if not plan.facts.worlds:
@@ -352,6 +394,7 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     LISTING: listing,
     f"{LISTING} on damaged data": listing_damaged,
     "costs": costs,
+    COMPRESSION: compression,
     TASTES: tastes,
 }
 

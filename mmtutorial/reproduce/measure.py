@@ -32,7 +32,15 @@ from mmtutorial.metrics import intra_list_diversity
 from mmtutorial.preprocessing.features import raw_features, ready_features
 from mmtutorial.preprocessing.reduce import reduce
 from mmtutorial.recommenders import Popularity, Recommender
-from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome, Task, class_path
+from mmtutorial.reproduce.serving import served
+from mmtutorial.reproduce.tasks import (
+    AMONG_COLD,
+    COLD,
+    COMPRESSION,
+    Outcome,
+    Task,
+    class_path,
+)
 from mmtutorial.reproduce.threads import use_one_thread
 
 ENCODERS = ("auto", "minilm", "article", "today")
@@ -111,12 +119,13 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
         chosen_by = evaluate(recommender, split, part="validation")
         rows += [row for row in _rows(chosen_by, "validation") if row["metric"] == "ndcg"]
         history = getattr(recommender, "history", {})
+        serving = served(recommender, reads) if task.experiment == COMPRESSION else {}
         return Outcome(
             task, rows, found.users.astype(np.int32), found.ranked.astype(np.int32),
             found.per_user.astype(np.float64), _at_popularity(found, stage),
             {"seconds": seconds, "epochs": float(len(history.get("loss", []))),
              "parameters": float(recommender.parameters), "operations": _operations(recommender),
-             "memory": memory},
+             "memory": memory, **serving},
         )  # fmt: skip
 
 
@@ -201,6 +210,9 @@ def make(
             make(each["kind"], each["options"], each["modalities"], seed, data)
             for each in given["recommenders"]
         ]
+    if "original" in known and "original" in given:
+        part: Any = given["original"]
+        given["original"] = make(part["kind"], part["options"], part["modalities"], seed, data)
     if "truth" in known:
         given["truth"] = data.truth
     if "seed" in known:

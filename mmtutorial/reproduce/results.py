@@ -18,7 +18,14 @@ import pandas as pd
 import mmtutorial
 from mmtutorial.reproduce.cache import write
 from mmtutorial.reproduce.levels import ALL, DAMAGED, LEVELS, SIMPLE, TOWERS
-from mmtutorial.reproduce.tasks import AMONG_COLD, COLD, Outcome
+from mmtutorial.reproduce.tasks import (
+    AMONG_COLD,
+    COLD,
+    COMPRESSION,
+    SERVED,
+    UNCOMPRESSED,
+    Outcome,
+)
 from mmtutorial.storage.digests import PACKAGE, code_digest
 from mmtutorial.storage.files import expanded
 
@@ -66,7 +73,9 @@ class Results:
     costs : DataFrame
         dataset, experiment, recommender, fusion, modalities, condition, seed, seconds, epochs,
         parameters, operations (floating-point, an item), memory (bytes, at most while it learnt;
-        empty where the system does not tell).
+        empty where the system does not tell); where saved files were served from, in "compression",
+        bytes (on disk), serving_memory, start_seconds, user_ms, item_ms
+        (`mmtutorial.reproduce.serving.served`).
     quoted : DataFrame
         dataset, profile, seed, notebook, name, value: what the chapters measured.
     environment : dict
@@ -249,7 +258,10 @@ def gather(
         measures += [{**about, **row, **flag} for row in outcome.rows]
         costs.append({**about, **outcome.cost})
     columns = [*_ID, "metric", "k", "seed", "value", "at_popularity"]
-    cost_columns = [*_ID[:-1], "seed", "seconds", "epochs", "parameters", "operations", "memory"]
+    cost_columns = [
+        *_ID[:-1], "seed", "seconds", "epochs", "parameters", "operations", "memory",
+        *(SERVED if any(SERVED[0] in each for each in costs) else ()),
+    ]  # fmt: skip
     table = pd.DataFrame(measures, columns=columns).sort_values(columns[:-2], ignore_index=True)
     if quoted is None:
         quoted = quoted_table([])
@@ -273,7 +285,8 @@ def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.Dat
     On each level of encoders (`mmtutorial.reproduce.levels`), whatever read all modalities is
     compared with each single modality, with ids and with each baseline; a single modality with
     these; a tower of damaged data with the same tower of whole ones; a text that MiniLM or an LSTM
-    has read with the same text as counted words; and of items held back all modalities with each.
+    has read with the same text as counted words; of items held back all modalities with each; and
+    a compressed tower with the whole one.
     p is corrected (Holm) over all comparisons of one data set and experiment.
     """
     from mmtutorial.evaluation.significance import holm
@@ -331,6 +344,9 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
                 arm, _, reader = a.rpartition(", ")
                 if reader != "tf-idf" and f"{arm}, tf-idf" in here:
                     yield where, (a, group), (f"{arm}, tf-idf", here[f"{arm}, tf-idf"])
+        elif experiment == COMPRESSION and UNCOMPRESSED in here:
+            for a in set(here) - {UNCOMPRESSED}:
+                yield where, (a, here[a]), (UNCOMPRESSED, here[UNCOMPRESSED])
         elif experiment in ("cold items", "tastes"):
             for a in several:
                 for b in singles:

@@ -563,6 +563,14 @@ def _by_seed(
     return rows.set_index("seed")["value"]
 
 
+def compression(rule: Mapping[str, Any], results: Results) -> list[Part]:
+    """Bars for size, speed and loss; see `mmtutorial.reproduce.compression.judged`."""
+    from mmtutorial.reproduce.compression import judged
+
+    return judged(rule, results)
+
+
 RULES: dict[str, Callable[[Mapping[str, Any], Results], list[Part]]] = {
     "gain": gain, "seeds": seeds, "loss": loss, "cost": cost, "quoted": quoted,
+    "compression": compression,
 }  # fmt: skip

@@ -19,6 +19,9 @@ from mmtutorial.storage.archives import check_archive
 from mmtutorial.storage.digests import code_digest
 
 COLD = "cold items"  # a split: whole items are held back
+COMPRESSION = "compression"  # an experiment: what is saved is served from too
+UNCOMPRESSED = "uncompressed"  # its recommender with which all others are compared
+SERVED = ("bytes", "serving_memory", "start_seconds", "user_ms", "item_ms")  # its costs
 AMONG_COLD = "cold items among each other"  # no other items compete
 _LARGEST = 2**30  # bytes of an outcome's arrays
 
@@ -99,7 +102,8 @@ def class_path(kind: str) -> str:
 
 def _kinds(recommender: Mapping[str, Any]) -> Iterator[str]:
     yield recommender["kind"]
-    for part in recommender["options"].get("recommenders", ()):
+    options = recommender["options"]
+    for part in (*options.get("recommenders", ()), *filter(None, [options.get("original")])):
         yield from _kinds(part)
 
 

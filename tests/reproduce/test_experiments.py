@@ -709,3 +709,34 @@ def test_the_quick_grids_of_levels_run(readers):
     found = tables.comparisons[tables.comparisons["recommender"].eq("concatenation")]
     assert set(found["reference"]) == {"text", "image"}
     assert (found["condition"] != "").all()  # a small shop decides no claim
+
+
+def test_compressed_towers_are_served_from_saved_files_and_compared_with_the_whole():
+    tasks = grid("shop", "full", 2, ["compression"], facts=SHOP)
+    names = [task.recommender for task in tasks]
+    assert len(set(names)) * 2 == len(tasks) and names[0] == "uncompressed"
+    assert {each.options["original"]["kind"] for each in tasks if each.kind == "Compressed"} == {
+        "TwoTower"
+    }
+    short = {"steps": 2, "validate_every": 1}
+    small = [
+        replace(
+            task, made=SMALL, options=short if task.kind == "TwoTower"
+            else {**task.options, "original": {**task.options["original"], "options": short}},
+        )
+        for task in tasks if task.recommender in ("uncompressed", "int8")
+    ]  # fmt: skip
+    outcomes = [measure(task) for task in small]
+    assert same([Outcome.of_bytes(outcomes[1].to_bytes())], [measure(small[1])])
+    found = gather(outcomes, profile="full", n_draws=50)
+    costs = found.costs.groupby("recommender").mean(numeric_only=True)
+    assert costs.loc["int8", "bytes"] < costs.loc["uncompressed", "bytes"] / 4
+    assert costs.loc["int8", "serving_memory"] < costs.loc["uncompressed", "serving_memory"] / 2
+    assert costs["user_ms"].gt(0).all() and costs.loc["uncompressed", "item_ms"] > 0
+    assert np.isnan(costs.loc["int8", "item_ms"])  # it has no item tower
+    compared = found.comparisons[found.comparisons["metric"].eq("ndcg")]
+    assert compared[["recommender", "reference", "n_seeds"]].values.tolist() == [
+        ["int8", "uncompressed", 2]
+    ]
+    verdict = next(each for each in judge_all(found) if each.row.id == "F1")
+    assert verdict.parts[0].findings and "garments" in verdict.because

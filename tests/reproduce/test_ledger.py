@@ -181,6 +181,32 @@ def test_the_best_is_chosen_on_validation_never_on_the_test() -> None:
     assert best(dataclasses.replace(results, measures=better), "shop", "baseline") == "EASE"
 
 
+@pytest.mark.parametrize(
+    ("column", "factor"), [("bytes", 2.1), ("user_ms", 8.1)], ids=["too large", "too slow"]
+)
+def test_what_is_too_large_or_too_slow_is_not_compressed(column: str, factor: float) -> None:
+    """In the true world int8 is 16 times smaller and faster; the bars are 8 and 2."""
+    results = world("F1", "true")
+    at = results.costs["recommender"].eq("int8")
+    results.costs.loc[at, column] *= factor
+    found = judge(ROWS["F1"], results)
+    assert found.word == FAILS
+    results.costs.loc[at, column] /= factor**0.9  # again within the bar
+    assert judge(ROWS["F1"], results).word == HOLDS
+
+
+def test_the_bars_of_compression_need_seeds() -> None:
+    results = world("F1", "true")
+    one = dataclasses.replace(
+        results,
+        costs=results.costs[results.costs["seed"].eq(0)],
+        comparisons=results.comparisons.assign(n_seeds=1),
+    )
+    found = judge(ROWS["F1"], one)
+    assert found.word == OPEN
+    assert {each.says for each in found.parts[0].findings} == {"undecided"}
+
+
 def test_numbers_as_chapters_quote_them() -> None:
     assert number("60% of the oracle's") == 0.6
     assert number("0.177 (60% of") == 0.177

@@ -47,6 +47,9 @@ def world(row: str, truth: str, *, oracle: bool = False) -> Results:
             comparisons += list(_losses(rule, truth))
         elif kind == "cost":
             costs += list(_costs(rule, truth))
+        elif kind == "compression":
+            costs += list(_served(rule))
+            comparisons += list(_compressed(rule, truth))
         else:
             quoted += list(_quotes(rule, truth))
     if oracle:
@@ -166,6 +169,30 @@ def _costs(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:
                         "seed": int(seed), "seconds": 10 * cost, "epochs": 10,
                         "operations": counted, "memory": cost,
                     }  # fmt: skip
+
+
+def _served(rule: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield bytes and times well beyond the bars, of two arms, and those of the whole tower."""
+    factor = {"uncompressed": 1.0, "int8": 2 * rule["smaller"], "signs": 4 * rule["smaller"]}
+    for dataset in rule["datasets"]:
+        for name, times in factor.items():
+            for seed, noise in zip(SEEDS, 0.01 * WOBBLE, strict=True):
+                yield {
+                    "dataset": dataset, "experiment": "compression", "recommender": name,
+                    "seed": int(seed), "bytes": 1e6 / times, "serving_memory": 1e8,
+                    "start_seconds": 1.0, "user_ms": (1 + float(noise)) / times, "item_ms": 1.0,
+                }  # fmt: skip
+
+
+def _compressed(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:
+    """Yield losses: of one arm where the row is true, of both where it is false."""
+    gain = {"true": 0.0, "false": -0.2, "undecided": 0.0}[truth]
+    width = {"true": 0.001, "false": 0.01, "undecided": 0.4}[truth]
+    for dataset in rule["datasets"]:
+        for name, its in {"int8": gain, "signs": min(gain, -0.2) if width < 0.4 else 0.0}.items():
+            yield _comparison(
+                dataset, "compression", name, "uncompressed", "ndcg", its, width
+            )  # fmt: skip
 
 
 def _quotes(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:

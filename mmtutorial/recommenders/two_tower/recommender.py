@@ -5,7 +5,7 @@ Another fusion, another set of modalities or the item ids are one word of its op
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -203,6 +203,12 @@ class TwoTower(Recommender):
         return self.network.tower
 
     @property
+    def modalities_read(self) -> tuple[str, ...]:
+        """The modalities that the item tower reads, in its order; RuntimeError before ``fit``."""
+        self.train  # noqa: B018
+        return tuple(self._names)
+
+    @property
     def parameters(self) -> int:
         """How many numbers were trained; RuntimeError before ``fit``."""
         self.train  # noqa: B018 — it says what is wrong
@@ -225,7 +231,7 @@ class TwoTower(Recommender):
         written = None if reviews is None else tf.constant(as_dense(reviews), tf.float32)
         self._names = list(content)
         self.network = self._made_network(train, content, written)
-        training = Training(
+        training = self._made_training(
             self.network, _tensors(train, content), written,
             self.learning_rate, self.weight_decay, self.warm_up, self.alignment,
         )  # fmt: skip
@@ -312,6 +318,8 @@ class TwoTower(Recommender):
                 history_dropout=self.history_dropout, modality_dropout=self.modality_dropout,
                 id_dropout=self.id_dropout, align=self.alignment > 0, seed=self.seed,
             )  # fmt: skip
+
+    _made_training: Callable[..., Training] = Training  # what makes the steps of learning
 
     # Serving
 

@@ -123,6 +123,12 @@ class Training:
 
     def _losses(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss of the choices, and that of the alignment."""
+        scores, taken, aligned = self._scores(batch)
+        choices = (*batch.choices, batch.last, batch.drawn, batch.weights)
+        return choice_loss(scores, taken, *choices), aligned
+
+    def _scores(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return scores, and 1 where an item is kept: (n_users, n_items); and the alignment."""
         network, (users, items) = self.network, batch.kept
         v, h, b, aligned = network.encode_items(self.content, batch.rows, training=True)
         reviews = None if batch.reviews is None else tf.gather(self.reviews, batch.reviews)
@@ -131,8 +137,7 @@ class Training:
         scores = tf.matmul(q, tf.concat([v, b[:, None]], axis=1), transpose_b=True)
         ones = tf.ones_like(users, tf.float32)
         taken = tf.scatter_nd(tf.stack([users, items], axis=1), ones, tf.shape(scores))
-        choices = (*batch.choices, batch.last, batch.drawn, batch.weights)
-        return choice_loss(scores, taken, *choices), aligned
+        return scores, taken, aligned
 
 
 def joined(arrays: Sequence[tf.Tensor]) -> tf.Tensor:
