@@ -227,7 +227,7 @@ def _damaged(array: np.ndarray, how: str, level: float, place: int, seed: int) -
     repaired is mispaired first.
     """
     generator = np.random.default_rng([20, round(1000 * level), how == "noise", seed])
-    there = array.reshape(len(array), -1).any(axis=1)
+    there = np.asarray(array.reshape(len(array), -1).any(axis=1))
     rows = there.reshape(-1, *[1] * (array.ndim - 1))  # to go with media of any shape
     if how == "noise":
         noise = generator.normal(scale=level, size=array.shape)

@@ -337,8 +337,8 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
             for name in [each for each in here if each in whole]:
                 yield where, ("damaged", here[name]), (name, whole[name])
                 if name in unrepaired:
-                    beside = (f"{name}, {MISPAIRED}", unrepaired[name])
-                    yield where, (REPAIRED, here[name]), beside
+                    other = (f"{name}, {MISPAIRED}", unrepaired[name])
+                    yield where, (REPAIRED, here[name]), other
         elif experiment.startswith("text encoders"):
             for a, group in here.items():
                 arm, _, reader = a.rpartition(", ")
