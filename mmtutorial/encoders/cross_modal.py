@@ -7,6 +7,7 @@ approximate (van den Oord, Li & Vinyals 2018). Folds keep what is scored out of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,10 +74,10 @@ class Agreement:
             )
         if shrinkage is None:
             held = np.arange(len(left)) % _HELD_BACK == 0
-            tried = [_fitted(left[~held], right[~held], each) for each in SHRINKAGES]
+            tried = _fitted(left[~held], right[~held], SHRINKAGES)
             means = [each.score(left[held], right[held]).mean() for each in tried]
             shrinkage = SHRINKAGES[int(np.argmax(means))]
-        return _fitted(left, right, shrinkage)
+        return _fitted(left, right, [shrinkage])[0]
 
     def scores(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Return the score of every row of ``left`` with every row of ``right``, in nats (eq-pmi).
@@ -113,25 +114,27 @@ class Agreement:
         )
 
 
-def _fitted(left: np.ndarray, right: np.ndarray, shrinkage: float) -> Agreement:
+def _fitted(left: np.ndarray, right: np.ndarray, shrinkages: Sequence[float]) -> list[Agreement]:
     """Whiten each side, and take the singular vectors of the whitened cross-covariance."""
     left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
     means = left.mean(axis=0), right.mean(axis=0)
     left, right = left - means[0], right - means[1]
     sizes = [np.square(each).mean() or 1.0 for each in (left, right)]  # the identity's scale
+    axes = [np.linalg.eigh(each.T @ each / len(each)) for each in (left, right)]
+    cross = left.T @ right / len(left)
 
-    def whitening(side: np.ndarray, size: float) -> np.ndarray:
-        covariance = (1 - shrinkage) * side.T @ side / len(side)
-        values, vectors = np.linalg.eigh(covariance + shrinkage * size * np.eye(side.shape[1]))
-        return (vectors / np.sqrt(np.maximum(values, 1e-12 * size))) @ vectors.T
+    def whitening(side: int, shrinkage: float) -> np.ndarray:
+        values, vectors = axes[side]
+        shrunk = (1 - shrinkage) * values + shrinkage * sizes[side]
+        return (vectors / np.sqrt(np.maximum(shrunk, 1e-12 * sizes[side]))) @ vectors.T
 
-    whitenings = [whitening(*each) for each in zip((left, right), sizes, strict=True)]
-    across = whitenings[0] @ ((1 - shrinkage) * left.T @ right / len(left)) @ whitenings[1]
-    u, correlations, v = np.linalg.svd(across, full_matrices=False)
-    correlations = np.clip(correlations, 0.0, 1 - 1e-9)
-    return Agreement(
-        *means, whitenings[0] @ u, whitenings[1] @ v.T, correlations, shrinkage
-    )  # fmt: skip
+    found = []
+    for shrinkage in shrinkages:
+        a, b = (whitening(side, shrinkage) for side in (0, 1))
+        u, correlations, v = np.linalg.svd(a @ ((1 - shrinkage) * cross) @ b, full_matrices=False)
+        correlations = np.clip(correlations, 0.0, 1 - 1e-9)
+        found.append(Agreement(*means, a @ u, b @ v.T, correlations, shrinkage))
+    return found
 
 
 def folds_of(n: int, seed: int = 0) -> np.ndarray:
@@ -164,8 +167,9 @@ def cross_scores(
         float64 (k, k): on the diagonal, each item's own pair.
     """
     found = np.empty((len(rows), len(rows)))
-    for a in range(FOLDS):
-        for b in range(a, FOLDS):
+    there = np.unique(folds[rows])
+    for a in there:
+        for b in there[there >= a]:
             learnt = ~np.isin(folds, (a, b))
             model = Agreement.fit(left[learnt], right[learnt])
             for one, other in {(a, b), (b, a)}:
@@ -271,16 +275,22 @@ def detect(left: np.ndarray, right: np.ndarray, seed: int = 0) -> Detection:
     return Detection(rows, own_scores(left, right, folds), threshold, validation, folds)
 
 
-def repair(left: np.ndarray, right: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Detection]:
+def repair(
+    left: np.ndarray, right: np.ndarray, seed: int = 0, own: float | None = 0.5
+) -> tuple[np.ndarray, Detection]:
     """Give the suspects' right sides to each other so that all together agree best.
 
-    The assignment with the largest sum of scores (Kuhn 1955) is the most likely one under the
-    model. A suspect that was no fault can get its own back.
+    The assignment with the largest sum of scores (Kuhn 1955), each item's own pair favoured by the
+    logarithm of its prior odds against one of the others (eq-prior). A suspect that was no fault
+    can so keep its own.
 
     Parameters
     ----------
     left, right, seed
         As for `detect`.
+    own : float, optional
+        Prior probability that a suspect's own right side belongs to it, above 0 and below 1. None:
+        as likely as any other suspect's.
 
     Returns
     -------
@@ -288,6 +298,11 @@ def repair(left: np.ndarray, right: np.ndarray, seed: int = 0) -> tuple[np.ndarr
         int64 (n,): the repaired right side is ``right[order]``.
     found : Detection
         What was detected.
+
+    Raises
+    ------
+    ValueError
+        For a probability outside its range.
 
     Examples
     --------
@@ -300,11 +315,15 @@ def repair(left: np.ndarray, right: np.ndarray, seed: int = 0) -> tuple[np.ndarr
     >>> bool((moved[order] == np.arange(300)).mean() > 0.95)
     True
     """
+    if own is not None and not 0 < own < 1:
+        raise ValueError(f"own is {own}; it must lie above 0 and below 1")
     found = detect(left, right, seed)
     order = np.arange(len(right))
     some = np.flatnonzero(found.suspects)
     if len(some) > 1:
         scores = cross_scores(left[found.rows], right[found.rows], some, found.folds)
+        if own is not None:
+            scores += np.eye(len(some)) * np.log(own / (1 - own) * (len(some) - 1))
         _, chosen = linear_sum_assignment(scores, maximize=True)
         order[found.rows[some]] = found.rows[some[chosen]]
     return order, found

@@ -104,7 +104,10 @@ def test_mispaired_items_are_found_and_repaired_and_items_without_a_side_stay() 
     assert found.suspects[wrong].mean() > 0.9 and found.suspects[~wrong].mean() < 0.1
     order, _ = repair(left, given)
     assert sorted(order) == list(range(400)) and order[:2].tolist() == [0, 1]
-    assert (moved[order] == np.arange(400)).mean() > 0.95
+    assert (moved == np.arange(400)).mean() == 0.85
+    assert (moved[order] == np.arange(400)).mean() > 0.9
+    alone, _ = repair(left, given, own=None)  # scores this good need no prior
+    assert (moved[alone] == np.arange(400)).mean() > 0.95
 
 
 def test_where_the_modalities_share_nothing_nothing_is_found() -> None:
@@ -114,6 +117,15 @@ def test_where_the_modalities_share_nothing_nothing_is_found() -> None:
     wrong = np.arange(500) < 250  # any half: all pairs are alike
     gap = found.suspects[wrong].mean() - found.suspects[~wrong].mean()
     assert abs(gap) < 0.15 and abs(found.scores.mean()) < 0.1
+
+
+def test_without_agreement_a_prior_keeps_what_the_scores_alone_would_scatter() -> None:
+    generator = np.random.default_rng(1)
+    left, right = generator.normal(size=(300, 6)), generator.normal(size=(300, 6))
+    kept = [(repair(left, right, own=own)[0] == np.arange(300)).mean() for own in (None, 0.5, 0.99)]
+    assert kept[0] < kept[1] <= kept[2] and kept[2] > 0.95
+    with pytest.raises(ValueError, match="above 0 and below 1"):
+        repair(left, right, own=1.0)
 
 
 def test_too_few_items_are_refused() -> None:
