@@ -566,8 +566,8 @@ quote(
 
 # %% [markdown]
 # The vertical line is at $\ln 100$, {glue:text}`step-log-suspects:.1f` nats: as many items are mispaired. The repair wins
-# items back {glue:text}`step-helps`; without the prior it does harm {glue:text}`step-harms`. The simple features of the
-# data set above share much less than that.
+# items back {glue:text}`step-helps`; without the prior it does harm {glue:text}`step-harms`. Exercise 4 prints
+# the mean score of the data set's simple features.
 #
 # ## What mispairing costs
 #
