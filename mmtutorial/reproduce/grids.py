@@ -12,7 +12,15 @@ from itertools import combinations
 from typing import Any
 
 from mmtutorial.datasets import MODALITIES
-from mmtutorial.reproduce.levels import ALL, ARTICLE, EACH_SEED, LISTING, TODAY
+from mmtutorial.reproduce.levels import (
+    ALL,
+    ARTICLE,
+    EACH_SEED,
+    LISTING,
+    MISPAIRED,
+    REPAIRED,
+    TODAY,
+)
 from mmtutorial.reproduce.measure import stage_of
 from mmtutorial.reproduce.search_spaces import (
     BLEND,
@@ -282,6 +290,35 @@ def quality(plan: Plan) -> list[Task]:
     ]  # fmt: skip
 
 
+def mispairing(plan: Plan) -> list[Task]:
+    """One modality at a time given to other items, left so or repaired, under three fusions.
+
+    The article's fusion at every level; the others, and the repair, where half is mispaired. Of
+    large data only that half and the article's fusion. Profile quick has none: a repair needs many
+    items.
+    """
+    names = plan.facts.modalities
+    if not plan.full or len(names) < 2:
+        return []
+    fusions = (ALL,) if plan.facts.large else (ALL, "gated", "attention")
+    arms = [
+        replace(arm, experiment=MISPAIRED) for arm in towers(names) if arm.name in fusions
+    ]  # fmt: skip
+    cells = [(arm, MISPAIRED, 0.5) for arm in arms] + [(arms[0], REPAIRED, 0.5)]
+    if not plan.facts.large:
+        cells += [(arms[0], MISPAIRED, level) for level in (0.1, 0.25)]
+    seeds = plan.seeds[:3]
+    return [plan.task(arm, seed) for arm in arms for seed in seeds] + [
+        plan.task(
+            arm, seed, damage={how: {name: level}},
+            condition={"damage": how, "damaged": name, "level": level, "draw": EACH_SEED},
+        )
+        for arm, how, level in cells
+        for name in names
+        for seed in seeds
+    ]  # fmt: skip
+
+
 def listing(plan: Plan) -> list[Task]:
     """The article's network: each branch alone, each pair, all that there are, as listed."""
     names = plan.facts.raw
@@ -389,6 +426,7 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     TEXT: encoders,
     TEXT_COLD: partial(encoders, split=COLD),
     "quality of data": quality,
+    MISPAIRED: mispairing,
     ARTICLE: partial(level, name=ARTICLE, encoders="article"),
     TODAY: partial(level, name=TODAY, encoders="today"),
     LISTING: listing,

@@ -62,7 +62,10 @@ LEVELS = {
 }
 TOWERS = (ARTICLE, TODAY, SIMPLE)  # levels that are compared with the baselines
 SIMULATED = ("shop", "garments")  # data sets whose shoppers are: their tastes were written by us
-DAMAGED = {f"{LISTING} on damaged data": LISTING, "quality of data": SIMPLE}
+MISPAIRED, REPAIRED = "mispaired", "repaired"  # damage; the first is an experiment too
+DAMAGED = {
+    f"{LISTING} on damaged data": LISTING, "quality of data": SIMPLE, MISPAIRED: SIMPLE,
+}  # fmt: skip
 EACH_SEED = "of each seed"  # a condition: damage is drawn anew for every seed
 
 

@@ -32,6 +32,7 @@ from mmtutorial.metrics import intra_list_diversity
 from mmtutorial.preprocessing.features import raw_features, ready_features
 from mmtutorial.preprocessing.reduce import reduce
 from mmtutorial.recommenders import Popularity, Recommender
+from mmtutorial.reproduce.levels import MISPAIRED, REPAIRED
 from mmtutorial.reproduce.serving import served
 from mmtutorial.reproduce.tasks import (
     AMONG_COLD,
@@ -140,6 +141,8 @@ def stage_of(task: Task) -> Stage:
         for name, level in levels.items():
             place = list(features).index(name)
             features[name] = _damaged(features[name], how, level, place, task.seed)
+            if how == REPAIRED:
+                features[name] = features[name][_order(features, name, task.seed)]
     return replace(stage, features=features) if task.damage else stage
 
 
@@ -232,10 +235,11 @@ def read_by(stage: Stage, modalities: Sequence[str] | None) -> dict[str, np.ndar
 def _damaged(array: np.ndarray, how: str, level: float, place: int, seed: int) -> np.ndarray:
     """Add noise to the rows that are there, take a share of them away, permute or replace them.
 
-    Drawn anew for every seed; a permutation is the same for all modalities.
+    Drawn anew for every seed; a permutation of all is the same for all modalities. What is to be
+    repaired is mispaired first.
     """
     generator = np.random.default_rng([20, round(1000 * level), how == "noise", seed])
-    there = array.reshape(len(array), -1).any(axis=1)
+    there = np.asarray(array.reshape(len(array), -1).any(axis=1))
     rows = there.reshape(-1, *[1] * (array.ndim - 1))  # to go with media of any shape
     if how == "noise":
         noise = generator.normal(scale=level, size=array.shape)
@@ -245,12 +249,54 @@ def _damaged(array: np.ndarray, how: str, level: float, place: int, seed: int) -
         kept = array.copy()
         kept[gone] = 0
         return kept
+    if how in (MISPAIRED, REPAIRED):
+        return array[mispaired(there, level, [23, place, seed])]
     if how == "permuted":  # each item gets the whole content of another
         return array[np.random.default_rng([21, seed]).permutation(len(array))]
     if how == "random":
         drawn = np.random.default_rng([22, place, seed]).standard_normal(array.shape)
         return np.where(rows, drawn, 0).astype(np.float32)
-    raise ValueError(f"damage is {how!r}; it is 'noise', 'absent', 'permuted' or 'random'")
+    kinds = ("noise", "absent", MISPAIRED, REPAIRED, "permuted", "random")
+    raise ValueError(f"damage is {how!r}; it is one of {', '.join(kinds)}")
+
+
+def mispaired(there: np.ndarray, level: float, seed: int | Sequence[int]) -> np.ndarray:
+    """Draw a share of the items, and hand each one's content to the next of them in a circle.
+
+    Parameters
+    ----------
+    there : ndarray
+        bool (n,), items that have the modality.
+    level : float
+        Share of these, from 0 to 1.
+    seed : int or sequence of int
+        Of the draw.
+
+    Returns
+    -------
+    ndarray
+        int64 (n,): item i gets the content of item ``order[i]``. None that was drawn keeps its own.
+
+    Examples
+    --------
+    >>> order = mispaired(np.ones(10, bool), 0.5, 0)
+    >>> int((order != np.arange(10)).sum()), bool((np.sort(order) == np.arange(10)).all())
+    (5, True)
+    """
+    order = np.arange(len(there))
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(there))
+    drawn = drawn[: round(level * len(drawn))]
+    order[drawn] = np.roll(drawn, 1)
+    return order
+
+
+def _order(features: Mapping[str, np.ndarray], name: str, seed: int) -> np.ndarray:
+    """Repair one modality by its agreement with all others, side by side."""
+    from mmtutorial.encoders.cross_modal import repair
+
+    flat = {each: array.reshape(len(array), -1) for each, array in features.items()}
+    others = [array for each, array in flat.items() if each != name]
+    return repair(np.hstack(others), flat[name], seed)[0]
 
 
 def _more_rows(recommender: Recommender, stage: Stage) -> list[dict[str, Any]]:

@@ -17,7 +17,14 @@ import pandas as pd
 
 import mmtutorial
 from mmtutorial.reproduce.cache import write
-from mmtutorial.reproduce.levels import ALL, DAMAGED, LEVELS, SIMPLE, TOWERS
+from mmtutorial.reproduce.levels import (
+    DAMAGED,
+    LEVELS,
+    MISPAIRED,
+    REPAIRED,
+    SIMPLE,
+    TOWERS,
+)
 from mmtutorial.reproduce.tasks import (
     AMONG_COLD,
     COLD,
@@ -284,9 +291,9 @@ def compare_outcomes(outcomes: Sequence[Outcome], n_draws: int = 2000) -> pd.Dat
 
     On each level of encoders (`mmtutorial.reproduce.levels`), whatever read all modalities is
     compared with each single modality, with ids and with each baseline; a single modality with
-    these; a tower of damaged data with the same tower of whole ones; a text that MiniLM or an LSTM
-    has read with the same text as counted words; of items held back all modalities with each; and
-    a compressed tower with the whole one.
+    these; a tower of damaged data with the same tower of whole ones, and one of repaired data with
+    the same of mispaired ones; a text that MiniLM or an LSTM has read with the same text as counted
+    words; of items held back all modalities with each; and a compressed tower with the whole one.
     p is corrected (Holm) over all comparisons of one data set and experiment.
     """
     from mmtutorial.evaluation.significance import holm
@@ -337,8 +344,14 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
                     yield where, (a, group), (b, towers[b])
         elif experiment in DAMAGED and condition:
             level = DAMAGED[experiment] if DAMAGED[experiment] != SIMPLE else experiment
-            if whole := of(dataset, level).get(ALL):
-                yield where, ("damaged", here[ALL]), (ALL, whole)
+            whole, about = of(dataset, level), json.loads(condition)
+            before = json.dumps({**about, "damage": MISPAIRED}, sort_keys=True)
+            unrepaired = of(dataset, experiment, before) if about.get("damage") == REPAIRED else {}
+            for name in [each for each in here if each in whole]:
+                yield where, ("damaged", here[name]), (name, whole[name])
+                if name in unrepaired:
+                    other = (f"{name}, {MISPAIRED}", unrepaired[name])
+                    yield where, (REPAIRED, here[name]), other
         elif experiment.startswith("text encoders"):
             for a, group in here.items():
                 arm, _, reader = a.rpartition(", ")

@@ -20,7 +20,15 @@ import pandas as pd
 from scipy import stats
 
 from mmtutorial.datasets import MODALITIES
-from mmtutorial.reproduce.levels import ALL, DAMAGED, EACH_SEED, LEVELS, SIMPLE, command
+from mmtutorial.reproduce.levels import (
+    ALL,
+    DAMAGED,
+    EACH_SEED,
+    LEVELS,
+    REPAIRED,
+    SIMPLE,
+    command,
+)
 from mmtutorial.reproduce.results import Results
 
 SHOWN, CONTRADICTED, UNDECIDED, PRINTED = "shown", "contradicted", "undecided", "printed"
@@ -325,11 +333,12 @@ def seeds(rule: Mapping[str, Any], results: Results) -> list[Part]:
 
 
 def loss(rule: Mapping[str, Any], results: Results) -> list[Part]:
-    """Losses where half of one modality's media is withheld; a loss in one modality suffices.
+    """Losses where half of one modality's media is damaged; a loss in one modality suffices.
 
-    Shown where NDCG falls significantly, contradicted where the loss is significantly smaller than
-    ``negligible`` for every modality. Noise decides nothing, nor does damage that was drawn once
-    for all seeds.
+    ``damage`` is "absent" (without it), "mispaired", or "repaired": then it is the gain over the
+    mispaired data that counts. Shown where NDCG falls (or rises) significantly, contradicted where
+    the change is significantly smaller than ``negligible`` for every modality. Noise decides
+    nothing, nor do other fusions, nor damage that was drawn once for all seeds.
     """
     parts = []
     for experiment in rule["levels"]:
@@ -341,31 +350,38 @@ def loss(rule: Mapping[str, Any], results: Results) -> list[Part]:
         pieces = tuple(each for each in found if each is not None)
         there = {each.where for each in pieces if not _printed(each)}
         lacking = tuple(name for name in level.datasets if name not in there)
+        title = f"{rule['name']}: {level.title}" if "name" in rule else level.title
         parts.append(
-            Part(level.title, experiment, experiment in rule["decides"], pieces, lacking,
+            Part(title, experiment, experiment in rule["decides"], pieces, lacking,
                  command(experiment, lacking), any_of=True)
         )  # fmt: skip
     return parts
 
 
 def _loss(rule: Mapping[str, Any], row: pd.Series) -> Comparison | Finding | None:
-    """Read what one damage costs; None for levels of damage that are not printed."""
+    """Read what one damage costs, or its repair gains; None for what is not printed."""
     about, interval = damage_of(row)
-    half = about.get("damage") == "absent" and about.get("level") == 0.5
-    noise = about.get("damage") == "noise" and about.get("level") == rule["noise"]
-    if not (half or noise):
+    damage, name = rule.get("damage", "absent"), about.get("damaged")
+    half = about.get("damage") == damage and about.get("level") == 0.5
+    noise = about.get("damage") == "noise" and about.get("level") == rule.get("noise")
+    ours = REPAIRED if damage == REPAIRED else "damaged"
+    if not (half or noise) or row["recommender"] != ours:
         return None
-    how = (
-        f"{about['damaged']} taken from half of the items" if half
-        else f"noise of {rule['noise']:g} standard deviations in {about['damaged']}"
-    )  # fmt: skip
-    text = f"NDCG@10, {how}: {_interval(interval)}"
-    if noise:
+    how = {
+        "absent": f"{name} taken from half of the items",
+        "mispaired": f"{name} mispaired on half of the items",
+        REPAIRED: f"{name} mispaired on half of the items, repaired against not repaired",
+        "noise": f"noise of {rule.get('noise', 0):g} standard deviations in {name}",
+    }[about["damage"]]
+    fusion = row["reference"].partition(",")[0]
+    text = f"NDCG@10, {'' if fusion == ALL else f'{fusion}, '}{how}: {_interval(interval)}"
+    if noise or fusion != ALL:
         return Finding(row["dataset"], text, PRINTED)
     if about.get("draw") != EACH_SEED:
         return Finding(row["dataset"], f"{text} (the same damage for every seed)", PRINTED)
     gain, low, high, freedom = interval
-    return student(row["dataset"], text, (-gain, -high, -low, freedom), 0.0, rule["negligible"])
+    change = interval if damage == REPAIRED else (-gain, -high, -low, freedom)
+    return student(row["dataset"], text, change, 0.0, rule["negligible"])
 
 
 def damage_of(row: pd.Series) -> tuple[dict[str, Any], tuple[float, float, float, float]]:

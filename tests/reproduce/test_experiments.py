@@ -556,6 +556,64 @@ def test_permuted_features_are_those_of_other_items_and_random_ones_are_nobodys(
     assert abs(np.corrcoef(drawn["text"][:, 0], drawn["image"][:, 0])[0, 1]) < 0.5
 
 
+def test_a_share_of_one_modality_goes_to_other_items_and_none_of_them_keeps_its_own():
+    whole = stage_of(TOWER).features
+    damaged = replace(TOWER, damage={"mispaired": {"image": 0.5}})
+    some, others = (stage_of(replace(damaged, seed=seed)).features for seed in (0, 1))
+    there = whole["image"].any(axis=1)
+    moved = (whole["image"] != some["image"]).any(axis=1)
+    assert moved.sum() == round(0.5 * there.sum()) and not (moved & ~there).any()
+    assert sorted(map(tuple, some["image"])) == sorted(map(tuple, whole["image"]))
+    assert not np.array_equal(some["image"], others["image"])  # drawn for each seed
+    for name in ("text", "audio"):
+        np.testing.assert_array_equal(some[name], whole[name])
+
+
+def test_a_repair_begins_with_the_same_mispairing_and_wins_some_of_it_back(monkeypatch):
+    generator = np.random.default_rng(0)
+    shared = generator.normal(size=(200, 8))
+    features = {name: shared + 0.1 * generator.normal(size=(200, 8)) for name in ("text", "audio")}
+    stage = replace(stage_of(TOWER), features=features)
+    monkeypatch.setattr("mmtutorial.reproduce.measure._stage", lambda *about: stage)
+    wrong, repaired = (
+        (stage_of(replace(TOWER, damage={how: {"audio": 0.25}})).features["audio"]
+         != features["audio"]).any(axis=1)
+        for how in ("mispaired", "repaired")
+    )  # fmt: skip
+    assert wrong.sum() == 50 and repaired.sum() < 25
+
+
+def test_the_grid_of_mispaired_items_has_whole_data_beside_every_arm_and_few_tasks():
+    tasks = grid("shop", "full", 5, ["mispaired"], facts=SHOP)
+    assert len(tasks) <= 70 and {task.seed for task in tasks} == {0, 1, 2}
+    whole = {task.recommender for task in tasks if not task.damage}
+    assert whole == {task.recommender for task in tasks} == {"concatenation", "gated", "attention"}
+    assert {task.condition.get("damage") for task in tasks} == {None, "mispaired", "repaired"}
+    assert len(grid("big", "full", 5, ["mispaired"], facts=replace(SHOP, large=True))) == 21
+    assert not grid("shop", "quick", 1, ["mispaired"], facts=SHOP)
+
+
+def test_mispaired_data_are_compared_with_whole_ones_and_repaired_ones_with_both():
+    def task(how, fusion):
+        about = {"damage": how, "damaged": "text", "level": 0.5} if how else {}
+        damage = {how: {"text": 0.5}} if how else {}
+        return replace(CHANCE, experiment="mispaired", recommender=fusion, damage=damage,
+                       condition=about)  # fmt: skip
+
+    fusions = ("concatenation", "gated")
+    some = [measure(task(how, each)) for how in ("", "mispaired") for each in fusions]
+    some.append(measure(task("repaired", "concatenation")))
+    table = gather(some, profile="full", n_draws=10).comparisons
+    rows = table[table["metric"].eq("ndcg")]
+    damage = [json.loads(each)["damage"] for each in rows["condition"]]
+    assert sorted(zip(rows["recommender"], rows["reference"], damage, strict=True)) == [
+        ("damaged", "concatenation", "mispaired"),
+        ("damaged", "concatenation", "repaired"),
+        ("damaged", "gated", "mispaired"),
+        ("repaired", "concatenation, mispaired", "repaired"),
+    ]
+
+
 def test_items_held_back_are_others_for_each_seed_and_compete_among_each_other():
     tasks = [
         replace(CHANCE, experiment="cold items", split="cold items", seed=seed, options={})

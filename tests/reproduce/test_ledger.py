@@ -135,6 +135,19 @@ def test_damage_drawn_once_for_all_seeds_decides_nothing() -> None:
     assert {each.says for part in found.parts for each in part.findings} == {"printed"}
 
 
+def test_other_fusions_on_mispaired_data_are_printed_and_repair_has_a_verdict_of_its_own() -> None:
+    results = world("F2", "true")
+    table = results.comparisons
+    gated = table[table["recommender"].eq("damaged")].assign(reference="gated", relative_gain=0.0)
+    none = table["recommender"].eq("repaired")
+    table.loc[none, ["relative_gain", "relative_low", "relative_high"]] = (0.0, -0.005, 0.005)
+    found = judge(ROWS["F2"], dataclasses.replace(results, comparisons=pd.concat([table, gated])))
+    costs, repair, _ = found.parts
+    assert (costs.word, repair.word, found.word) == (HOLDS, FAILS, CONDITIONS)
+    assert {each.says for each in costs.findings if "gated" in each.text} == {"printed"}
+    assert all("repaired against not repaired" in each.text for each in repair.findings)
+
+
 def test_holm_counts_every_modality_that_was_tried() -> None:
     """One of three losses at p = 0.03 is no loss; p = 0.03 alone would have been."""
     results = world("D2", "undecided")

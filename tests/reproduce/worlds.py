@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtutorial.reproduce.ledger import read_ledger
-from mmtutorial.reproduce.levels import DAMAGED, EACH_SEED, LEVELS
+from mmtutorial.reproduce.levels import DAMAGED, EACH_SEED, LEVELS, REPAIRED
 from mmtutorial.reproduce.results import Results
 from mmtutorial.reproduce.rules import CATALOGUE
 
@@ -142,14 +142,19 @@ def _comparison(
 
 
 def _losses(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:
-    """Yield losses: of one modality where the row is true, of none where it is false."""
-    gains = {"true": {"text": -0.3}, "false": {}, "undecided": {}}[truth]
+    """Yield losses, or gains of a repair: in one modality where the row is true, else in none."""
+    damage = rule.get("damage", "absent")
+    repaired = damage == REPAIRED
+    ours, theirs = (
+        (REPAIRED, "concatenation, mispaired") if repaired else ("damaged", "concatenation")
+    )
+    gains = {"true": {"text": 0.3 if repaired else -0.3}, "false": {}, "undecided": {}}[truth]
     for experiment in rule["levels"]:
         for dataset in LEVELS[DAMAGED[experiment]].datasets:
             for name in SINGLES:
-                about = {"damage": "absent", "damaged": name, "level": 0.5, "draw": EACH_SEED}
+                about = {"damage": damage, "damaged": name, "level": 0.5, "draw": EACH_SEED}
                 yield _comparison(
-                    dataset, experiment, "damaged", "concatenation", "ndcg", gains.get(name, 0.0),
+                    dataset, experiment, ours, theirs, "ndcg", gains.get(name, 0.0),
                     0.1 if truth == "undecided" else 0.005, json.dumps(about),
                 )  # fmt: skip
 
