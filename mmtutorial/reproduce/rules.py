@@ -30,6 +30,7 @@ MEASURES = {
     "gini": "evenness by Gini", "diversity_text": "diversity of a list's texts",
     "diversity_image": "diversity of a list's pictures",
     "diversity_audio": "diversity of a list's sounds",
+    "modality_named": "right modality named", "modality_by_chance": "by chance",
 }  # fmt: skip
 LIMITS = ("oracle", "ideal observer", "random")  # what nobody could use, and what anybody can
 CATALOGUE = ("item_coverage", "gini")  # of all lists together: they vary over seeds alone
@@ -324,6 +325,28 @@ def seeds(rule: Mapping[str, Any], results: Results) -> list[Part]:
     return [Part(rule["name"], experiment, True, tuple(pieces), lacking, remedy)]
 
 
+def share(rule: Mapping[str, Any], results: Results) -> list[Part]:
+    """A share of cases, each seed's on other data: ``at_least``, with what chance gives beside."""
+    experiment, parts = rule["experiment"], []
+    for name in rule["recommenders"]:
+        pieces = []
+        for dataset in _measured(results, experiment):
+            named, chance = (
+                _by_seed(results, dataset, experiment, name, rule[each])
+                for each in ("metric", "chance")
+            )
+            mean, n = named.mean(), len(named)
+            half = stats.t.ppf(0.975, max(n - 1, 1)) * named.sem()
+            text = f"{MEASURES[rule['metric']]}: {mean:.1%} ± {half:.1%}"
+            text += f", by chance {chance.mean():.1%}"
+            interval = (mean, mean - half, mean + half, n - 1.0)
+            pieces += [student(dataset, text, interval, rule["at_least"])] if n else []
+        lacking = () if pieces else ("shop",)
+        about = (name in rule["decides"], tuple(pieces), lacking, command(experiment, lacking))
+        parts.append(Part(_named(name), experiment, *about))
+    return parts
+
+
 def loss(rule: Mapping[str, Any], results: Results) -> list[Part]:
     """Losses where half of one modality's media is withheld; a loss in one modality suffices.
 
@@ -564,5 +587,5 @@ def _by_seed(
 
 
 RULES: dict[str, Callable[[Mapping[str, Any], Results], list[Part]]] = {
-    "gain": gain, "seeds": seeds, "loss": loss, "cost": cost, "quoted": quoted,
+    "gain": gain, "seeds": seeds, "share": share, "loss": loss, "cost": cost, "quoted": quoted,
 }  # fmt: skip
