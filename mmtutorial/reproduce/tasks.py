@@ -20,6 +20,7 @@ from mmtutorial.storage.digests import code_digest
 
 COLD = "cold items"  # a split: whole items are held back
 AMONG_COLD = "cold items among each other"  # no other items compete
+EXPLAINED = "explanations"  # an experiment: reasons are held against the truth
 _LARGEST = 2**30  # bytes of an outcome's arrays
 
 
