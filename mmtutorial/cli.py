@@ -378,11 +378,11 @@ def _explained(
     if not (explain or html):
         return []
     from mmtutorial import explanations
-    from mmtutorial.recommenders.explain_truth import tested
+    from mmtutorial.recommenders.explain_truth import how_often
     from mmtutorial.storage.files import expanded, write_whole
 
     found = explanations.explain(learnt, history, listed, fitted)
-    note = tested(learnt, fitted.features, data.truth)
+    note = how_often(learnt, fitted.features, data.truth)
     lines = []
     for place, each in enumerate(found if explain else [], start=1):
         lines += [f"{place:3d}  {line}" for line in explanations.in_lines(each)]

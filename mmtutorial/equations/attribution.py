@@ -28,21 +28,21 @@ def shapley_values(values: np.ndarray) -> np.ndarray:
     r"""Share the value of all parts together among them, exactly.
 
     .. math::
-        \phi_m = \sum_{S \subseteq M \setminus \{m\}}
+        \psi_m = \sum_{S \subseteq M \setminus \{m\}}
         \frac{\lvert S \rvert!\,(\lvert M \rvert - \lvert S \rvert - 1)!}{\lvert M \rvert!}
-        \bigl(w(S \cup \{m\}) - w(S)\bigr)
+        \bigl(\nu(S \cup \{m\}) - \nu(S)\bigr)
 
     (eq-shapley): what part m adds, averaged over all orders in which the parts can come.
 
     Parameters
     ----------
     values : ndarray
-        float (2^M, ...): w(S) of each row of `coalitions`.
+        float (2^M, ...): ν(S) of each row of `coalitions`.
 
     Returns
     -------
     ndarray
-        float64 (M, ...). Their sum is w of all parts less w of none.
+        float64 (M, ...). Their sum is ν of all parts less ν of none.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def integrated_gradients(
 
     .. math::
         \mathrm{IG}_k = (x_k - x'_k) \int_0^1
-        \frac{\partial F}{\partial x_k}\bigl(x' + \alpha (x - x')\bigr)\, d\alpha
+        \frac{\partial F}{\partial x_k}\bigl(x' + a (x - x')\bigr)\, da
 
     (eq-integrated-gradients), by the midpoints of ``steps`` equal intervals.
 
@@ -116,9 +116,9 @@ def integrated_gradients(
         raise ValueError(f"x has shape {x.shape} and baseline {baseline.shape}: they must agree")
     if steps < 1:
         raise ValueError(f"steps is {steps}; there is at least one interval")
-    alpha = ((np.arange(steps) + 0.5) / steps).reshape(-1, *[1] * x.ndim)
+    a = ((np.arange(steps) + 0.5) / steps).reshape(-1, *[1] * x.ndim)
     change = x.astype(np.float64) - baseline
-    points = (baseline + alpha * change).astype(x.dtype)
+    points = (baseline + a * change).astype(x.dtype)
     mean: np.ndarray = np.asarray(gradient(points), np.float64).mean(axis=0)
     return change * mean
 
@@ -127,8 +127,8 @@ def grad_cam(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     r"""Say where a convolution saw what raises a score.
 
     .. math::
-        L_{yx} = \mathrm{ReLU}\Bigl(\sum_c \alpha_c A_{yxc}\Bigr), \qquad
-        \alpha_c = \frac1{HW} \sum_{y,x} \frac{\partial s}{\partial A_{yxc}}
+        L_{yx} = \mathrm{ReLU}\Bigl(\sum_c \gamma_c A_{yxc}\Bigr), \qquad
+        \gamma_c = \frac1{HW} \sum_{y,x} \frac{\partial s}{\partial A_{yxc}}
 
     (eq-grad-cam).
 

@@ -189,7 +189,7 @@ def modality_shares(
 ) -> dict[str, np.ndarray]:
     r"""Share the scores of items among their modalities, by Shapley values (eq-shapley).
 
-    w(S) is the score of an item of which only the modalities S are known, less its mean over the
+    ν(S) is the score of an item of which only the modalities S are known, less its mean over the
     catalogue, so that only what sets an item apart counts. What two modalities both say is shared
     between them.
 

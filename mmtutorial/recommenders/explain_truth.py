@@ -135,10 +135,10 @@ def hit_rate(named: np.ndarray, ranked: np.ndarray, shares: np.ndarray) -> dict[
     return {"cases": n, "named": share, "by_chance": float(chance)}
 
 
-def tested(recommender: TwoTower, features: Features, truth: Truth | None, k: int = 10) -> str:
+def how_often(recommender: TwoTower, features: Features, truth: Truth | None, k: int = 10) -> str:
     """Say in one sentence how often the reasons of a recommender name what truly decided.
 
-    >>> tested(None, {}, None)
+    >>> how_often(None, {}, None)
     'Nobody knows why these users choose, so these reasons were not held against a truth.'
     """
     if truth is None:

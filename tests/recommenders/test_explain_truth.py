@@ -8,7 +8,7 @@ import pytest
 
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.recommenders import TwoTower
-from mmtutorial.recommenders.explain_truth import hit_rate, hits, tested, true_shares
+from mmtutorial.recommenders.explain_truth import hit_rate, hits, how_often, true_shares
 from tests.recommenders.test_explain import N_ITEMS, features, interactions
 
 
@@ -58,8 +58,8 @@ def test_a_tower_that_learnt_the_sound_names_it_and_not_a_text_that_truly_decide
     assert by_sound["named"] > 0.8 and by_sound["cases"] > 40
     by_text = hits(tower, users, ranked, features(), truth({"audio": 0.0, "text": 3.0}))
     assert by_text["named"] < 0.4
-    sentence = tested(tower, features(), truth({"audio": 3.0, "text": 0.1}), k=4)
+    sentence = how_often(tower, features(), truth({"audio": 3.0, "text": 0.1}), k=4)
     assert "simulated" in sentence and "by chance" in sentence
     nobody = Truth(truth({"audio": 0.0, "text": 0.0}).item_factors, pd.DataFrame(
         0.0, interactions().users, ["audio: side", "text: liking"]))  # fmt: skip
-    assert tested(tower, features(), nobody).startswith("No modality clearly decides")
+    assert how_often(tower, features(), nobody).startswith("No modality clearly decides")
