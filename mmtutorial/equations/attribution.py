@@ -127,7 +127,7 @@ def grad_cam(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     r"""Say where a convolution saw what raises a score.
 
     .. math::
-        L_{yx} = \mathrm{ReLU}\Bigl(\sum_c \gamma_c A_{yxc}\Bigr), \qquad
+        \Gamma_{yx} = \mathrm{ReLU}\Bigl(\sum_c \gamma_c A_{yxc}\Bigr), \qquad
         \gamma_c = \frac1{HW} \sum_{y,x} \frac{\partial s}{\partial A_{yxc}}
 
     (eq-grad-cam).
