@@ -388,12 +388,12 @@ def _explained(
         lines += [f"{place:3d}  {line}" for line in explanations.in_lines(each)]
     lines.append(note)
     if html:
-        place = expanded(html)
+        path = expanded(html)
         text = explanations.page(data, user, found, fitted, note)
-        if place.exists() and b"<title>Recommended to" not in place.read_bytes()[:200]:
-            raise ValueError(f"{place} is no page of recommendations: name another file")
-        write_whole(place, text.encode())
-        lines.append(f"{place}: the page")
+        if path.exists() and b"<title>Recommended to" not in path.read_bytes()[:200]:
+            raise ValueError(f"{path} is no page of recommendations: name another file")
+        write_whole(path, text.encode())
+        lines.append(f"{path}: the page")
     return lines
 
 

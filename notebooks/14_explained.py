@@ -34,6 +34,7 @@ dataset = "shop"  # or "garments", or a folder with texts, pictures and sounds
 seed = 0
 
 # %% tags=["hide-input"]
+import functools
 import time
 from dataclasses import replace
 from functools import partial
@@ -61,6 +62,7 @@ from mmtutorial.equations.attribution import (
     shapley_values,
 )
 from mmtutorial.evaluation import cold_items
+from mmtutorial.preprocessing.audio import load_audio, trim
 from mmtutorial.preprocessing.features import fitted_features
 from mmtutorial.preprocessing.image import load_image, resize
 from mmtutorial.preprocessing.parts import GRID, PARTS
@@ -70,7 +72,6 @@ from mmtutorial.recommenders.explain import (
     coalition_scores,
     modalities_of,
     modality_shares,
-    named_modalities,
     removed,
 )
 from mmtutorial.recommenders.explain_truth import (
@@ -146,6 +147,13 @@ generator = np.random.default_rng(seed)
 users = generator.permutation(split.test_users)[:400]
 ranked = tower.recommend(users, 10)
 past = [train.matrix[[user]].indices for user in users]
+listed = np.maximum(ranked, 0)
+every = coalition_scores(tower, past, features)  # (8, n_users, n_items)
+every = every - every.mean(axis=2, keepdims=True)
+has = np.stack([features[name].any(axis=1) for name in names])
+parted = np.where(
+    has[:, None], shapley_values(every), 0
+)  # (3, n_users, n_items)
 
 # %% tags=["hide-input"]
 for note in notes:
@@ -174,7 +182,7 @@ plots.show(
 )
 text = explanations.coloured(fitted.media["text"][item], *first.parts["text"])
 display(HTML(f'<p style="color:#111;background:#fff">{text}</p>'))
-sound = explanations.trim(explanations.load_audio(data.path(item, "audio")))
+sound = trim(load_audio(data.path(item, "audio")))
 display(
     HTML(explanations.marked(sound, *first.parts["audio"], "The item's sound"))
 )
@@ -273,27 +281,20 @@ else:
     truly = true_shares(
         data.truth, names, [str(user) for user in train.users[users]]
     )
-    listed = np.maximum(ranked, 0)
-    # every coalition's score of every item, for all these users
-    every = coalition_scores(tower, past, features)
-    every = every - every.mean(axis=2, keepdims=True)
     bits = [2**m for m in range(len(names))]
     rules = {
-        "Shapley value": None,
+        "Shapley value": parted,
         "loss when hidden": every[-1]
         - every[[len(every) - 1 - b for b in bits]],
         "score with it alone": every[bits] - every[0],
     }
     rows, answers = [], {}
     for rule, values in rules.items():
-        if values is None:
-            named = named_modalities(tower, past, ranked, features)
-        else:
-            here = np.take_along_axis(values, listed[None], axis=2)
-            named = np.where(here.max(axis=0) > 0, here.argmax(axis=0), -1)
+        here = np.take_along_axis(values, listed[None], axis=2)
+        named = np.where(here.max(axis=0) > 0, here.argmax(axis=0), -1)
         answers[rule] = named
         counted = hit_rate(named, ranked, truly)
-        found = counted if values is None else found
+        found = counted if values is parted else found
         rows.append(
             {
                 "the modality is named by": rule,
@@ -479,6 +480,13 @@ quote(gap=f"{max(gaps):.2e}")
 
 
 # %%
+@functools.cache
+def halves(network):
+    """Cut a CNN behind its last convolution."""
+    last = network.get_layer("convolution_3").output
+    return keras.Model(network.input, last), keras.Model(last, network.output)
+
+
 def end_to_end(network, look, item, history):
     """Return the score of an item as a function of the pixels of its picture."""
     q = tower.user_vectors([history.tolist()])[0] / tower.temperature
@@ -501,9 +509,7 @@ def end_to_end(network, look, item, history):
         return tape.gradient(total, points).numpy()
 
     def maps(picture):
-        last = network.get_layer("convolution_3").output
-        head = keras.Model(network.input, last)
-        tail = keras.Model(last, network.output)
+        head, tail = halves(network)
         A = head(picture[None])
         with tf.GradientTape() as tape:
             tape.watch(A)
@@ -604,11 +610,7 @@ for name in MEDIA:
     for line in range(len(users)):
         row = ranked[line][ranked[line] >= 0]
         row = row[complete[row]]
-        value = (
-            modality_shares(tower, past[line], row, features)[name]
-            if len(row)
-            else np.zeros(0)
-        )
+        value = parted[place, line, row]
         if not len(value) or value.max() <= 0.3:
             continue
         chosen = int(row[value.argmax()])
@@ -627,7 +629,7 @@ for name in MEDIA:
             )
         step = max(1, round((len(deleted) - 1) / 4))
         at_quarter.append((deleted[step], by_chance[step]))
-        if len(at_quarter) == 16:
+        if len(at_quarter) == 12:
             break
     lines[name] = np.mean(kept, axis=0) if kept else None
     quarter[name] = np.mean(at_quarter, axis=0) if at_quarter else [np.nan] * 2
@@ -693,8 +695,8 @@ display(
 keras.utils.set_random_seed(seed + 1)
 untrained = image_encoder(*pixels.shape[1:], 64)
 blind = looking(untrained)
-before = [heat_maps(cnn, look, *each) for each in asked["image"][:12]]
-after = [heat_maps(untrained, blind, *each) for each in asked["image"][:12]]
+before = [heat_maps(cnn, look, *each) for each in asked["image"][:8]]
+after = [heat_maps(untrained, blind, *each) for each in asked["image"][:8]]
 
 
 def correlation(a, b):

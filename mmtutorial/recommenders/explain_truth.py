@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtutorial.datasets.dataset import Truth
-from mmtutorial.recommenders.explain import Rows, modalities_of, named_modalities
+from mmtutorial.recommenders.explain import modalities_of, named_modalities
 from mmtutorial.recommenders.inputs import Features
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def true_shares(truth: Truth, names: Sequence[str], users: Sequence[str]) -> np.
             liked[list(names).index(name)] += part / len(among)
     liked = np.maximum(liked, 0)
     total = liked.sum(axis=0)
-    return np.divide(liked, total, out=np.zeros_like(liked), where=total > 0)
+    shares: np.ndarray = np.divide(liked, total, out=np.zeros_like(liked), where=total > 0)
+    return shares
 
 
 def hits(
@@ -123,7 +124,7 @@ def hit_rate(named: np.ndarray, ranked: np.ndarray, shares: np.ndarray) -> dict[
     >>> found["cases"], found["named"]
     (1, 1.0)
     """
-    listed: Rows = np.maximum(ranked, 0)
+    listed = np.maximum(ranked, 0)
     of_places = np.take_along_axis(shares, listed[None], axis=2)
     clear = (of_places.max(axis=0) >= CLEARLY) & (ranked >= 0)
     right, said = of_places.argmax(axis=0)[clear], named[clear]

@@ -335,8 +335,8 @@ def share(rule: Mapping[str, Any], results: Results) -> list[Part]:
                 _by_seed(results, dataset, experiment, name, rule[each])
                 for each in ("metric", "chance")
             )
-            mean, n = named.mean(), len(named)
-            half = stats.t.ppf(0.975, max(n - 1, 1)) * named.sem()
+            mean, n = float(named.mean()), len(named)
+            half = float(stats.t.ppf(0.975, max(n - 1, 1)) * np.std(named, ddof=1) / np.sqrt(n))
             text = f"{MEASURES[rule['metric']]}: {mean:.1%} ± {half:.1%}"
             text += f", by chance {chance.mean():.1%}"
             interval = (mean, mean - half, mean + half, n - 1.0)
