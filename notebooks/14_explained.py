@@ -338,7 +338,13 @@ if data.truth is not None:
     figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
     axis.errorbar(middle, rate, yerr=half, marker="o", capsize=3)
     axis.axhline(100 * BAR, ls="--", color="0.4")
-    axis.text(41, 100 * BAR + 2, "the bar", color="0.3")
+    axis.text(
+        0.02,
+        100 * BAR + 2,
+        "the bar",
+        color="0.3",
+        transform=axis.get_yaxis_transform(),
+    )
     axis.set(
         xlabel="what the top modality brings of what is liked (%)",
         ylabel="named rightly (%)",
@@ -585,8 +591,8 @@ plots.show(
 #
 # *Deletion* {cite}`petsiuk2018` takes the parts away, the most important first, and draws how much the score falls.
 # A faithful order falls faster than a random one. *Insertion* begins with nothing and puts the parts back. Each line
-# is a mean over recommendations of different users; in each, the score of the whole medium is 1 and that without
-# the medium is 0.
+# is a mean over recommendations of different users. The scale is such that the whole medium has the score 1 and no
+# medium has 0.
 
 
 # %% tags=["hide-input"]
@@ -619,19 +625,19 @@ for name in MEDIA:
         asked[name].append((chosen, past[line]))
         deleted, inserted, by_chance = curves(name, chosen, past[line])
         whole = deleted[-1]
-        if whole > 0:
-            at = np.linspace(0, 1, len(deleted))
-            kept.append(
-                [
-                    np.interp(grid, at, 1 - each / whole)
-                    for each in (deleted, by_chance, inserted)
-                ]
-            )
+        at = np.linspace(0, 1, len(deleted))
+        kept.append(
+            [
+                np.interp(grid, at, whole - each)
+                for each in (deleted, by_chance, inserted)
+            ]
+        )
         step = max(1, round((len(deleted) - 1) / 4))
         at_quarter.append((deleted[step], by_chance[step]))
         if len(at_quarter) == 12:
             break
-    lines[name] = np.mean(kept, axis=0) if kept else None
+    left = np.mean(kept, axis=0) if kept else None
+    lines[name] = None if left is None else left / abs(left[0, 0])
     quarter[name] = np.mean(at_quarter, axis=0) if at_quarter else [np.nan] * 2
 
 palette = sns.color_palette("colorblind")
@@ -650,7 +656,8 @@ for axis, name in zip(axes, MEDIA, strict=True):
     axis.set_title(PART[name])
     axis.set_xlabel("parts (%)")
 axes[0].set_ylabel("score (share of the whole)")
-axes[0].legend(loc="lower left", fontsize=8)
+handles, labels = axes[0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside lower center", ncols=3)
 plots.show(
     figure,
     alt="Three panels, words, regions and moments: the share of the score that is left when parts "
