@@ -19,6 +19,7 @@ from mmtutorial.terminal import escape_what_cannot_be_shown, say
 if TYPE_CHECKING:
     from mmtutorial.datasets import Dataset
     from mmtutorial.interactions import Interactions
+    from mmtutorial.preprocessing.features import Fitted
     from mmtutorial.recommenders.base import Recommender
 from mmtutorial.recommenders.inputs import Features
 
@@ -125,6 +126,12 @@ def recommend(
     k: Annotated[int, typer.Option("-k", "--k", help="how many items")] = 10,
     seed: Annotated[int, typer.Option(help="one seed in, the same list out")] = 0,
     recommender: Annotated[str, typer.Option(help=", ".join(RECOMMENDERS))] = "two-tower",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="which modality, word, region and moment decided")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="write that as a page, which needs no network")
+    ] = None,
 ) -> None:
     """Recommend items to a user, with reasons.
 
@@ -132,7 +139,7 @@ def recommend(
     whom nothing is known, NEW, gets what is best for everybody.
     """
     with _in_words():
-        lines = _recommended(dataset, user, k, seed, recommender)
+        lines = _recommended(dataset, user, k, seed, recommender, explain=explain, html=html)
     for line in lines:
         _print(line)
 
@@ -236,7 +243,16 @@ def _options(given: list[str]) -> dict[str, Any]:
     return options
 
 
-def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -> list[str]:
+def _recommended(
+    dataset: str,
+    user: str,
+    k: int,
+    seed: int,
+    recommender: str,
+    *,
+    explain: bool,
+    html: Path | None,
+) -> list[str]:
     """Return what to print, or raise a ValueError that says what is wrong with the request."""
     import numpy as np
 
@@ -251,6 +267,8 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
             f"recommender is {recommender!r}{_closest(recommender, RECOMMENDERS)}; "
             f"there are {', '.join(RECOMMENDERS)}"
         )
+    if (explain or html) and RECOMMENDERS[recommender][0] != "TwoTower":
+        raise ValueError(f"{recommender} reads no media: --explain and --html need two-tower")
     if k < 1:
         raise ValueError(f"k is {k}; a list has at least one place")
     options = {"seed": seed} if dataset in datasets.MAKERS else {}
@@ -267,14 +285,16 @@ def _recommended(dataset: str, user: str, k: int, seed: int, recommender: str) -
         raise ValueError(f"k is {k}, and {data.name} has {data.n_items} items: ask for fewer")
     users += [] if NEW in users else [NEW]  # has no history
     taken = Interactions.of(deduplicate(data.interactions), users=users, items=data.items["item"])
-    learnt, features = _learnt(data, taken, recommender, seed)
+    learnt, fitted = _learnt(data, taken, recommender, seed)
     row = users.index(known)
     mine = taken.log["user"].to_numpy() == row
     history = list(dict.fromkeys(taken.log["item"].to_numpy()[mine].tolist()))
     read = getattr(learnt, "score_histories", None)  # also what was taken since it learnt
     scores = read([history]) if read else learnt.score(np.array([row]))
     ranked = top_k(scores, k, exclude=taken.matrix[[row]])[0]
-    return _listed(data, user, history, ranked[ranked >= 0].tolist(), k, learnt, features)
+    listed = ranked[ranked >= 0].tolist()
+    lines = _listed(data, user, history, listed, k, learnt, fitted.features)
+    return lines + _explained(data, user, history, listed, learnt, fitted, explain, html)
 
 
 def _closest(name: str, known: Any) -> str:
@@ -283,9 +303,7 @@ def _closest(name: str, known: Any) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _learnt(
-    data: Dataset, taken: Interactions, name: str, seed: int
-) -> tuple[Recommender, Features]:
+def _learnt(data: Dataset, taken: Interactions, name: str, seed: int) -> tuple[Recommender, Fitted]:
     """Take the recommender from the cache, or let it learn and keep it there.
 
     The two towers stop by a validation part and learn from what was taken before it, the baselines
@@ -293,13 +311,13 @@ def _learnt(
     """
     from mmtutorial import recommenders
     from mmtutorial.evaluation import cold_items, default_split
-    from mmtutorial.preprocessing.features import ready_features
+    from mmtutorial.preprocessing.features import fitted_features
     from mmtutorial.recommenders.kept import fit_once
 
     kind, options = RECOMMENDERS[name]
     split = default_split(data)
-    features, faults = ready_features(data, ~cold_items(split))
-    for fault in faults:
+    fitted = fitted_features(data, ~cold_items(split))
+    for fault in fitted.faults:
         _print(str(fault), style="yellow")
 
     def announce(place: Path) -> None:
@@ -308,8 +326,8 @@ def _learnt(
     make = getattr(recommenders, kind)
     if kind == "TwoTower":
         tower = make(seed=seed, **options)
-        return fit_once(tower, split.train, features, split.validation, announce), features
-    return fit_once(make(**options), taken, features, announce=announce), features
+        return fit_once(tower, split.train, fitted.features, split.validation, announce), fitted
+    return fit_once(make(**options), taken, fitted.features, announce=announce), fitted
 
 
 def _listed(
@@ -343,6 +361,39 @@ def _listed(
     ]
     if len(ranked) < k:
         lines.append(f"{user} has all other items: there are no more to recommend.")
+    return lines
+
+
+def _explained(
+    data: Dataset,
+    user: str,
+    history: list[int],
+    listed: list[int],
+    learnt: Any,
+    fitted: Fitted,
+    explain: bool,
+    html: Path | None,
+) -> list[str]:
+    """Explain the list in lines, on a page, or not at all."""
+    if not (explain or html):
+        return []
+    from mmtutorial import explanations
+    from mmtutorial.recommenders.explain_truth import how_often
+    from mmtutorial.storage.files import expanded, write_whole
+
+    found = explanations.explain(learnt, history, listed, fitted)
+    note = how_often(learnt, fitted.features, data.truth)
+    lines = []
+    for place, each in enumerate(found if explain else [], start=1):
+        lines += [f"{place:3d}  {line}" for line in explanations.in_lines(each)]
+    lines.append(note)
+    if html:
+        path = expanded(html)
+        text = explanations.page(data, user, found, fitted, note)
+        if path.exists() and b"<title>Recommended to" not in path.read_bytes()[:200]:
+            raise ValueError(f"{path} is no page of recommendations: name another file")
+        write_whole(path, text.encode())
+        lines.append(f"{path}: the page")
     return lines
 
 

@@ -721,24 +721,25 @@ plots.table(pd.DataFrame(rows).T, index=True)
 #
 # ## Live: which modality decided?
 #
-# We hide one modality of a recommended item and see how far its score falls. `modality_shares` subtracts the mean fall
-# over all items. The modality with the largest fall has *decided*. (Late fusion and attention give the weight of what
-# is hidden to the rest, so with them a fall also holds what the others would say.)
+# We score a recommended item with every choice of its modalities. `modality_shares` shares the score among them by the
+# Shapley values of {doc}`14_explained`, less their means over all items. The modality with the largest share has
+# *decided*. (Late fusion and attention give the weight of what is hidden to the rest, so with them a share also holds
+# what the others would say.)
 
 # %%
 asked = np.random.default_rng(seed).permutation(len(users))[:40]
 ranked = runs["concatenation"].ranked[asked]  # (40, 10)
 past = split.train.log.groupby("user")["item"].unique()
-falls = np.full((*ranked.shape, len(names)), np.nan)
+parted = np.full((*ranked.shape, len(names)), np.nan)
 for line, (user, items) in enumerate(zip(users[asked], ranked, strict=True)):
     filled = items >= 0
-    fall = modality_shares(tower, past[user], items[filled], features)
-    falls[line, filled] = np.stack([fall[name] for name in names], axis=1)
-falls = np.nan_to_num(falls, nan=0.0)  # (40, 10, modalities), in logits
-decided = np.where(falls.max(axis=2) > 0, falls.argmax(axis=2), -1)
+    share = modality_shares(tower, past[user], items[filled], features)
+    parted[line, filled] = np.stack([share[name] for name in names], axis=1)
+parted = np.nan_to_num(parted, nan=0.0)  # (40, 10, modalities), in logits
+decided = np.where(parted.max(axis=2) > 0, parted.argmax(axis=2), -1)
 
 # %% [markdown]
-# The first five places of one user's list, and how each score changes without one modality:
+# The first five places of one user's list, and the share of each modality in the score:
 
 # %% tags=["hide-input"]
 kinds_in = np.array([len(set(row[row >= 0])) for row in decided[:, :5]])
@@ -749,7 +750,7 @@ rows = [
         "place": place + 1,
         "item": data.items["title"].iloc[item],
         **{
-            f"without {name}": f"{-falls[chosen, place, m]:+.2f}"
+            f"share of {name}": f"{parted[chosen, place, m]:+.2f}"
             if given[name][item]
             else "has none"
             for m, name in enumerate(names)
@@ -787,16 +788,16 @@ if simulated:
     ).argmax(axis=2)
     judged = filled & (decided >= 0)
     agree = (liked == decided)[judged].mean()
-    true, by_hiding = (
+    true, by_share = (
         np.bincount(each[judged], minlength=len(names)) / judged.sum()
         for each in (liked, decided)
     )
     columns["is liked most in truth"] = true
     sentence = (
-        "These users are simulated, so the answer can be checked. Hiding "
+        "These users are simulated, so the answer can be checked. The largest share "
         "names the modality whose attribute the user really likes most in "
         f"{agree:.0%} of the recommendations. Two guesses with the same "
-        f"shares would agree in {true @ by_hiding:.0%}."
+        f"shares would agree in {true @ by_share:.0%}."
     )
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 (100 * pd.DataFrame(columns, index=names)).plot.bar(ax=axis, rot=0)
@@ -817,8 +818,8 @@ quote(
 Markdown(sentence)
 
 # %% [markdown]
-# Over all recommendations of forty users the shares are {glue:text}`fusion-decided`. Redundant information is credited
-# to neither modality.
+# Over all recommendations of forty users the shares are {glue:text}`fusion-decided`. Redundant information is halved
+# between two modalities.
 #
 # ## What the article claims, and what we measured
 #

@@ -1084,9 +1084,9 @@ gap = np.abs(everybody + shares.sum(axis=1) - (score[listed] - score.mean()))
 print(f"the shares add up to the score, but for {gap.max():.1e}")
 
 # %% [markdown]
-# Which *modality* decided is another question. We hide one modality of the item, encode the item again, and
-# see how much of its score is lost, beyond what an average item loses. These losses do not add up to the score:
-# what picture and text both say is not missed when one of them is hidden. The command line gives both reasons:
+# Which *modality* decided is another question. `modality_shares` scores the item with every choice of its modalities,
+# and shares the score among them by the Shapley values of {doc}`14_explained`: what picture and text both say is
+# halved between them. The command line gives both reasons:
 #
 # ```
 # mmtutorial recommend --dataset shop --user u0012
@@ -1129,17 +1129,16 @@ for user in generator.permutation(split.test_users)[:40]:
 decided = pd.concat(decided)
 summary = pd.DataFrame(
     {
-        "score lost when it is hidden (mean)": decided.mean(),
-        "loses most (share of places)": decided.fillna(-np.inf)
+        "share of the score (mean)": decided.mean(),
+        "has the largest share (of places)": decided.fillna(-np.inf)
         .idxmax(axis=1)
         .value_counts(normalize=True),
     }
 ).fillna(0)
 display(plots.table(summary, index=True))
-most = summary["loses most (share of places)"].idxmax()
+most = summary["has the largest share (of places)"].idxmax()
 Markdown(
-    f"At {summary.loc[most].iloc[1]:.0%} of the places, most of the score is lost without "
-    f"`{most}`."
+    f"At {summary.loc[most].iloc[1]:.0%} of the places, `{most}` has the largest share."
 )
 
 # %% [markdown]

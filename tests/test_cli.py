@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,38 @@ def test_recommend_learns_once_and_gives_titles_and_reasons(
         )
 
 
+def test_explain_names_modality_word_region_and_moment_and_how_often_reasons_are_right(
+    quick: Path,
+) -> None:
+    status, lines = recommended("--user", "u03", "-k", "3", "--explain")
+    assert status == 0, lines
+    text = "\n".join(lines)
+    for each in ("of the score: ", "word: ", "region: row ", "moment: ", "by chance they would in"):
+        assert each in text
+    assert "simulated" in lines[-1]
+
+
+def test_the_page_opens_without_a_network_and_can_be_read_aloud(quick: Path) -> None:
+    place = quick / "why.html"
+    status, lines = recommended("--user", "u03", "-k", "4", "--html", str(place))
+    assert status == 0 and lines[-1] == f"{place}: the page"
+    page = place.read_text("utf-8")
+    assert (
+        page.startswith('<!DOCTYPE html><html lang="en">') and "<title>Recommended to u03" in page
+    )
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page) and "@import" not in page
+    images = re.findall(r"<img[^>]*>", page)
+    assert images and all(re.search(r'alt="[^"]+"', each) for each in images)
+    players = re.findall(r"<audio[^>]*>", page)
+    assert players and all("aria-label=" in each for each in players)
+    assert page.count("<article>") == 4 and "<mark" in page
+    assert recommended("--user", "u03", "-k", "2", "--html", str(place))[0] == 0  # ours is replaced
+    place.write_text("dear diary")
+    status, lines = recommended("--user", "u03", "-k", "2", "--html", str(place))
+    assert status == 1 and "is no page of recommendations" in lines[-1]
+    assert place.read_text() == "dear diary"
+
+
 def test_a_damaged_recommender_is_learnt_again(quick: Path) -> None:
     _, first = recommended("--user", "u03", "-k", "2", "--recommender", "ease")
     (arrays,) = quick.glob("recommenders/*/arrays.npz")
@@ -167,6 +200,7 @@ def test_a_list_ends_where_nothing_is_left() -> None:
         (["--user", "Ann"], "shop has no user 'Ann'; its 30 users are in interactions.csv"),
         (["--user", "u01", "-k", "0"], "k is 0; a list has at least one place"),
         (["--user", "u01", "-k", "41"], "k is 41, and shop has 40 items: ask for fewer"),
+        (["--user", "u01", "--recommender", "ease", "--explain"], "ease reads no media"),
         (["--user", "u01", "--recommender", "eas"], "'eas' (did you mean 'ease'?); there are"),
     ],
 )

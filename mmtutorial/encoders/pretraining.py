@@ -131,7 +131,37 @@ def _language_model(name: str, array: np.ndarray, rows: np.ndarray, seed: int) -
 
 
 def _contrast(name: str, array: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """Recognise each item of a batch by another version of its medium; return the states."""
+    encoder = contrastive_encoder(name, array, rows, seed, EPOCHS[name])
+    return np.asarray(encoder.predict(array, batch_size=256, verbose=0))
+
+
+def contrastive_encoder(
+    name: str, array: np.ndarray, rows: np.ndarray, seed: int, epochs: int
+) -> keras.Model:
+    """Train an encoder to recognise each item of a batch by another version of its medium.
+
+    Parameters
+    ----------
+    name : {"image", "audio"}
+        Which encoder.
+    array, seed
+        As for `pretrained`.
+    rows : ndarray
+        int (n,): the items to learn from.
+    epochs : int
+        Passes through them.
+
+    Returns
+    -------
+    keras.Model
+        From float32 (n, ...) to float32 (n, 64).
+
+    Examples
+    --------
+    >>> pictures = np.random.default_rng(0).random((4, 8, 8, 3), dtype="float32")
+    >>> contrastive_encoder("image", pictures, np.arange(4), seed=0, epochs=1).output_shape
+    (None, 64)
+    """
     if name == "image":
         height, width, channels = array.shape[1:]
         encoder, change = image.image_encoder(height, width, channels, UNITS), _other_picture()
@@ -149,8 +179,8 @@ def _contrast(name: str, array: np.ndarray, rows: np.ndarray, seed: int) -> np.n
     batch = min(BATCH, len(rows))
     batches = tf.data.Dataset.from_tensor_slices(array[rows]).shuffle(len(rows), seed)
     batches = batches.batch(batch, drop_remainder=True).map(lambda some: (some, tf.range(batch)))
-    model.fit(batches, epochs=EPOCHS[name], shuffle=False, verbose=0)
-    return np.asarray(encoder.predict(array, batch_size=256, verbose=0))
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
+    return encoder
 
 
 def _other_picture() -> keras.Sequential:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,12 +16,43 @@ from mmtutorial.datasets.faults import Fault
 from mmtutorial.datasets.schema import MODALITIES
 from mmtutorial.preprocessing.audio import encode_audio
 from mmtutorial.preprocessing.image import encode_images
-from mmtutorial.preprocessing.reduce import reduce, standardise, summarise, tf_idf
+from mmtutorial.preprocessing.reduce import (
+    fitted_tf_idf,
+    reduce,
+    scaling,
+    standardise,
+    summarise,
+    tf_idf,
+)
 from mmtutorial.preprocessing.text import Vocabulary, clean, sequences, tokenise
 
 WORDS = 64  # of a text, for encoders that read it word by word
 TEXTS = ("auto", "words", "tags")  # how texts may be read
 SHARED = 0.75  # of the tags are on another item too, or the texts are read as words
+Encode = Callable[[Any], np.ndarray]  # media of n items to float32 (n, d)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A catalogue's ready-made features, and what encodes altered media in the same way.
+
+    Parameters
+    ----------
+    features, faults
+        As `ready_features` returns them.
+    media : dict
+        What was encoded, for each modality that has raw media: "text" (or "words"): a list of
+        words, or of tags, an item; "image": float32 (n_items, 32, 32, 3); "audio": float32
+        (n_items, 32, 20), with zeros where nothing is heard.
+    encode : dict
+        For the same modalities, a function from such media of some items to float32 (n, d), which
+        gives what stands in ``features`` for media that were not altered.
+    """
+
+    features: dict[str, np.ndarray]
+    faults: list[Fault]
+    media: dict[str, Any]
+    encode: dict[str, Encode]
 
 
 def raw_features(
@@ -138,32 +171,69 @@ def ready_features(
     >>> sorted(features), len(features["audio"])
     (['audio', 'image', 'text'], 40)
     """
+    found = fitted_features(data, known, modalities, n_components, seed, text)
+    return found.features, found.faults
+
+
+def fitted_features(
+    data: Dataset,
+    known: np.ndarray,
+    modalities: Sequence[str] = MODALITIES,
+    n_components: int = 64,
+    seed: int = 0,
+    text: str = "auto",
+) -> Fitted:
+    """Return what `ready_features` returns, and how it was encoded; the arguments are the same.
+
+    >>> from mmtutorial.datasets import shop
+    >>> found = fitted_features(shop(n_items=40, n_users=30), np.ones(40, bool))
+    >>> again = found.encode["audio"](found.media["audio"][:5])
+    >>> bool(np.abs(again - found.features["audio"][:5]).max() < 1e-4)
+    True
+    """
     _check_reading(text)
-    features: dict[str, np.ndarray] = {}
+    found = Fitted({}, [], {}, {})
     given = {name: data.features[name] for name in modalities if name in data.features}
     media = [name for name in ("image", "audio") if name in modalities and name not in given]
     raw, faults = raw_features(data, known, media)
-
-    def keep(name: str, vectors: np.ndarray | None) -> None:
-        if vectors is None:
-            message = f"too little {name} can be used to compare items by, and it is left out"
-            faults.append(Fault("items.csv", None, message, "give two items or more some of it"))
-        else:
-            features[name] = _standard(vectors, known)
+    found.faults.extend(faults)
 
     for name in modalities:
         if name in given:
-            keep(name, given[name].astype(np.float32))
+            _keep(found, known, name, given[name].astype(np.float32))
         elif name == "text" and data.items["text"].ne("").any():
-            keep("text", _words(data, n_components, seed, text, faults))
+            _keep(found, known, "text", *_words(data, n_components, seed, text, found.faults))
         elif name == "image" and "image" in raw:
             pixels = raw["image"].reshape(len(known), -1)
-            keep("image", _reduced(pixels, n_components, seed))
+            vectors, encode = _reduced(pixels, n_components, seed)
+            _keep(found, known, "image", vectors, raw["image"], encode)
         elif name == "audio" and "audio" in raw:
-            keep("audio", summarise(raw["audio"]))
+            _keep(found, known, "audio", summarise(raw["audio"]), raw["audio"], summarise)
     if "text" in given and data.items["text"].ne("").any():
-        keep("words", _words(data, 4 * n_components, seed, text, faults))
-    return features, faults
+        _keep(found, known, "words", *_words(data, 4 * n_components, seed, text, found.faults))
+    return found
+
+
+def _keep(
+    found: Fitted,
+    known: np.ndarray,
+    name: str,
+    vectors: np.ndarray | None,
+    media: Any = None,
+    encode: Encode | None = None,
+) -> None:
+    """Standardise a modality's vectors, and keep them with their encoder; too few are a fault."""
+    if vectors is None:
+        message = f"too little {name} can be used to compare items by, and it is left out"
+        remedy = "give two items or more some of it"
+        found.faults.append(Fault("items.csv", None, message, remedy))
+        return
+    present = np.asarray(vectors.any(axis=1))
+    found.features[name] = standardise(vectors, present, known)
+    if encode is not None:
+        mean, scale = scaling(vectors, present, known)
+        found.media[name] = media
+        found.encode[name] = lambda altered: ((encode(altered) - mean) / scale).astype(np.float32)
 
 
 def tag_weights(data: Dataset, min_count: int = 2) -> sparse.csr_array:
@@ -219,8 +289,11 @@ def _paths(data: Dataset, modality: str) -> list[Path | None]:
 
 def _words(
     data: Dataset, n_components: int, seed: int, text: str, faults: list[Fault]
-) -> np.ndarray | None:
-    """Return what texts say, as principal components; None where no two share a word."""
+) -> tuple[np.ndarray | None, list[list[str]], Encode | None]:
+    """Return what texts say, as principal components, with their words and what encodes others.
+
+    None where no two share a word.
+    """
     tags = _tags(data) if text == "tags" or (text == "auto" and _look_like_tags(data)) else None
     if tags is not None and text == "auto":
         shared = _shared(tags)
@@ -230,23 +303,32 @@ def _words(
         else:
             faults.append(_note(f"word by word, not as lists of tags, since {of_tags}", "tags"))
             tags = None
+    tokens = _tokens(data) if tags is None else tags
     try:
-        weights = tf_idf(_tokens(data) if tags is None else tags)
+        weights, vectoriser = fitted_tf_idf(tokens)
     except ValueError:  # no word is in two texts
-        return None
-    return _reduced(weights, n_components, seed)
+        return None, tokens, None
+    vectors, encode = _reduced(weights, n_components, seed)
+    if encode is None:
+        return None, tokens, None
+    return vectors, tokens, lambda altered: encode(vectoriser.transform(altered))
 
 
 def _reduced(
     array: np.ndarray | sparse.csr_array, n_components: int, seed: int
-) -> np.ndarray | None:
-    """Return principal components; None where there are too few rows or columns for one."""
+) -> tuple[np.ndarray | None, Encode | None]:
+    """Return principal components, and what gives those of other rows.
+
+    None where there are too few rows or columns for one.
+    """
     there = np.asarray(array.sum(axis=1) != 0).ravel()
     most = min(int(there.sum()), array.shape[1]) - 1
     if most < 1:
-        return None
-    return reduce(array, min(n_components, most), present=there, seed=seed)[0]
+        return None, None
+    vectors, fitted = reduce(array, min(n_components, most), present=there, seed=seed)
 
+    def encode(altered: Any) -> np.ndarray:
+        rows = altered if sparse.issparse(altered) else np.reshape(altered, (len(altered), -1))
+        return np.asarray(fitted.transform(rows))
 
-def _standard(array: np.ndarray, known: np.ndarray) -> np.ndarray:
-    return standardise(array, present=np.asarray(array.any(axis=1)), fit_on=known)
+    return vectors, encode

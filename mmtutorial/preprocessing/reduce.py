@@ -102,11 +102,24 @@ def tf_idf(tokens: Sequence[Sequence[str]], min_count: int = 2) -> sparse.csr_ar
     >>> tf_idf([["so", "soft"], ["so", "warm"], []], min_count=2).toarray()
     array([[1.], [1.], [0.]], dtype=float32)
     """
+    return fitted_tf_idf(tokens, min_count)[0]
+
+
+def fitted_tf_idf(
+    tokens: Sequence[Sequence[str]], min_count: int = 2
+) -> tuple[sparse.csr_array, TfidfVectorizer]:
+    """Return what `tf_idf` returns, and what weighs further texts in the same way.
+
+    >>> weights, fitted = fitted_tf_idf([["so", "soft"], ["so", "warm"]])
+    >>> fitted.transform([["so", "so"], ["warm"]]).toarray()
+    array([[1.],
+           [0.]], dtype=float32)
+    """
     vectoriser = TfidfVectorizer(
         analyzer=list, min_df=min_count, sublinear_tf=True, dtype=np.float32
     )
     try:
-        return sparse.csr_array(vectoriser.fit_transform(tokens))
+        return sparse.csr_array(vectoriser.fit_transform(tokens)), vectoriser
     except ValueError as error:
         raise ValueError(
             f"no word is in {min_count} of the {len(tokens)} texts: lower min_count"
@@ -159,18 +172,36 @@ def standardise(
     [[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     """
     present = _present(present, len(features))
-    looked_at = present if fit_on is None else present & _present(fit_on, len(features))
+    mean, scale = scaling(features, present, fit_on)
     result = scratch_array(features.shape, np.float32)
-    count = sum(len(values) for values in _frames(features, looked_at))
-    if count:
-        mean = _sum(_frames(features, looked_at)) / count
-        squares = (np.square(values - mean) for values in _frames(features, looked_at))
-        deviation = np.sqrt(_sum(squares) / count)
-        scale = np.where(deviation > 1e-6 * np.abs(mean), deviation, np.inf)
-        for some in blocks(features, result):
-            there = present[some]
-            result[some][there] = np.nan_to_num((features[some][there] - mean) / scale)
+    for some in blocks(features, result):
+        there = present[some]
+        result[some][there] = np.nan_to_num((features[some][there] - mean) / scale)
     return result
+
+
+def scaling(
+    features: np.ndarray,
+    present: np.ndarray | None = None,
+    fit_on: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means that `standardise` subtracts and the scales by which it divides: (d,) each.
+
+    The scale is infinite where a coefficient is the same everywhere, or no row is looked at.
+
+    >>> mean, scale = scaling(np.array([[1.0, 7.0], [3.0, 7.0]]))
+    >>> mean.tolist(), scale.tolist()
+    ([2.0, 7.0], [1.0, inf])
+    """
+    present = _present(present, len(features))
+    looked_at = present if fit_on is None else present & _present(fit_on, len(features))
+    count = sum(len(values) for values in _frames(features, looked_at))
+    if not count:
+        return np.zeros(features.shape[-1]), np.full(features.shape[-1], np.inf)
+    mean = _sum(_frames(features, looked_at)) / count
+    squares = (np.square(values - mean) for values in _frames(features, looked_at))
+    deviation = np.sqrt(_sum(squares) / count)
+    return mean, np.where(deviation > 1e-6 * np.abs(mean), deviation, np.inf)
 
 
 def _frames(features: np.ndarray, looked_at: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Why an item is in a list: which items of the history speak for it, and which modality decided.
+"""Why an item is in a list: which items of the history, modalities and parts of media speak for it.
 
 A score says that an item is good; what makes it better than others is the score less its mean over
 the catalogue. That difference is taken apart here.
@@ -6,19 +6,24 @@ the catalogue. That difference is taken apart here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from mmtutorial.equations.attribution import coalitions, shapley_values
+from mmtutorial.preprocessing.features import Fitted
+from mmtutorial.preprocessing.parts import PARTS, Parts
 from mmtutorial.recommenders.base import Recommender, check_rows
+from mmtutorial.recommenders.content import as_dense
 from mmtutorial.recommenders.inputs import Features
 
 if TYPE_CHECKING:
     from mmtutorial.recommenders.two_tower import TwoTower
 
 Rows = Sequence[int] | np.ndarray  # of items
+_BLOCK = 256  # users or items at a time: bounds memory
 
 WORDS = {
     "text": "its text",
@@ -124,14 +129,69 @@ def history_shares(
     return (everybody - everybody.mean())[listed], parts.T[listed]
 
 
+def coalition_scores(
+    recommender: TwoTower, histories: Sequence[Rows], features: Features
+) -> np.ndarray:
+    """Score every item as if it had only some of its modalities, for every choice of these.
+
+    What the fusion does where a modality is absent, it does here. The users' histories keep theirs.
+
+    Parameters
+    ----------
+    recommender : TwoTower
+        Fitted, and reading content.
+    histories : sequence of sequences of int
+        Item rows that each user took.
+    features : mapping
+        What the recommender was fitted with: one row an item of the catalogue.
+
+    Returns
+    -------
+    ndarray
+        float32 (2^m, n_users, n_items), without the items' biases; of the rows see
+        `mmtutorial.equations.attribution.coalitions`, of the modalities `modalities_of`.
+
+    Raises
+    ------
+    ValueError
+        If a modality is missing in ``features``.
+
+    Examples
+    --------
+    >>> from mmtutorial.interactions import Interactions
+    >>> from mmtutorial.recommenders import TwoTower
+    >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
+    >>> features = {"text": np.eye(3, dtype="float32"), "audio": np.ones((3, 1), "float32")}
+    >>> coalition_scores(TwoTower(steps=2).fit(train, features), [[0], []], features).shape
+    (4, 2, 3)
+    """
+    names = modalities_of(recommender)
+    lacking = [name for name in names if name not in features]
+    if lacking:
+        raise ValueError(f"features lacks {lacking}, which the recommender was fitted with")
+    content = {name: as_dense(features[name]) for name in names}
+    there = _there(content)
+    rows = np.arange(len(there))
+    q = _queries(recommender, histories)
+    v = [_candidates(recommender, rows, content, there * some) for some in coalitions(len(names))]
+    return np.stack([q @ each.T for each in v])
+
+
+def modalities_of(recommender: Recommender) -> list[str]:
+    """Return the modalities that a fitted recommender reads, in its order; none of other kinds."""
+    recommender.train  # noqa: B018 — it says what is wrong
+    tower = getattr(recommender, "tower", None)
+    return [] if tower is None else [name for name in tower.input if name != "present"]
+
+
 def modality_shares(
     recommender: TwoTower, history: Rows, items: Rows, features: Features
 ) -> dict[str, np.ndarray]:
-    """Say what each modality of items adds to their scores: how much is lost when it is hidden.
+    r"""Share the scores of items among their modalities, by Shapley values (eq-shapley).
 
-    The item is encoded with and without the modality; the loss is compared with the mean loss over
-    all items that have it, so that only what sets an item apart counts. Losses do not add up to the
-    score: what two modalities both say is not missed when one is hidden.
+    ν(S) is the score of an item of which only the modalities S are known, less its mean over the
+    catalogue, so that only what sets an item apart counts. What two modalities both say is shared
+    between them.
 
     Parameters
     ----------
@@ -145,7 +205,9 @@ def modality_shares(
     Returns
     -------
     dict
-        Modality to float64 (n_items,), in units of the score; NaN where an item lacks it.
+        Modality to float64 (n_items,), in units of the score; NaN where an item lacks it. For an
+        item that has all, they add up to its score less the mean score over the catalogue, but for
+        what biases and ids add.
 
     Raises
     ------
@@ -162,32 +224,186 @@ def modality_shares(
     >>> bool(abs(modality_shares(tower, [0], [2], features)["audio"][0]) < 9)
     True
     """
-    recommender.train  # noqa: B018 — it says what is wrong
-    tower = recommender.tower
-    if tower is None:
+    names = modalities_of(recommender)
+    if not names:
         return {}
-    names = [name for name in tower.input if name != "present"]
-    lacking = [name for name in names if name not in features]
-    if lacking:
-        raise ValueError(f"features lacks {lacking}, which the recommender was fitted with")
-    content = {name: np.asarray(features[name]) for name in names}
-    present = np.column_stack(
-        [array.reshape(len(array), -1).any(axis=1) for array in content.values()]
-    ).astype(np.float32)
-    past = np.asarray(history, dtype=int).tolist()
-    q = recommender.user_vectors([past])[0] / np.float32(recommender.temperature)
+    shares = _shapley(coalition_scores(recommender, [history], features), features, names)
+    return {name: shares[place, 0, list(items)] for place, name in enumerate(names)}
 
-    def scored(there: np.ndarray) -> np.ndarray:
-        v: np.ndarray = tower({**content, "present": there}, training=False)[0].numpy()
-        return np.asarray(v @ q)
 
-    whole, shares = scored(present), {}
-    for place, name in enumerate(names):
-        hidden = present.copy()
-        hidden[:, place] = 0
-        lost = np.where(present[:, place] > 0, whole - scored(hidden), np.nan).astype(np.float64)
-        shares[name] = (lost - (np.nanmean(lost) if present[:, place].any() else 0))[list(items)]
-    return shares
+def _shapley(scores: np.ndarray, features: Features, names: Sequence[str]) -> np.ndarray:
+    """Return the shares (m, n_users, n_items) of what `coalition_scores` returns, NaN if absent."""
+    shares = shapley_values(scores - scores.mean(axis=2, keepdims=True))
+    there = _there({name: as_dense(features[name]) for name in names}) > 0
+    return np.where(there.T[:, None, :], shares, np.nan)
+
+
+def named_modalities(
+    recommender: TwoTower, histories: Sequence[Rows], ranked: np.ndarray, features: Features
+) -> np.ndarray:
+    """Name the modality with the largest Shapley value at each place of some lists.
+
+    Parameters
+    ----------
+    recommender, features
+        As for `modality_shares`.
+    histories : sequence of sequences of int
+        Of each user.
+    ranked : ndarray
+        int (n_users, k): their lists, -1 for places without an item.
+
+    Returns
+    -------
+    ndarray
+        int (n_users, k): places in `modalities_of`; -1 where no value is above 0, or no item is.
+
+    Examples
+    --------
+    >>> from mmtutorial.interactions import Interactions
+    >>> from mmtutorial.recommenders import TwoTower
+    >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
+    >>> features = {"text": np.eye(3, dtype="float32"), "audio": np.zeros((3, 1), "float32")}
+    >>> tower = TwoTower(steps=2).fit(train, features)
+    >>> int(named_modalities(tower, [[0]], np.array([[2, -1]]), features)[0, 1])
+    -1
+    """
+    names = modalities_of(recommender)
+    found = np.full(ranked.shape, -1)
+    for start in range(0, len(histories), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        scores = coalition_scores(recommender, histories[some], features)
+        shares = np.nan_to_num(_shapley(scores, features, names))
+        listed = np.take_along_axis(shares, np.maximum(ranked[some], 0)[None], axis=2)
+        found[some] = np.where(listed.max(axis=0) > 0, listed.argmax(axis=0), -1)
+    return np.where(ranked >= 0, found, -1)
+
+
+def part_scores(
+    recommender: TwoTower,
+    history: Rows,
+    item: int,
+    features: Features,
+    name: str,
+    vectors: np.ndarray,
+) -> np.ndarray:
+    """Score an item whose medium was altered, such as a picture without one of its regions.
+
+    Parameters
+    ----------
+    recommender, history, features
+        As for `modality_shares`.
+    item : int
+        Its row.
+    name : str
+        The modality that was altered; the others stay.
+    vectors : ndarray
+        float32 (n, ...): what the tower reads of each altered medium. Zeros: nothing is left.
+
+    Returns
+    -------
+    ndarray
+        float32 (n,), without the item's bias, which stays the same.
+
+    Examples
+    --------
+    >>> from mmtutorial.interactions import Interactions
+    >>> from mmtutorial.recommenders import TwoTower
+    >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
+    >>> features = {"text": np.eye(3, dtype="float32"), "audio": np.ones((3, 1), "float32")}
+    >>> tower = TwoTower(steps=2).fit(train, features)
+    >>> part_scores(tower, [0], 2, features, "text", np.eye(3, dtype="float32")).shape
+    (3,)
+    """
+    n = len(vectors)
+    content = {
+        each: vectors if each == name else np.repeat(as_dense(features[each])[[item]], n, axis=0)
+        for each in modalities_of(recommender)
+    }
+    v = _candidates(recommender, np.full(n, item), content, _there(content))
+    found: np.ndarray = v @ _queries(recommender, [history])[0]
+    return found
+
+
+def removed(
+    recommender: TwoTower,
+    history: Rows,
+    item: int,
+    fitted: Fitted,
+    name: str,
+    gone: np.ndarray | None = None,
+) -> tuple[Parts, np.ndarray]:
+    """Score an item without some words of its text, regions of its picture, moments of its sound.
+
+    Parameters
+    ----------
+    recommender, history, item, name
+        As for `part_scores`.
+    fitted : Fitted
+        What the recommender was fitted with, from
+        `mmtutorial.preprocessing.features.fitted_features`; `name` is one of its ``media``.
+    gone : ndarray, optional
+        bool (n, n_parts): what is taken away each time; without it each part alone.
+
+    Returns
+    -------
+    parts : Parts
+        The words, regions or moments.
+    lost : ndarray
+        float32 (n,): by how much the score falls.
+
+    Examples
+    --------
+    >>> from mmtutorial.interactions import Interactions
+    >>> from mmtutorial.datasets import shop
+    >>> from mmtutorial.preprocessing.features import fitted_features
+    >>> from mmtutorial.recommenders import TwoTower
+    >>> data = shop(n_items=40, n_users=30)
+    >>> fitted = fitted_features(data, np.ones(40, bool))
+    >>> train = Interactions.of(data.interactions, items=data.items["item"])
+    >>> tower = TwoTower(steps=2).fit(train, fitted.features)
+    >>> parts, lost = removed(tower, [0, 1], 5, fitted, "image")
+    >>> len(parts), lost.shape
+    (16, (16,))
+    """
+    parts = PARTS[name](fitted.media[name][item])
+    gone = np.eye(len(parts), dtype=bool) if gone is None else gone
+    everything = np.vstack([np.zeros((1, len(parts)), bool), gone])
+    vectors = fitted.encode[name](parts.without(everything))
+    vectors[everything.all(axis=1)] = 0
+    scores = part_scores(recommender, history, item, fitted.features, name, vectors)
+    return parts, scores[0] - scores[1:]
+
+
+def _there(content: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Say which item has which modality: float32 (n_items, m)."""
+    there = [each.reshape(len(each), -1).any(axis=1) for each in content.values()]
+    return np.column_stack(there).astype(np.float32)
+
+
+def _queries(recommender: TwoTower, histories: Sequence[Rows]) -> np.ndarray:
+    """Return q / τ of users with these histories, float32 (n_users, length)."""
+    q = recommender.user_vectors([np.asarray(each, dtype=int).tolist() for each in histories])
+    return q / np.float32(recommender.temperature)
+
+
+def _candidates(
+    recommender: TwoTower, rows: np.ndarray, content: Mapping[str, np.ndarray], there: np.ndarray
+) -> np.ndarray:
+    """Return v of items with this content, and with the ids of these rows: (n, length)."""
+    network, tower = recommender.network, recommender.tower
+    assert tower is not None
+    blocks = []
+    for start in range(0, len(rows), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        given = {name: array[some] for name, array in content.items()}
+        v = np.asarray(tower({**given, "present": there[some]}, training=False)[0])
+        if network.e is not None:
+            taken = np.isin(rows[some], recommender.train.log["item"])[:, None]
+            v = v + network.id_rate * taken * network.e.numpy()[rows[some]]
+        if network.log_temperature is not None:
+            v = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-6)
+        blocks.append(v.astype(np.float32))
+    return np.concatenate(blocks)
 
 
 def reasons(

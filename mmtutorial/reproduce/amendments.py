@@ -12,22 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mmtutorial.reproduce.findings import CONTRADICTED, SHOWN, Comparison, Finding, Part
 from mmtutorial.reproduce.ledger import HOLDS, decided
 from mmtutorial.reproduce.levels import ALL, SIMPLE
 from mmtutorial.reproduce.results import Results
-from mmtutorial.reproduce.rules import (
-    CONTRADICTED,
-    LIMITS,
-    SHOWN,
-    Comparison,
-    Finding,
-    Part,
-    best,
-    damage_of,
-    interval_of,
-    quoted,
-    student,
-)
+from mmtutorial.reproduce.rules import LIMITS, best, damage_of, interval_of, quoted, student
 
 FILE = Path(__file__).with_name("amendments.toml")
 

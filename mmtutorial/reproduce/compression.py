@@ -12,19 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmtutorial.reproduce.findings import CONTRADICTED, UNDECIDED, Comparison, Finding, Part
 from mmtutorial.reproduce.levels import command
 from mmtutorial.reproduce.results import Results
-from mmtutorial.reproduce.rules import (
-    CONTRADICTED,
-    UNDECIDED,
-    Comparison,
-    Finding,
-    Part,
-    interval_of,
-    over_seeds,
-    percent,
-    student,
-)
+from mmtutorial.reproduce.rules import interval_of, over_seeds, percent, student
 from mmtutorial.reproduce.tasks import COMPRESSION, SERVED, UNCOMPRESSED
 
 

@@ -33,7 +33,7 @@ from mmtutorial.reproduce.search_spaces import (
     towers,
 )
 from mmtutorial.reproduce.settings import LENGTH, MADE, WITH_TASTES, has_ready_made, tower_options
-from mmtutorial.reproduce.tasks import COLD, COMPRESSION, UNCOMPRESSED, Task
+from mmtutorial.reproduce.tasks import COLD, COMPRESSION, EXPLAINED, UNCOMPRESSED, Task
 
 LARGE = 2_000_000  # users × items above which a tower takes minutes
 QUICK = ("concatenation", "attention")  # of the fusions
@@ -418,6 +418,21 @@ def tastes(plan: Plan) -> list[Task]:
     ]  # fmt: skip
 
 
+def explanations(plan: Plan) -> list[Task]:
+    """What the reasons are held against: the fused tower in shops of other seeds."""
+    if not (plan.full and plan.facts.worlds):
+        return []
+    arms = {arm.name: arm for arm in towers(plan.facts.modalities)}
+    return [
+        plan.task(
+            arms[ALL], seed, experiment=EXPLAINED, recommender=f"{ALL}{label}", encoders=encoders,
+            made={"seed": seed},
+        )
+        for seed in plan.seeds
+        for encoders, label in (("auto", ""), ("article", ", article's encoders"))
+    ]  # fmt: skip
+
+
 GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     "fusions": fusions,
     "baselines": simple,
@@ -434,6 +449,7 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     "costs": costs,
     COMPRESSION: compression,
     TASTES: tastes,
+    EXPLAINED: explanations,
 }
 
 

@@ -31,20 +31,18 @@ from typing import Any
 import numpy as np
 
 from mmtutorial.reproduce import rules
-from mmtutorial.reproduce.levels import LEVELS, LISTING, SIMULATED
-from mmtutorial.reproduce.results import Results
-from mmtutorial.reproduce.rules import (
+from mmtutorial.reproduce.findings import (
     CONTRADICTED,
-    MEASURES,
     PRINTED,
     SHOWN,
     UNDECIDED,
     Comparison,
     Finding,
     Part,
-    best,
-    number,
 )
+from mmtutorial.reproduce.levels import LEVELS, LISTING, SIMULATED
+from mmtutorial.reproduce.results import Results
+from mmtutorial.reproduce.rules import MEASURES, best, number
 
 __all__ = ["MEASURES", "best", "judge", "judge_all", "number", "read_ledger"]
 

@@ -38,6 +38,7 @@ from mmtutorial.reproduce.tasks import (
     AMONG_COLD,
     COLD,
     COMPRESSION,
+    EXPLAINED,
     Outcome,
     Task,
     class_path,
@@ -117,6 +118,8 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
             rows += _rows(found, AMONG_COLD)
         else:
             rows += _more_rows(recommender, stage)
+        if task.experiment == EXPLAINED:
+            rows += _explained(recommender, found, stage)
         chosen_by = evaluate(recommender, split, part="validation")
         rows += [row for row in _rows(chosen_by, "validation") if row["metric"] == "ndcg"]
         history = getattr(recommender, "history", {})
@@ -311,6 +314,18 @@ def _more_rows(recommender: Recommender, stage: Stage) -> list[dict[str, Any]]:
             twenty = evaluate(recommender, split, k=20, exclude=exclude)
             rows += _rows(twenty, f"default, without {' and '.join(exclude)} items")
     return rows
+
+
+def _explained(recommender: Any, found: Evaluation, stage: Stage) -> list[dict[str, Any]]:
+    """Hold the modalities that are named for each list against what truly decided."""
+    from mmtutorial.recommenders.explain_truth import hits
+
+    assert stage.data.truth is not None
+    counted = hits(recommender, found.users, found.ranked, stage.features, stage.data.truth)
+    return [
+        {"split": "default", "metric": f"modality_{name}", "k": found.k, "value": float(value)}
+        for name, value in counted.items()
+    ]
 
 
 def _among_cold_items(recommender: Recommender, split: Split) -> Evaluation:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,15 @@ import pandas as pd
 from scipy import stats
 
 from mmtutorial.datasets import MODALITIES
+from mmtutorial.reproduce.findings import (
+    CONTRADICTED,
+    PRINTED,
+    SHOWN,
+    UNDECIDED,
+    Comparison,
+    Finding,
+    Part,
+)
 from mmtutorial.reproduce.levels import (
     ALL,
     DAMAGED,
@@ -31,13 +39,13 @@ from mmtutorial.reproduce.levels import (
 )
 from mmtutorial.reproduce.results import Results
 
-SHOWN, CONTRADICTED, UNDECIDED, PRINTED = "shown", "contradicted", "undecided", "printed"
 MEASURES = {
     "hit_rate": "hit rate@10", "ndcg": "NDCG@10", "item_coverage": "item coverage@10",
     "user_coverage": "user coverage@10", "intra_list_diversity": "diversity of the lists",
     "gini": "evenness by Gini", "diversity_text": "diversity of a list's texts",
     "diversity_image": "diversity of a list's pictures",
     "diversity_audio": "diversity of a list's sounds",
+    "modality_named": "right modality named", "modality_by_chance": "by chance",
 }  # fmt: skip
 LIMITS = ("oracle", "ideal observer", "random")  # what nobody could use, and what anybody can
 CATALOGUE = ("item_coverage", "gini")  # of all lists together: they vary over seeds alone
@@ -48,75 +56,6 @@ COSTS = {  # what it is, its unit, how a sentence calls it, and what one unit is
 }
 EQUAL, UNEQUAL = 1e-9, 1e-3  # differences up to the first are rounding, from the second on not
 MARGIN = 0.1  # of its bound: within it, a number that comes without an interval decides nothing
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something measured that needs no test.
-
-    Parameters
-    ----------
-    where : str
-        Data set, with the case where the rule tells several apart.
-    text : str
-        What was measured, with its numbers.
-    says : str
-        "shown", "contradicted", "undecided", or "printed" for what decides nothing.
-    """
-
-    where: str
-    text: str
-    says: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Something measured that varies.
-
-    Parameters
-    ----------
-    where, text : str
-        As in `Finding`.
-    p_shown, p_contradicted : float
-        Of the hypothesis that the bound is met exactly: two-sided, and 1 on the side on which the
-        estimate does not lie.
-    """
-
-    where: str
-    text: str
-    p_shown: float
-    p_contradicted: float
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one verdict rests on.
-
-    Parameters
-    ----------
-    name : str
-        What the verdict is about: a level, a reading of a word, a step.
-    level : str
-        The experiment: tests of one row and level are corrected together.
-    decides : bool
-        Whether the row's own verdict rests on it; others are printed with verdicts of their own.
-    pieces : tuple of Comparison or Finding
-        What was measured.
-    lacking : tuple of str
-        Data sets on which it was not.
-    remedy : str
-        The command that measures it.
-    any_of : bool
-        Whether one piece of a data set suffices; else all must show it.
-    """
-
-    name: str
-    level: str
-    decides: bool
-    pieces: tuple[Comparison | Finding, ...]
-    lacking: tuple[str, ...] = ()
-    remedy: str = ""
-    any_of: bool = False
 
 
 def best(
@@ -330,6 +269,28 @@ def seeds(rule: Mapping[str, Any], results: Results) -> list[Part]:
     lacking = () if pieces else LEVELS[SIMPLE].datasets
     remedy = command(experiment, lacking)
     return [Part(rule["name"], experiment, True, tuple(pieces), lacking, remedy)]
+
+
+def share(rule: Mapping[str, Any], results: Results) -> list[Part]:
+    """A share of cases, each seed's on other data: ``at_least``, with what chance gives beside."""
+    experiment, parts = rule["experiment"], []
+    for name in rule["recommenders"]:
+        pieces = []
+        for dataset in _measured(results, experiment):
+            named, chance = (
+                _by_seed(results, dataset, experiment, name, rule[each])
+                for each in ("metric", "chance")
+            )
+            mean, n = float(named.mean()), len(named)
+            half = float(stats.t.ppf(0.975, max(n - 1, 1)) * np.std(named, ddof=1) / np.sqrt(n))
+            text = f"{MEASURES[rule['metric']]}: {mean:.1%} ± {half:.1%}"
+            text += f", by chance {chance.mean():.1%}"
+            interval = (mean, mean - half, mean + half, n - 1.0)
+            pieces += [student(dataset, text, interval, rule["at_least"])] if n else []
+        lacking = () if pieces else ("shop",)
+        about = (name in rule["decides"], tuple(pieces), lacking, command(experiment, lacking))
+        parts.append(Part(_named(name), experiment, *about))
+    return parts
 
 
 def loss(rule: Mapping[str, Any], results: Results) -> list[Part]:
@@ -587,6 +548,6 @@ def compression(rule: Mapping[str, Any], results: Results) -> list[Part]:
 
 
 RULES: dict[str, Callable[[Mapping[str, Any], Results], list[Part]]] = {
-    "gain": gain, "seeds": seeds, "loss": loss, "cost": cost, "quoted": quoted,
+    "gain": gain, "seeds": seeds, "share": share, "loss": loss, "cost": cost, "quoted": quoted,
     "compression": compression,
 }  # fmt: skip

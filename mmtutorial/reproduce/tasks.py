@@ -23,6 +23,7 @@ COMPRESSION = "compression"  # an experiment: what is saved is served from too
 UNCOMPRESSED = "uncompressed"  # its recommender with which all others are compared
 SERVED = ("bytes", "serving_memory", "start_seconds", "user_ms", "item_ms")  # its costs
 AMONG_COLD = "cold items among each other"  # no other items compete
+EXPLAINED = "explanations"  # an experiment: reasons are held against the truth
 _LARGEST = 2**30  # bytes of an outcome's arrays
 
 

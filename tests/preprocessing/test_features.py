@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 
 from mmtutorial.datasets import Dataset, shop
-from mmtutorial.preprocessing.features import raw_features, ready_features, tag_weights
+from mmtutorial.preprocessing.features import (
+    fitted_features,
+    raw_features,
+    ready_features,
+    tag_weights,
+)
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +120,25 @@ def test_lists_of_tags_are_read_as_tags_and_that_is_noted(data: Dataset) -> None
 def test_another_reading_of_texts_is_refused(data: Dataset, encode) -> None:
     with pytest.raises(ValueError, match="text is 'letters'; it is one of auto, words, tags"):
         encode(data, np.ones(60, bool), text="letters")
+
+
+def test_media_that_were_not_altered_are_encoded_as_the_catalogue_was(data: Dataset) -> None:
+    known = np.arange(60) % 3 > 0
+    found = fitted_features(data, known)
+    assert set(found.encode) == set(found.media) == {"text", "image", "audio"}
+    for name, encode in found.encode.items():
+        there = np.flatnonzero(found.features[name].any(axis=1))[:9]
+        media = found.media[name]
+        again = encode([media[row] for row in there] if name == "text" else media[there])
+        assert again.dtype == np.float32
+        np.testing.assert_allclose(again, found.features[name][there], atol=2e-3)
+
+
+def test_a_word_less_changes_a_text_and_a_text_without_known_words_is_the_same_as_an_empty_one(
+    data: Dataset,
+) -> None:
+    found = fitted_features(data, np.ones(60, bool))
+    tokens = found.media["text"][0]
+    whole, less, unknown, empty = found.encode["text"]([tokens, tokens[1:], ["qqq"], []])
+    assert np.abs(whole - less).max() > 1e-3
+    np.testing.assert_array_equal(unknown, empty)

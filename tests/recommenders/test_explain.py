@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import EASE, ContentKNN, ItemKNN, Popularity
 from mmtutorial.recommenders.base import Recommender
-from mmtutorial.recommenders.explain import Reason, history_shares, modality_shares, reasons
+from mmtutorial.recommenders.explain import (
+    Reason,
+    coalition_scores,
+    history_shares,
+    modality_shares,
+    named_modalities,
+    part_scores,
+    reasons,
+)
 from mmtutorial.recommenders.two_tower import TwoTower
 
 N_USERS, N_ITEMS = 60, 24
@@ -96,6 +104,41 @@ def test_shares_of_baselines_add_up_to_the_score_less_its_mean(name: str) -> Non
     alone, none = history_shares(recommender, [], [2, 4])
     assert none.shape == (2, 0)
     assert np.isfinite(alone).all()
+
+
+def test_shares_of_modalities_add_up_to_the_score_but_for_the_biases() -> None:
+    tower = fitted("mean")
+    scores = tower.score_histories([[0, 13]])[0].astype(np.float64) - tower.item_biases
+    shares = modality_shares(tower, [0, 13], np.arange(N_ITEMS), features())
+    whole = shares["text"] + shares["audio"]
+    has_all = np.arange(N_ITEMS) != 5
+    np.testing.assert_allclose(whole[has_all], (scores - scores.mean())[has_all], atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"ids": True}, {"cosine": True}, {"fusion": "late"}])
+def test_all_modalities_together_give_the_score_itself(options: dict[str, Any]) -> None:
+    tower = TwoTower(steps=5, units=16, dimensions=8, **options).fit(interactions(), features())
+    scores = tower.score_histories([[0, 13]])[0] - tower.item_biases
+    everything = coalition_scores(tower, [[0, 13]], features())[-1, 0]
+    np.testing.assert_allclose(everything, scores, atol=1e-4)
+    one = features()["audio"][[7, 7]] * [[1.0], [0.0]]  # as it is, and none at all
+    found = part_scores(tower, [0, 13], 7, features(), "audio", one.astype(np.float32))
+    expected = coalition_scores(tower, [[0, 13]], features())[[3, 1], 0, 7]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_named_modalities_are_those_of_the_largest_shares() -> None:
+    tower, users = fitted("mean"), np.arange(7)
+    past = [interactions().matrix[[user]].indices for user in users]
+    ranked = tower.recommend(users, 5)
+    ranked[3, 4] = -1
+    named = named_modalities(tower, past, ranked, features())
+    assert named[3, 4] == -1
+    for row in users:
+        shares = modality_shares(tower, past[row], ranked[row, :4], features())
+        table = np.nan_to_num(np.stack(list(shares.values())))
+        expected = np.where(table.max(axis=0) > 0, table.argmax(axis=0), -1)
+        assert named[row, :4].tolist() == expected.tolist()
 
 
 def test_hidden_sound_is_missed_where_it_decides_and_cannot_be_where_there_is_none() -> None:

@@ -43,6 +43,8 @@ def world(row: str, truth: str, *, oracle: bool = False) -> Results:
         elif kind == "seeds":
             for dataset in LEVELS["fusions"].datasets:
                 measures += list(_seeds(dataset, rule, truth))
+        elif kind == "share":
+            measures += list(_shares(rule, truth))
         elif kind == "loss":
             comparisons += list(_losses(rule, truth))
         elif kind == "cost":
@@ -128,6 +130,16 @@ def _seeds(dataset: str, rule: Mapping[str, Any], truth: str) -> Iterator[dict[s
         for seed, value in zip(SEEDS, some, strict=True):
             about = (dataset, rule["experiment"], name, rule["metric"], seed, float(value))
             yield _measured(*about, rule["split"], rule["k"])
+
+
+def _shares(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:
+    """Yield shares by seed on either side of the bound, and a half by chance."""
+    values = rule["at_least"] + AWAY[truth] / 2 + WIDTH[truth] * WOBBLE / 4
+    for name in rule["recommenders"]:
+        for seed, value in zip(SEEDS, values, strict=True):
+            about = ("shop", rule["experiment"], name)
+            yield _measured(*about, rule["metric"], seed, float(value))
+            yield _measured(*about, rule["chance"], seed, 0.5)
 
 
 def _comparison(
