@@ -72,8 +72,8 @@ def on_this_machine(names: Iterable[str]) -> dict[str, Dataset | str]:
 
     Examples
     --------
-    >>> on_this_machine(["no such folder"])["no such folder"].partition(";")[0]
-    "there is no data set 'no such folder'"
+    >>> on_this_machine(["no such folder"])["no such folder"].partition(" (")[0]
+    "'no such folder' is neither a data set"
     """
     found: dict[str, Dataset | str] = {}
     for name in dict.fromkeys(names):
@@ -97,7 +97,7 @@ def overview(several: Iterable[Dataset]) -> pd.DataFrame:
     --------
     >>> shop = datasets.load("shop", n_items=40, n_users=30)
     >>> overview([shop]).loc["shop", ["people", "items", "audio"]].tolist()
-    ['30', '40', '100%']
+    ['30', '40', '98%']
     """
     rows = {}
     for data in several:

@@ -62,4 +62,4 @@ def test_chapters_that_show_results_run_again_when_these_change(book: ModuleType
         path.stem.partition("_")[0] for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
         if book.shows_results(path)
     ]  # fmt: skip
-    assert shown == ["02b", "05", "06b", "07", "08a", "08b", "09", "12"]
+    assert shown == ["02b", "05", "06b", "07", "08a", "08b", "09", "11", "12", "14", "15"]

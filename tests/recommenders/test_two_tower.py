@@ -145,9 +145,11 @@ def test_it_works_with_some_modalities_and_loaded_it_is_the_same_to_the_last_bit
         (after.score_histories(histories), before.score_histories(histories)),
         (after.item_vectors(others), before.item_vectors(others)),
         (after.score_new_items([0, 1], others), before.score_new_items([0, 1], others)),
-        (after.score([3, 3]), scores[[3, 3]]),
+        (after.score([3, 3]), before.score([3, 3])),
     ):
         np.testing.assert_array_equal(found, expected)
+    # a product of fewer rows may be summed in another order, on some processors
+    np.testing.assert_allclose(after.score([3, 3]), scores[[3, 3]], rtol=1e-5, atol=1e-6)
     after.save(tmp_path / "again")
 
 
