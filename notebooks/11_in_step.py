@@ -291,8 +291,10 @@ quote(
 #
 # ```{math}
 # :label: eq-canonical
-# C_{xx}^{-1/2}\, C_{xy}\, C_{yy}^{-1/2} = Q \operatorname{diag}(\rho)\, S^{\mathsf T}, \qquad
+# \begin{gathered}
+# C_{xx}^{-1/2}\, C_{xy}\, C_{yy}^{-1/2} = Q \operatorname{diag}(\rho)\, S^{\mathsf T}, \\
 # u = (x - \bar x)\, C_{xx}^{-1/2} Q, \quad v = (y - \bar y)\, C_{yy}^{-1/2} S .
+# \end{gathered}
 # ```
 #
 # $Q$ is $d \times r$, $S$ is $e \times r$ with $r = \min(d, e)$; $u$ and $v$ have $r$ entries, and $u_k$ correlates

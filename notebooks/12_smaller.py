@@ -191,9 +191,9 @@ quote(
 # | symbol | what it is | shape |
 # |---|---|---|
 # | $x, \hat x$ | one vector of an item, before and after | $d$ |
-# | $c$ | its codes, whole numbers from 0 to $2^b - 1$ | $d$ |
+# | $c$ | its codes of $b$ bits | $d$ |
 # | $s$ | scale, one a vector | positive number |
-# | $z$ | zero point, one a vector: the code of 0 | whole number, 0 to $2^b - 1$ |
+# | $z$ | zero point, one a vector: the code of 0 | a code |
 # | $b$ | bits a code | 8 |
 #
 # The minimum and the maximum are taken over the vector and 0, so 0 is exact. Rounding changes a number by at

@@ -160,7 +160,7 @@ quote(
 # |---|---|---|
 # | $s^{(a)}_u$ | $(n_\text{items},)$ | scores of user $u$ by popularity, by item-kNN, by content-kNN |
 # | $\mu^{(a)}_u,\ \sigma^{(a)}_u$ | numbers | their mean and standard deviation over the items |
-# | $w_a$ | numbers in $[0, 1]$, sum 1 | weights, chosen on validation |
+# | $w_a$ | shares, sum 1 | weights, chosen on validation |
 #
 # ```{math}
 # :label: eq-fields-blend
