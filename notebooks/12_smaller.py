@@ -578,15 +578,15 @@ faster = costs["user_ms"]["original"] / costs["user_ms"]["int8"]
 quote(
     faster=f"{faster:.1f}",
     memory_times=f"{costs['serving_memory']['original'] / costs['serving_memory']['int8']:.1f}",
-    start_original=f"{costs['start_seconds']['original']:.1f}",
-    start_int8=f"{costs['start_seconds']['int8']:.1f}",
+    start_original=f"{costs['start_seconds']['original']:.2g}",
+    start_int8=f"{costs['start_seconds']['int8']:.1g}",
 )
 plots.table(
     pd.DataFrame(
         {
             "ms a list": costs["user_ms"].map("{:.3f}".format),
             "seconds to the first list": costs["start_seconds"].map(
-                "{:.1f}".format
+                "{:.2g}".format
             ),
             "memory, MB": (costs["serving_memory"] / 1e6).map(
                 "{:,.0f}".format

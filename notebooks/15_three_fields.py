@@ -131,12 +131,12 @@ quote(
 # %% [markdown]
 # {glue:text}`fields-lacking`The share of a modality is the share of the items that have it.
 #
-# - **An online shop** has everything that the article asks for: reviews, photographs, sounds. Of public shops,
-#   none publishes sounds with its products. `garments` joins photographs, reviews and recordings of three
+# - **An online shop** has everything that the article asks for: reviews, photographs, sounds. We know of no
+#   public data of a shop with sounds. `garments` joins photographs, reviews and recordings of three
 #   sources, and its shoppers are simulated. Amazon's data {cite}`hou2024` have people, pictures and words, and
 #   no sound; the library reads them too ({doc}`../data_cards`).
-# - **Social music** has sound and words, and often no pictures. `lastfm` is small, and its people had few
-#   listens kept for each of them. Its friendships are published in another file than the one that this book reads, so
+# - **Social music** has sound and words, and often no pictures. `lastfm` has tags
+#   and sound. Its friendships are published in another file than the one that this book reads, so
 #   that what friends add is not measured here.
 # - **Short video** has pictures and sound in every item. `videos` has them as vectors that others computed, so
 #   that nobody can fine-tune an encoder on them.

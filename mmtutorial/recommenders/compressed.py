@@ -13,6 +13,7 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders.base import Recommender, Rows, check_rows
 from mmtutorial.recommenders.codes import CODES, narrow, pack_texts, unpack_texts
 from mmtutorial.recommenders.content import as_dense
+from mmtutorial.recommenders.explain import modalities_of
 from mmtutorial.recommenders.inputs import Features
 from mmtutorial.recommenders.ranking import top_k
 from mmtutorial.storage.arrays import with_prefix
@@ -148,7 +149,7 @@ class Compressed(Recommender):
             from mmtutorial.recommenders.two_tower.export import as_litert
 
             self._tower = as_litert(tower.tower)
-            self._kept["names"] = np.array(list(tower.modalities_read), dtype=str)
+            self._kept["names"] = np.array(modalities_of(tower), dtype=str)
         self._histories = _histories(train)
         self._open()
 

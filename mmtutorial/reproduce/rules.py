@@ -403,7 +403,8 @@ def quoted(rule: Mapping[str, Any], results: Results) -> list[Part]:
 
     Each condition compares a number ``name`` with a bound or with another number (``than``):
     ``above``, ``below`` or ``equals``. A share with a sample size ``n`` gets an exact binomial
-    test; a number without an interval decides only beyond a ``margin`` (a tenth of the bound);
+    test; one with ``interval`` is quoted with its 95 % interval, all of which must lie beyond the
+    bound; a number without an interval decides only beyond a ``margin`` (a tenth of the bound);
     equality is a difference up to 1e-9, and one from 1e-3 on contradicts it. Conditions with the
     same ``case`` are judged together, each case apart. What stood in for a data set is no evidence
     on it.
@@ -447,6 +448,14 @@ def _condition(
     beside = f" ({other.replace('-', ' ')})" if other else ""
     text = f"{named}, to be {how} {bound:.4g}{beside}"
     over = value - bound if how == "above" else bound - value
+    if condition.get("interval"):
+        low, high = quoted_interval(values[name])
+        if np.isnan(low) or np.isnan(high):
+            return Finding(where, f"{text} (no interval: nothing is decided)", UNDECIDED)
+        sign = 1 if how == "above" else -1
+        beyond = sorted((sign * (low - bound), sign * (high - bound)))
+        says = SHOWN if beyond[0] > 0 else CONTRADICTED if beyond[1] < 0 else UNDECIDED
+        return Finding(where, f"{text}: {values[name]}", says)
     if size:
         n = int(number(values[size]))
         p = float(stats.binomtest(round(value * n), n, bound).pvalue)
@@ -467,6 +476,16 @@ def number(value: object) -> float:
         return float("nan")
     plain = float(found[1].replace(",", "").replace("−", "-"))
     return plain / 100 if found[2] else plain
+
+
+def quoted_interval(value: object) -> tuple[float, float]:
+    """Read the interval of a number as chapters quote it; NaN if it has none.
+
+    >>> quoted_interval("43 ms [-12, 87]"), quoted_interval("43 ms")
+    ((-12.0, 87.0), (nan, nan))
+    """
+    found = re.search(r"\[([^,\]]+), ([^\]]+)\]", str(value))
+    return (number(found[1]), number(found[2])) if found else (float("nan"), float("nan"))
 
 
 def percent(value: float) -> str:

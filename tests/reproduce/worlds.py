@@ -214,14 +214,19 @@ def _compressed(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]
 
 def _quotes(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:
     """Yield numbers of chapters on either side of each bound, or at it."""
-    values: dict[str, float] = {}
+    values: dict[str, str] = {}
     for each in rule["conditions"]:
-        values |= _values(each, truth)
+        if each.get("interval"):
+            middle = each["above"] + AWAY[truth]
+            low, high = middle - WIDTH[truth], middle + WIDTH[truth]
+            values[each["name"]] = f"{middle:.3f} ms [{low:.3f}, {high:.3f}]"
+        else:
+            values |= {name: repr(float(value)) for name, value in _values(each, truth).items()}
     for dataset in ("shop", "garments"):
         for name, value in values.items():
             yield {
                 "dataset": dataset, "profile": "full", "seed": 0, "notebook": rule["chapter"],
-                "name": name, "value": repr(float(value)),
+                "name": name, "value": value,
             }  # fmt: skip
 
 

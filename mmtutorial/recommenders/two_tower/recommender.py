@@ -203,12 +203,6 @@ class TwoTower(Recommender):
         return self.network.tower
 
     @property
-    def modalities_read(self) -> tuple[str, ...]:
-        """The modalities that the item tower reads, in its order; RuntimeError before ``fit``."""
-        self.train  # noqa: B018
-        return tuple(self._names)
-
-    @property
     def parameters(self) -> int:
         """How many numbers were trained; RuntimeError before ``fit``."""
         self.train  # noqa: B018 — it says what is wrong
