@@ -385,7 +385,7 @@ assert abs(loss - float(theirs)) < 1e-4
 #   \bigl( F_{\text{others}}(t) - F_{\text{true}}(t) \bigr) .
 # ```
 #
-# $F_{\text{true}}$ is that of rightly paired items. So the unknown share changes the height of the maximum and not its
+# $F_{\text{true}}$ is that of correctly paired items. So the unknown share changes the height of the maximum and not its
 # place {cite}`menon2015`.
 #
 # **The repair.** The suspects give their contents to each other. A permutation is chosen that maximises the sum of the
@@ -405,7 +405,7 @@ assert abs(loss - float(theirs)) < 1e-4
 # The model compares this modality with all others side by side, each as the *simple features* of {doc}`01_data`.
 # {term}`Precision` is the share of suspects that are mispaired, {term}`recall` the share of mispaired items that are
 # suspected. Both are of the items that did not choose the threshold. AUC is the chance that a mispaired item has a lower
-# score than a rightly paired one: 0.5 means that the score knows nothing.
+# score than a correctly paired one: 0.5 means that the score knows nothing.
 
 # %% tags=["hide-input"]
 for note in notes:
@@ -489,7 +489,7 @@ quote(
 # {glue:text}`step-hardest-share` (AUC {glue:text}`step-hardest-auc:.2f`). "Right" is the share of items that have
 # their own content before the repair, "after" the share after it. The repair raises the share in
 # {glue:text}`step-more` and lowers it in {glue:text}`step-fewer` of {glue:text}`step-cells` cells; without the prior it
-# lowers it in {glue:text}`step-without`. Where the share falls, more rightly paired items were moved than mispaired ones
+# lowers it in {glue:text}`step-without`. Where the share falls, more correctly paired items were moved than mispaired ones
 # brought back: a repair by a weak score does harm. Where it stays, no score was strong enough against the prior.
 #
 # **Agreement sees only what modalities share.** In `shop` this is little, by construction: the picture alone tells the
@@ -620,7 +620,7 @@ display(
 )
 
 # %% [markdown]
-# The *evidence*: the same tower, trained until validation stops it, with three seeds. The share is drawn anew for each
+# The *evidence*: the same tower, trained until validation stops it, with three seeds. The share is another draw for each
 # seed. The reference is the same fusion on whole data.
 
 # %% tags=["hide-input"]

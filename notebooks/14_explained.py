@@ -347,7 +347,7 @@ if data.truth is not None:
     )
     axis.set(
         xlabel="what the top modality brings of what is liked (%)",
-        ylabel="named rightly (%)",
+        ylabel="named correctly (%)",
         ylim=(0, 100),
     )
     plots.show(
