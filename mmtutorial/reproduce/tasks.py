@@ -58,8 +58,9 @@ class Task:
         "noise", "absent", "mispaired", "repaired", "permuted" or "random" by modality: standard
         deviations of normal noise added to its features; the share of items from which it is
         taken; the share of items that get it from another of them, left so or repaired by
-        `mmtutorial.encoders.cross_modal`, all with another draw for every seed; 1 for features that are
-        permuted over the items, the same way for all modalities, or replaced by random ones.
+        `mmtutorial.encoders.cross_modal`, all with another draw for every seed; 1 for features
+        that are permuted over the items, the same way for all modalities, or replaced by random
+        ones.
     encoders : {"auto", "minilm", "article", "today"}
         What turns media into the vectors that towers read: `ready_features`; the same, but texts
         by `minilm_features`; wherever there are raw media, the article's own encoders, trained on
