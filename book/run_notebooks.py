@@ -21,9 +21,7 @@ from jupyter_cache.base import CacheBundleIn
 from rich.console import Console
 
 from mmtutorial.reproduce.board import Board
-from mmtutorial.reproduce.cache import key
 from mmtutorial.reproduce.notebooks import Notebook, default_dataset, in_order, run_notebooks
-from mmtutorial.reproduce.run import REPORT
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 from fresh_outputs import ROOT, fingerprint
@@ -51,17 +49,6 @@ def keep(executed: Path, cache_folder: Path) -> None:
         cache.db.dispose()  # closes its file
 
 
-def measured() -> str:
-    """Return a digest of the committed results, which `shows_results` says who shows."""
-    tables = sorted((ROOT / "results").rglob("*.csv"))
-    return key(tables=[table.read_text(encoding="utf-8") for table in tables])
-
-
-def shows_results(path: Path) -> bool:
-    """Say whether a notebook shows committed results: the report, and chapters with evidence."""
-    return path.stem == REPORT or "mmtutorial.reproduce.evidence" in path.read_text("utf-8")
-
-
 def main() -> int:
     """Run what is missing; return 1 if a notebook failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
@@ -71,10 +58,7 @@ def main() -> int:
     state = fingerprint(ROOT)
     for other in set((BUILD / "executed").glob("*")) - {BUILD / "executed" / state}:
         shutil.rmtree(other)
-    work = [
-        Notebook(path, default_dataset(path), depends=measured() if shows_results(path) else "")
-        for path in in_order(ROOT)
-    ]
+    work = [Notebook(path, default_dataset(path)) for path in in_order(ROOT)]
     with Board(work, 0, Console()) as board:
         runs = run_notebooks(
             work,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Tell = Callable[["Run"], None]
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _PEAK = "__import__('mmtutorial.memory', fromlist=['memory']).peak_memory()"
+_RESULTS = re.compile(r"mmtutorial\.reproduce\.(evidence|results)\b")
 _BUSY = 300  # seconds until a busy machine has passed on what a cell has printed
 
 
@@ -128,8 +129,6 @@ class Notebook:
         Its parameter.
     results : str
         Its parameter ``results_folder``, where it has one; "" for the committed results.
-    depends : str
-        A digest of what else it reads, such as results.
     """
 
     path: Path
@@ -137,7 +136,6 @@ class Notebook:
     profile: str = "quick"
     seed: int = 0
     results: str = ""
-    depends: str = ""
 
     @property
     def name(self) -> str:
@@ -182,10 +180,22 @@ class Notebook:
         cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
         source = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
         return key(
-            source=source, parameters=self.parameters(), depends=self.depends,
+            source=source, parameters=self.parameters(), results=self._shown(),
             code=_code([text for kind, text in source if kind == "code"]),
             data=data_digest(self.dataset),
         )  # fmt: skip
+
+    def _shown(self) -> list[str]:
+        """Return the tables of the results that it shows; none where it shows none."""
+        if not shows_results(self.path):
+            return []
+        folder = Path(self.results or self.path.absolute().parents[1] / "results")
+        return [table.read_text(encoding="utf-8") for table in sorted(folder.rglob("*.csv"))]
+
+
+def shows_results(path: Path) -> bool:
+    """Say whether a notebook shows results: the report, and chapters with evidence."""
+    return bool(_RESULTS.search(path.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)

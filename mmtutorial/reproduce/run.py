@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mmtutorial.datasets import MAKERS
 from mmtutorial.reproduce.board import Board
-from mmtutorial.reproduce.cache import key, write
+from mmtutorial.reproduce.cache import write
 from mmtutorial.reproduce.cluster import run_tasks
 from mmtutorial.reproduce.grids import GRIDS, Facts, grid
 from mmtutorial.reproduce.ledger import judge_all
@@ -194,9 +194,8 @@ def _report(
     if FIRST not in set(results.measures.get("experiment", ())):
         say(f"No report: it begins with {FIRST}, which these results do not hold", to=console)
         return []
-    tables = [(folder / f"{name}.csv").read_text("utf-8") for name in ("measures", "quoted")]
     path = root / "notebooks" / f"{REPORT}.ipynb"
-    page = Notebook(path, dataset, profile, 0, str(folder.absolute()), key(tables=tables))
+    page = Notebook(path, dataset, profile, 0, str(folder.absolute()))
     (report,) = run_notebooks([page], out)
     if report.state == "failed":
         return [_fault(report)]
