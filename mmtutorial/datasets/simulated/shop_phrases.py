@@ -37,7 +37,7 @@ class Tongue:
     verbs: Phrases
     degrees: tuple[Phrases, Phrases]  # (mild, strong)
     denials: tuple[Phrases, Phrases]  # (mild, strong)
-    contrasts: Phrases  # with {minor}, which yields to {major}
+    contrasts: Phrases  # with {minor}, which yields to {major}, in English the last
     deeds: tuple[Phrases, Phrases]  # (of the content, of the discontent), with {person}
     verdicts: tuple[Phrases, Phrases]  # with {deed}: (as it is, negated)
     extremes: tuple[Phrases, Phrases]  # (love, hate): plain words
@@ -139,7 +139,7 @@ its {n} {v} {d} {a} | {person} found the {n} {d} {a} or {b}"""),
     ),
     contrasts=_phrases("""\
 {minor}, but {major} | {minor}, but {major} | {minor}, yet {major} | although {minor}, {major} | \
-though {minor}, {major} | {major}, although {minor}"""),
+though {minor}, {major} | even if {minor}, {major}"""),
     deeds=(
         _phrases("""\
 buy it again | recommend it | keep it | praise it | order another | use it daily | lend it to {person} | \

@@ -3,7 +3,7 @@
 A review is put together from what people might write. Its mood scatters around the product's
 liking, so one review informs and several inform better. Words alone say little of it: what is
 praised or blamed may be negated ("never bad"), and of two clauses the one after "but", or the
-one without "although", has the last word.
+one without "although", has the last word. In English it also stands last.
 """
 
 from __future__ import annotations
