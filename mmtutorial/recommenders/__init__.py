@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmtutorial.recommenders.ranking import top_k
     from mmtutorial.recommenders.simple import Oracle, Popularity, Random
     from mmtutorial.recommenders.two_tower import TwoTower
+    from mmtutorial.recommenders.two_tower.several_tasks import SeveralTasks
 
 _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes seconds
     "base": ("Recommender",),
@@ -32,6 +33,7 @@ _MODULES = {  # imported when asked for: some bring in TensorFlow, which takes s
     "ranking": ("top_k",),
     "simple": ("Oracle", "Popularity", "Random"),
     "two_tower": ("TwoTower",),
+    "two_tower.several_tasks": ("SeveralTasks",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -51,6 +53,7 @@ __all__ = [
     "Popularity",
     "Random",
     "Recommender",
+    "SeveralTasks",
     "TwoTower",
     "top_k",
 ]

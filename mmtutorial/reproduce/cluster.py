@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mmtutorial.reproduce.cache import write
 from mmtutorial.reproduce.measure import measure
 from mmtutorial.reproduce.tasks import Outcome, Task
+from mmtutorial.reproduce.threads import ONE_THREAD
 from mmtutorial.storage.checkpoint import remove_unfinished
 from mmtutorial.storage.files import expanded
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3  # at work whose worker died
 UNFINISHED = "unfinished"
+# Dask's own has workers hand freed memory back at once, and ask for it again in the next step: a
+# third of a tower's time. Threads are one a process in any case.
+_ENVIRONMENT = {"distributed.nanny.pre-spawn-environ": dict.fromkeys(ONE_THREAD, 1)}
 
 Tell = Callable[[int, int, Task], None]  # done, of, the last one
 
@@ -159,6 +163,7 @@ def run_all(
 def _client(jobs: int, scheduler: str | None) -> Iterator[Client]:
     """Connect to a cluster, or to processes of this machine, which end with this one."""
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError as fault:
         raise ImportError(
@@ -166,6 +171,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator[Client]:
         ) from fault
     with contextlib.ExitStack() as stack:
         if scheduler is None:
+            stack.enter_context(dask.config.set(_ENVIRONMENT))
             scheduler = stack.enter_context(
                 LocalCluster(
                     n_workers=jobs,

@@ -11,7 +11,10 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from mmtutorial.datasets import MODALITIES
+from mmtutorial.preprocessing.labels import TASKS, labels_of
 from mmtutorial.reproduce.levels import (
     ALL,
     ARTICLE,
@@ -33,7 +36,15 @@ from mmtutorial.reproduce.search_spaces import (
     towers,
 )
 from mmtutorial.reproduce.settings import LENGTH, MADE, WITH_TASTES, has_ready_made, tower_options
-from mmtutorial.reproduce.tasks import COLD, COMPRESSION, EXPLAINED, UNCOMPRESSED, Task
+from mmtutorial.reproduce.tasks import (
+    COLD,
+    COMPRESSION,
+    EXPLAINED,
+    ONE_TASK,
+    SEVERAL,
+    UNCOMPRESSED,
+    Task,
+)
 
 LARGE = 2_000_000  # users × items above which a tower takes minutes
 QUICK = ("concatenation", "attention")  # of the fusions
@@ -64,6 +75,16 @@ SMALLER: dict[str, dict[str, Any]] = {  # options of `Compressed`
     },
 }
 
+TASK_WEIGHT = 0.3  # of each further task's loss where weights are fixed
+AS_TASKS: dict[str, dict[str, Any]] = {  # options of `SeveralTasks`
+    ONE_TASK: {"tasks": []},
+    **{f"with {name}": {"tasks": [name], "weight": TASK_WEIGHT} for name in TASKS},
+    "with all, fixed weights": {"weight": TASK_WEIGHT},
+    "with all, by uncertainty": {"weighting": "uncertainty"},
+    "with all, conflicts removed": {"weight": TASK_WEIGHT, "project": True},
+}
+SHARES = (0.05, 0.2, 1.0)  # of the training interactions
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -82,6 +103,8 @@ class Facts:
         Options of the data set's maker.
     worlds : bool
         Whether its maker draws small shops with other tastes.
+    tasks : tuple of str
+        What can be learnt beside recommending.
     """
 
     dataset: str
@@ -92,6 +115,7 @@ class Facts:
     large: bool = False
     made: Mapping[str, Any] = field(default_factory=dict)
     worlds: bool = False
+    tasks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, dataset: str, profile: str = "full") -> Facts:
@@ -103,7 +127,7 @@ class Facts:
             dataset, tuple(stage.features),
             tuple(name for name in MODALITIES if data.items[name].ne("").any()),
             data.truth is not None, has_ready_made(data), data.n_users * data.n_items > LARGE,
-            made, dataset in WITH_TASTES,
+            made, dataset in WITH_TASTES, labels_of(data, np.ones(data.n_items, bool)).tasks,
         )  # fmt: skip
 
 
@@ -433,6 +457,28 @@ def explanations(plan: Plan) -> list[Task]:
     ]  # fmt: skip
 
 
+def several_tasks(plan: Plan) -> list[Task]:
+    """The fused tower with further tasks: of few interactions and all, and of items held back.
+
+    Today's encoders read the media, so that kinds can be told. Profile quick has none.
+    """
+    names = tuple(name for name in plan.facts.modalities if name in MODALITIES)
+    if not plan.full or plan.facts.tasks != TASKS or len(plan.facts.raw) < 2:
+        return []
+    options = plan.options(next(arm for arm in towers(names) if arm.name == ALL))
+    of = [("default", share, {"share": share}) for share in SHARES]
+    of.append((COLD, 1.0, {"items": "cold"}))
+    return [
+        plan.task(
+            Arm(SEVERAL, name, "SeveralTasks", names), seed, options={**options, **about},
+            encoders="today", split=split, share=share, condition=condition,
+        )
+        for seed in plan.seeds
+        for split, share, condition in of
+        for name, about in AS_TASKS.items()
+    ]  # fmt: skip
+
+
 GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     "fusions": fusions,
     "baselines": simple,
@@ -450,6 +496,7 @@ GRIDS: dict[str, Callable[[Plan], list[Task]]] = {
     COMPRESSION: compression,
     TASTES: tastes,
     EXPLAINED: explanations,
+    SEVERAL: several_tasks,
 }
 
 

@@ -30,6 +30,7 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.memory import forget_peak_memory, peak_memory
 from mmtutorial.metrics import intra_list_diversity
 from mmtutorial.preprocessing.features import raw_features, ready_features
+from mmtutorial.preprocessing.labels import labels_of
 from mmtutorial.preprocessing.reduce import reduce
 from mmtutorial.recommenders import Popularity, Recommender
 from mmtutorial.reproduce.levels import MISPAIRED, REPAIRED
@@ -102,7 +103,9 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
         use_one_thread()
         stage = stage_of(task)
         split = stage.split
-        recommender = make(task.kind, task.options, task.modalities, task.seed, stage.data)
+        recommender = make(
+            task.kind, task.options, task.modalities, task.seed, stage.data, ~cold_items(split)
+        )
         reads = read_by(stage, task.modalities)
         started = time.perf_counter()
         forget_peak_memory()
@@ -122,6 +125,11 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
             rows += _explained(recommender, found, stage)
         chosen_by = evaluate(recommender, split, part="validation")
         rows += [row for row in _rows(chosen_by, "validation") if row["metric"] == "ndcg"]
+        cosines: dict[str, float] = getattr(recommender, "cosines", {})
+        rows += [
+            {"split": task.split, "metric": f"cosine_{name}", "k": found.k, "value": value}
+            for name, value in cosines.items()
+        ]
         history = getattr(recommender, "history", {})
         serving = served(recommender, reads) if task.experiment == COMPRESSION else {}
         return Outcome(
@@ -135,10 +143,12 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
 
 def stage_of(task: Task) -> Stage:
     """Load, split and encode once for the tasks that follow each other; damage is each task's."""
-    draw = task.seed if task.split == COLD else 0
+    draw = task.seed if task.split == COLD or task.share < 1 else 0
     learnt = task.seed if task.encoders == "article" else 0  # others learn nothing here
     made = json.dumps(task.made)
-    stage = _stage(task.dataset, made, task.split, draw, task.raw, task.encoders, learnt)
+    stage = _stage(
+        task.dataset, made, task.split, draw, task.raw, task.encoders, learnt, task.share
+    )
     features = dict(stage.features)
     for how, levels in task.damage.items():
         for name, level in levels.items():
@@ -151,7 +161,14 @@ def stage_of(task: Task) -> Stage:
 
 @functools.lru_cache(maxsize=2)
 def _stage(
-    dataset: str, made: str, split: str, draw: int, raw: bool, encoders: str, seed: int
+    dataset: str,
+    made: str,
+    split: str,
+    draw: int,
+    raw: bool,
+    encoders: str,
+    seed: int,
+    share: float,
 ) -> Stage:
     data = datasets.load(dataset, **json.loads(made))
     if split == COLD:
@@ -160,6 +177,9 @@ def _stage(
         parts = cold_items_split(everything.where(firsts), HELD_BACK / 2, HELD_BACK, seed=draw)
     else:
         parts = default_split(data)
+    if share < 1:
+        chosen = np.random.default_rng([24, draw]).random(len(parts.train)) < share
+        parts = replace(parts, train=parts.train.where(chosen))
     known = ~cold_items(parts)
     described, _ = ready_features(data, known)
     features = raw_features(data, known)[0] if raw else dict(described)
@@ -197,8 +217,11 @@ def make(
     modalities: Sequence[str] | None,
     seed: int,
     data: Dataset,
+    known: np.ndarray | None = None,
 ) -> Recommender:
     """Return a recommender that is not yet fitted, by the name of its class.
+
+    ``known``, bool (n_items,), are the items whose labels it may learn, where it learns labels.
 
     >>> from mmtutorial.datasets import shop
     >>> make("BPR", {"dimensions": 8}, (), 3, shop(n_items=40, n_users=30)).seed
@@ -206,24 +229,26 @@ def make(
     """
     module, _, name = class_path(kind).rpartition(".")
     of_kind = getattr(importlib.import_module(module), name)
-    known = inspect.signature(of_kind).parameters
+    asked = inspect.signature(of_kind).parameters
     given = {
         option: tuple(value) if isinstance(value, list) else value
         for option, value in options.items()
     }
-    if "recommenders" in known:
+    if "recommenders" in asked:
         given["recommenders"] = [
             make(each["kind"], each["options"], each["modalities"], seed, data)
             for each in given["recommenders"]
         ]
-    if "original" in known and "original" in given:
+    if "original" in asked and "original" in given:
         part: Any = given["original"]
         given["original"] = make(part["kind"], part["options"], part["modalities"], seed, data)
-    if "truth" in known:
+    if "truth" in asked:
         given["truth"] = data.truth
-    if "seed" in known:
+    if "labels" in asked and known is not None:
+        given["labels"] = labels_of(data, known)
+    if "seed" in asked:
         given.setdefault("seed", seed)
-    if "modalities" in known:
+    if "modalities" in asked:
         given["modalities"] = None if modalities is None else tuple(modalities)
     made: Recommender = of_kind(**given)
     return made

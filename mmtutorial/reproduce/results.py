@@ -29,7 +29,9 @@ from mmtutorial.reproduce.tasks import (
     AMONG_COLD,
     COLD,
     COMPRESSION,
+    ONE_TASK,
     SERVED,
+    SEVERAL,
     UNCOMPRESSED,
     Outcome,
 )
@@ -360,6 +362,9 @@ def _pairs(groups: Mapping[tuple[str, ...], list[Outcome]]) -> Iterator[tuple[An
         elif experiment == COMPRESSION and UNCOMPRESSED in here:
             for a in set(here) - {UNCOMPRESSED}:
                 yield where, (a, here[a]), (UNCOMPRESSED, here[UNCOMPRESSED])
+        elif experiment == SEVERAL and ONE_TASK in here:
+            for a in set(here) - {ONE_TASK}:
+                yield where, (a, here[a]), (ONE_TASK, here[ONE_TASK])
         elif experiment in ("cold items", "tastes"):
             for a in several:
                 for b in singles:

@@ -217,10 +217,10 @@ def interval_of(
         & table["recommender"].eq(ours) & table["reference"].eq(theirs)
         & table["metric"].eq(metric) & table["condition"].fillna("").eq("")
     ]  # fmt: skip
-    return None if rows.empty else _compared(rows.iloc[0])
+    return None if rows.empty else compared(rows.iloc[0])
 
 
-def _compared(row: pd.Series) -> tuple[float, float, float, float]:
+def compared(row: pd.Series) -> tuple[float, float, float, float]:
     """Read one comparison; one seed has no interval that decides anything."""
     values = [float(row[f"relative_{name}"]) for name in ("gain", "low", "high")]
     if row["n_seeds"] < 2:
@@ -347,7 +347,7 @@ def _loss(rule: Mapping[str, Any], row: pd.Series) -> Comparison | Finding | Non
 
 def damage_of(row: pd.Series) -> tuple[dict[str, Any], tuple[float, float, float, float]]:
     """Read a comparison of damaged data: what the damage was, and the gain with its interval."""
-    return dict(json.loads(row["condition"] or "{}")), _compared(row)
+    return dict(json.loads(row["condition"] or "{}")), compared(row)
 
 
 def cost(rule: Mapping[str, Any], results: Results) -> list[Part]:
@@ -566,7 +566,14 @@ def compression(rule: Mapping[str, Any], results: Results) -> list[Part]:
     return judged(rule, results)
 
 
+def several_tasks(rule: Mapping[str, Any], results: Results) -> list[Part]:
+    """Gains of learning several tasks; see `mmtutorial.reproduce.multi_task.judged`."""
+    from mmtutorial.reproduce.multi_task import judged
+
+    return judged(rule, results)
+
+
 RULES: dict[str, Callable[[Mapping[str, Any], Results], list[Part]]] = {
     "gain": gain, "seeds": seeds, "share": share, "loss": loss, "cost": cost, "quoted": quoted,
-    "compression": compression,
+    "compression": compression, "several tasks": several_tasks,
 }  # fmt: skip

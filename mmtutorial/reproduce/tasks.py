@@ -24,6 +24,8 @@ UNCOMPRESSED = "uncompressed"  # its recommender with which all others are compa
 SERVED = ("bytes", "serving_memory", "start_seconds", "user_ms", "item_ms")  # its costs
 AMONG_COLD = "cold items among each other"  # no other items compete
 EXPLAINED = "explanations"  # an experiment: reasons are held against the truth
+SEVERAL = "several tasks"  # an experiment: what is learnt beside recommending
+ONE_TASK = "recommending alone"  # its recommender with which all others are compared
 _LARGEST = 2**30  # bytes of an outcome's arrays
 
 
@@ -66,6 +68,8 @@ class Task:
         by `minilm_features`; wherever there are raw media, the article's own encoders, trained on
         these media first (`article_features`); or, where no vectors came with the data, MiniLM for
         texts and VGG-16 for pictures (`minilm_features`, `vgg_features`).
+    share : float
+        Of the training interactions that is learnt from, drawn at random by the seed.
     condition : mapping
         Knobs by which tables tell tasks of one experiment apart.
     """
@@ -83,6 +87,7 @@ class Task:
     damage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     condition: Mapping[str, float | str] = field(default_factory=dict)
     encoders: str = "auto"
+    share: float = 1.0
 
     def code(self) -> str:
         """Return a digest of all code that measuring it runs."""

@@ -212,6 +212,11 @@ def test_what_is_unfinished_lies_beside_the_outcomes_until_all_are_there(tmp_pat
         assert asked[-1] == tmp_path / "unfinished" and asked[-1].exists() == bool(failed)
 
 
+def test_workers_keep_freed_memory_and_compute_with_one_thread():
+    asked = {name: name for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS")}
+    assert dict(cluster.run_all(os.getenv, asked)) == dict(zip(asked, (None, "1"), strict=True))
+
+
 def test_a_failing_task_is_named_and_the_others_go_on(tmp_path):
     bad = replace(CHANCE, options={"colour": "red"})
     found, failures = run_tasks([bad, CHANCES[1]], tmp_path, jobs=1)

@@ -52,6 +52,9 @@ def world(row: str, truth: str, *, oracle: bool = False) -> Results:
         elif kind == "compression":
             costs += list(_served(rule))
             comparisons += list(_compressed(rule, truth))
+        elif kind == "several tasks":
+            measures += list(_validated(rule))
+            comparisons += list(_tasks(rule, truth))
         else:
             quoted += list(_quotes(rule, truth))
     if oracle:
@@ -210,6 +213,26 @@ def _compressed(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]
             yield _comparison(
                 dataset, "compression", name, "uncompressed", "ndcg", its, width
             )  # fmt: skip
+
+
+def _validated(rule: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what candidates reached on validation: the second is the best."""
+    for dataset in rule["datasets"]:
+        for condition in rule["cases"].values():
+            for value, name in zip((0.1, 0.3, 0.2), rule["candidates"], strict=True):
+                row = _measured(dataset, "several tasks", name, "ndcg", 0, value, "validation")
+                yield {**row, "condition": json.dumps(condition)}
+
+
+def _tasks(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:
+    """Yield gains of the candidates; those that were not chosen say the opposite."""
+    for dataset in rule["datasets"]:
+        for condition in rule["cases"].values():
+            for sign, name in zip((-1, 1, -1), rule["candidates"], strict=True):
+                yield _comparison(
+                    dataset, "several tasks", name, "recommending alone", "ndcg",
+                    sign * AWAY[truth], WIDTH[truth], json.dumps(condition),
+                )  # fmt: skip
 
 
 def _quotes(rule: Mapping[str, Any], truth: str) -> Iterator[dict[str, Any]]:

@@ -37,6 +37,7 @@ class Batch(NamedTuple):
     weights: np.ndarray | None  # float32 (n_choices,): what each choice counts; None for equally
     drawn: Drawn | None
     reviews: np.ndarray | None  # int64 (n_kept,): rows of the reviews of what is kept
+    chosen_rows: np.ndarray | None = None  # int64 (n_choices,): rows of the table, where wanted
 
 
 class Histories:
@@ -85,8 +86,8 @@ class Batches:
         What is cut.
     batch_size, kept, loss, by_launch, user_exponent, seed
         See `TwoTower`.
-    reviews : bool
-        Whether the rows of reviews are wanted.
+    reviews, chosen_rows : bool
+        Whether the rows of reviews are wanted; those of choices.
 
     Examples
     --------
@@ -106,6 +107,7 @@ class Batches:
         user_exponent: float = 0.0,
         reviews: bool = False,
         seed: int = 0,
+        chosen_rows: bool = False,
     ) -> None:
         self.histories = histories
         self.batch_size = batch_size
@@ -114,6 +116,7 @@ class Batches:
         self.by_launch = by_launch and histories.launch is not None
         self.user_exponent = user_exponent
         self.reviews = reviews
+        self.chosen_rows = chosen_rows
         self.share = np.bincount(histories.item, minlength=histories.n_items) / len(histories.item)
         self.generator = np.random.default_rng(seed)
 
@@ -165,4 +168,5 @@ class Batches:
             weights=weights,
             drawn=drawn,
             reviews=self.histories.row[entries][keeps] if self.reviews else None,
+            chosen_rows=self.histories.row[entries][held] if self.chosen_rows else None,
         )

@@ -230,7 +230,7 @@ class TwoTower(Recommender):
             self.learning_rate, self.weight_decay, self.warm_up, self.alignment,
         )  # fmt: skip
         histories = Histories(train)
-        batches = Batches(
+        batches = self._made_batches(
             histories, self.batch_size, self.kept, self.loss, self.by_launch,
             self.user_exponent, written is not None, self.seed,
         )  # fmt: skip
@@ -314,6 +314,7 @@ class TwoTower(Recommender):
             )  # fmt: skip
 
     _made_training: Callable[..., Training] = Training  # what makes the steps of learning
+    _made_batches: Callable[..., Batches] = Batches  # what cuts histories
 
     # Serving
 

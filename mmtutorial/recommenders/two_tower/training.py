@@ -12,7 +12,7 @@ import tensorflow as tf
 from mmtutorial.keras_settings import keras
 from mmtutorial.recommenders.two_tower.batches import Batch
 from mmtutorial.recommenders.two_tower.loss import choice_loss
-from mmtutorial.recommenders.two_tower.network import Content, Network
+from mmtutorial.recommenders.two_tower.network import Content, ItemVectors, Network
 
 _AVERAGE = 0.98  # how much of the running mean of the weights is kept at each step, later on
 _BLOCK = 1024  # items encoded at a time without learning: bounds memory
@@ -114,12 +114,16 @@ class Training:
             loss, aligned = self._losses(batch)
             objective = loss + self.alignment * aligned
         gradients = tape.gradient(objective, self._variables, unconnected_gradients="zero")
-        self._optimiser.apply([joined(gradients)], [self._vector])
+        self._apply(joined(gradients))
+        return loss
+
+    def _apply(self, gradient: tf.Tensor) -> None:
+        """Change the weights by this gradient of all of them, and their running mean."""
+        self._optimiser.apply([gradient], [self._vector])
         spread(self._vector.value, self._variables)
         steps = tf.cast(self._optimiser.iterations.value, tf.float32)
         old = tf.minimum(_AVERAGE, (steps + 1) / (steps + 10))
         self._mean.assign(old * self._mean + (1 - old) * self._vector.value)
-        return loss
 
     def _losses(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss of the choices, and that of the alignment."""
@@ -129,15 +133,28 @@ class Training:
 
     def _scores(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return scores, and 1 where an item is kept: (n_users, n_items); and the alignment."""
+        q, encoded = self._vectors(batch)
+        return *self._match(batch, q, encoded), encoded.aligned
+
+    def _vectors(self, batch: Batch) -> tuple[tf.Tensor, ItemVectors]:
+        """Return the users' vectors, (n_users, length), and the items'."""
         network, (users, items) = self.network, batch.kept
-        v, h, b, aligned = network.encode_items(self.content, batch.rows, training=True)
+        encoded = network.encode_items(self.content, batch.rows, training=True)
         reviews = None if batch.reviews is None else tf.gather(self.reviews, batch.reviews)
-        q = network.encode_users(batch.n_users, users, items, h, reviews, training=True)
+        q = network.encode_users(batch.n_users, users, items, encoded.h, reviews, training=True)
+        return q, encoded
+
+    def _match(
+        self, batch: Batch, q: tf.Tensor, encoded: ItemVectors
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return scores, and 1 where an item is kept: (n_users, n_items)."""
+        network, (users, items) = self.network, batch.kept
+        v, b = encoded.v, encoded.b
         q = tf.concat([q / network.temperature_value(), tf.ones_like(q[:, :1])], axis=1)
         scores = tf.matmul(q, tf.concat([v, b[:, None]], axis=1), transpose_b=True)
         ones = tf.ones_like(users, tf.float32)
         taken = tf.scatter_nd(tf.stack([users, items], axis=1), ones, tf.shape(scores))
-        return scores, taken, aligned
+        return scores, taken
 
 
 def joined(arrays: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -1,0 +1,195 @@
+"""A tower that learns further tasks: the same tower without them, its weights and its gradients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtutorial.datasets import shop
+from mmtutorial.equations import multi_task
+from mmtutorial.evaluation import cold_items, cold_items_split, default_split
+from mmtutorial.interactions import Interactions
+from mmtutorial.preprocessing.features import ready_features
+from mmtutorial.preprocessing.labels import TASKS, Labels, labels_of
+from mmtutorial.recommenders import Recommender, SeveralTasks, TwoTower
+from mmtutorial.recommenders.two_tower import several_tasks
+
+SHORT = {"steps": 40, "validate_every": 20, "units": 16, "dimensions": 8}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return shop(n_items=60, n_users=80)
+
+
+@pytest.fixture(scope="module")
+def split(data):
+    return default_split(data)
+
+
+@pytest.fixture(scope="module")
+def features(data, split):
+    return ready_features(data, ~cold_items(split))[0]
+
+
+@pytest.fixture(scope="module")
+def labels(data, split) -> Labels:
+    return labels_of(data, ~cold_items(split))
+
+
+def test_without_a_task_it_is_a_two_tower(split, features, labels):
+    alone = TwoTower(**SHORT, seed=3).fit(split.train, features, split.validation)
+    same = SeveralTasks(tasks=(), labels=labels, **SHORT, seed=3)
+    same.fit(split.train, features, split.validation)
+    np.testing.assert_array_equal(same.score([0, 1, 2]), alone.score([0, 1, 2]))
+    weightless = SeveralTasks(weight=0, labels=labels, **SHORT | {"steps": 1}, seed=3)
+    one = TwoTower(**SHORT | {"steps": 1}, seed=3).fit(split.train, features)
+    np.testing.assert_allclose(
+        weightless.fit(split.train, features).score([0, 1]), one.score([0, 1]), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("how", [{}, {"weighting": "uncertainty"}, {"project": True}])
+def test_the_same_seed_gives_the_same_scores_and_cosines(split, features, labels, how):
+    first, second = (
+        SeveralTasks(labels=labels, **SHORT, **how).fit(split.train, features) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.score([0, 5]), second.score([0, 5]))
+    assert first.cosines == second.cosines and tuple(first.cosines) == TASKS
+    assert all(-1 <= value <= 1 and value for value in first.cosines.values())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_task_is_learnt(split, features, labels, task, monkeypatch):
+    losses: list[float] = []
+    further = several_tasks._SeveralTraining._further
+
+    def listen(self, *given):
+        found = further(self, *given)
+        losses.append(float(found[0]))
+        return found
+
+    monkeypatch.setattr(several_tasks._SeveralTraining, "_further", listen)
+    tf.config.run_functions_eagerly(True)
+    try:
+        SeveralTasks(
+            tasks=[task], weight=1, labels=labels, **SHORT | {"steps": 150}, warm_up=0,
+            learning_rate=0.01, dropout=0, history_dropout=0,
+        ).fit(split.train, features)  # fmt: skip
+    finally:
+        tf.config.run_functions_eagerly(False)
+    before, after = np.mean(losses[:10]), np.mean(losses[-10:])
+    assert after < (0.97 if task == "rating" else 0.7) * before
+
+
+def test_what_is_saved_serves_like_any_other(split, features, labels, tmp_path):
+    tower = SeveralTasks(labels=labels, **SHORT).fit(split.train, features)
+    loaded = Recommender.load(tower.save(tmp_path / "tower"))
+    np.testing.assert_array_equal(loaded.score([1, 2]), tower.score([1, 2]))
+    assert loaded.labels is None and loaded.options()["tasks"] == TASKS
+
+
+def test_nothing_is_learnt_of_items_that_are_held_back(data):
+    everything = Interactions.of(data.interactions, items=data.items["item"])
+    firsts = ~everything.log.duplicated(["user", "item"]).to_numpy()
+    split = cold_items_split(everything.where(firsts), 0.1, 0.2, seed=0)
+    cold = cold_items(split)
+    features = ready_features(data, ~cold)[0]
+    whole = labels_of(data, np.ones(data.n_items, bool))
+    assert not labels_of(data, ~cold).kind[cold].any()
+    other = replace(
+        whole, kind=np.where(cold[:, None], 1 - whole.kind, whole.kind),
+        words=np.where(cold[:, None], 5, whole.words),
+    )  # fmt: skip
+    scores = [
+        SeveralTasks(labels=each, **SHORT).fit(split.train, features).score([0, 3])
+        for each in (whole, other)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_the_labels_are_part_of_what_it_depends_on(split, features, labels):
+    other = replace(labels, rating=labels.rating[::-1].copy())
+    one, two, again = (
+        SeveralTasks(labels=each).depends(split.train, features) for each in (labels, other, labels)
+    )
+    assert repr(one) == repr(again) and not np.array_equal(one[-1][1], two[-1][1])
+
+
+def test_an_interrupted_run_goes_on(split, features, labels, tmp_path, monkeypatch):
+    whole = SeveralTasks(labels=labels, **SHORT, project=True)
+    whole.fit(split.train, features, split.validation)
+    broken = SeveralTasks(labels=labels, **SHORT, project=True)
+    step, seen = several_tasks._SeveralTraining._apply, []
+
+    def stop(self, gradient):
+        seen.append(1)
+        step(self, gradient)
+
+    monkeypatch.setattr(several_tasks._SeveralTraining, "_apply", stop)
+    with monkeypatch.context() as patch:
+        calls: list[int] = []
+
+        def interrupt(*given):
+            calls.append(1)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return quality(*given)
+
+        from mmtutorial.recommenders.two_tower import recommender as module
+
+        quality = module.quality
+        patch.setattr(module, "quality", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            broken.fit(split.train, features, split.validation, resume=tmp_path)
+    broken.fit(split.train, features, split.validation, resume=tmp_path)
+    np.testing.assert_array_equal(broken.score([0, 1]), whole.score([0, 1]))
+    assert broken.cosines == whole.cosines
+
+
+def test_the_surgery_of_gradients_is_that_of_the_equation():
+    generator = np.random.default_rng(0)
+    for n_tasks in (2, 4):
+        gradients = generator.standard_normal((n_tasks, 30)).astype(np.float32)
+        orders = np.argsort(generator.random((n_tasks, n_tasks)), axis=1)
+        ours = several_tasks.without_conflict(tf.constant(gradients), tf.constant(orders))
+        theirs = multi_task.without_conflict(gradients, orders)
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+        cosines = several_tasks._cosines(tf.constant(gradients))
+        for task in range(1, n_tasks):
+            wanted = multi_task.gradient_cosine(gradients[0], gradients[task])
+            assert cosines[task - 1] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_gradients_that_agree_stay_as_they_are():
+    gradients = np.array([[1.0, 0.0], [1.0, 1.0]])
+    orders = np.array([[0, 1], [0, 1]])
+    assert multi_task.without_conflict(gradients, orders).tolist() == [2.0, 1.0]
+    against = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    assert multi_task.without_conflict(against, orders).tolist() == [0.0, 0.0]
+
+
+def test_the_best_variances_are_the_losses_themselves():
+    losses, scale = np.array([2.0, 0.3]), np.array([1.0, 0.5])
+    best = np.log(2 * scale * losses)  # where the derivative by s is 0
+    least = multi_task.uncertainty_weighted(losses, best, scale)
+    for move in ([0.1, 0], [-0.1, 0], [0, 0.1], [0, -0.1]):
+        assert multi_task.uncertainty_weighted(losses, best + move, scale) > least
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tasks": ["colour"]}, "there is no task 'colour'"),
+        ({"weighting": "luck"}, "weighting is 'luck'"),
+        ({"weight": -1.0}, "weight is -1.0"),
+        ({"labels": None}, "no labels for kind, rating, words"),
+        ({"labels": Labels(None, None, None)}, "no labels for kind"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(split, features, labels, options, message):
+    with pytest.raises(ValueError, match=message):
+        SeveralTasks(**{"labels": labels, **options}).fit(split.train, features)
