@@ -15,7 +15,8 @@ from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.preprocessing.labels import TASKS, Labels, labels_of
 from mmtutorial.recommenders import Recommender, SeveralTasks, TwoTower
-from mmtutorial.recommenders.two_tower import several_tasks
+from mmtutorial.recommenders.two_tower import recommender, several_tasks
+from mmtutorial.recommenders.validation import quality
 
 SHORT = {"steps": 40, "validate_every": 20, "units": 16, "dimensions": 8}
 
@@ -52,7 +53,7 @@ def test_without_a_task_it_is_a_two_tower(split, features, labels):
     )
 
 
-@pytest.mark.parametrize("how", [{}, {"weighting": "uncertainty"}, {"project": True}])
+@pytest.mark.parametrize("how", [{}, {"weighting": "uncertainty", "project": True}])
 def test_the_same_seed_gives_the_same_scores_and_cosines(split, features, labels, how):
     first, second = (
         SeveralTasks(labels=labels, **SHORT, **how).fit(split.train, features) for _ in range(2)
@@ -62,27 +63,28 @@ def test_the_same_seed_gives_the_same_scores_and_cosines(split, features, labels
     assert all(-1 <= value <= 1 and value for value in first.cosines.values())
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_each_task_is_learnt(split, features, labels, task, monkeypatch):
-    losses: list[float] = []
-    further = several_tasks._SeveralTraining._further
-
-    def listen(self, *given):
-        found = further(self, *given)
-        losses.append(float(found[0]))
-        return found
-
-    monkeypatch.setattr(several_tasks._SeveralTraining, "_further", listen)
-    tf.config.run_functions_eagerly(True)
-    try:
-        SeveralTasks(
-            tasks=[task], weight=1, labels=labels, **SHORT | {"steps": 150}, warm_up=0,
-            learning_rate=0.01, dropout=0, history_dropout=0,
-        ).fit(split.train, features)  # fmt: skip
-    finally:
-        tf.config.run_functions_eagerly(False)
-    before, after = np.mean(losses[:10]), np.mean(losses[-10:])
-    assert after < (0.97 if task == "rating" else 0.7) * before
+def test_each_task_is_learnt(split, features, labels):
+    tower = SeveralTasks(
+        weight=1, labels=labels, **SHORT | {"steps": 150}, warm_up=0, learning_rate=0.01,
+        dropout=0, history_dropout=0,
+    ).fit(split.train, features)  # fmt: skip
+    heads, warm = tower.network.heads, ~cold_items(split)
+    v, h = tower.item_vectors(), tower.history_vectors
+    z = np.hstack([v, h])
+    kinds = np.argmax(heads.kind(z), axis=1)
+    assert (kinds == labels.kind.argmax(axis=1))[warm].mean() > 0.6  # 1 of 8 by chance
+    log = split.train.log
+    q = tower._q
+    q, items = q[log["user"]], log["item"].to_numpy()
+    guess = (q * v[items]) @ heads.product.numpy()
+    guess += heads.of_item(v[items]).numpy()[:, 0] + heads.of_user(q).numpy()[:, 0]
+    assert np.corrcoef(guess, labels.rating[log["row"]])[0, 1] > 0.3
+    before, after = labels.words[warm][:, :-1], labels.words[warm][:, 1:]
+    hidden = tf.nn.gelu(heads.before(before) + heads.item(z[warm])[:, None])
+    guess = tf.nn.log_softmax(heads.after(hidden)).numpy()
+    nats = -np.take_along_axis(guess, after[..., None], axis=2)[..., 0][after > 0].mean()
+    share = np.bincount(after[after > 0]) / (after > 0).sum()
+    assert nats < -(share[share > 0] * np.log(share[share > 0])).sum() - 0.5  # words alone
 
 
 def test_what_is_saved_serves_like_any_other(split, features, labels, tmp_path):
@@ -119,30 +121,21 @@ def test_the_labels_are_part_of_what_it_depends_on(split, features, labels):
     assert repr(one) == repr(again) and not np.array_equal(one[-1][1], two[-1][1])
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(split, features, labels, tmp_path, monkeypatch):
     whole = SeveralTasks(labels=labels, **SHORT, project=True)
     whole.fit(split.train, features, split.validation)
     broken = SeveralTasks(labels=labels, **SHORT, project=True)
-    step, seen = several_tasks._SeveralTraining._apply, []
+    calls: list[int] = []
 
-    def stop(self, gradient):
-        seen.append(1)
-        step(self, gradient)
+    def interrupt(*given):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return quality(*given)
 
-    monkeypatch.setattr(several_tasks._SeveralTraining, "_apply", stop)
     with monkeypatch.context() as patch:
-        calls: list[int] = []
-
-        def interrupt(*given):
-            calls.append(1)
-            if len(calls) == 2:
-                raise KeyboardInterrupt
-            return quality(*given)
-
-        from mmtutorial.recommenders.two_tower import recommender as module
-
-        quality = module.quality
-        patch.setattr(module, "quality", interrupt)
+        patch.setattr(recommender, "quality", interrupt)
         with pytest.raises(KeyboardInterrupt):
             broken.fit(split.train, features, split.validation, resume=tmp_path)
     broken.fit(split.train, features, split.validation, resume=tmp_path)
@@ -161,7 +154,7 @@ def test_the_surgery_of_gradients_is_that_of_the_equation():
         cosines = several_tasks._cosines(tf.constant(gradients))
         for task in range(1, n_tasks):
             wanted = multi_task.gradient_cosine(gradients[0], gradients[task])
-            assert cosines[task - 1] == pytest.approx(wanted, abs=1e-5)
+            assert float(cosines[task - 1]) == pytest.approx(wanted, abs=1e-5)
 
 
 def test_gradients_that_agree_stay_as_they_are():
