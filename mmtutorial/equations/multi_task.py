@@ -5,25 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 
-def uncertainty_weighted(losses: np.ndarray, s: np.ndarray, scale: np.ndarray) -> float:
+def uncertainty_weighted(losses: np.ndarray, zeta: np.ndarray, scale: np.ndarray) -> float:
     r"""Add up losses, each divided by a variance that is learnt with the network.
 
     .. math::
-        \mathcal L = \sum_{t=1}^{T} c_t\, e^{-s_t} \mathcal L_t + \frac{s_t}{2} ,
-        \qquad s_t = \log \sigma_t^2
+        \mathcal L = \sum_{a=1}^{A} \Bigl( c_a\, e^{-\zeta_a} \mathcal L_a + \frac{\zeta_a}{2} \Bigr)
 
-    (eq-uncertainty). A task whose loss stays large gets a large variance, and so a small weight;
+    (eq-uncertainty) with ζ_a the logarithm of the variance of task a. A task whose loss stays large gets a large variance, and so a small weight;
     the last term keeps all variances from growing without end.
 
     Parameters
     ----------
     losses : ndarray
-        float (T,): the tasks' losses, the mean squared error for numbers and the cross-entropy for
+        float (A,): the tasks' losses, the mean squared error for numbers and the cross-entropy for
         classes.
-    s : ndarray
-        float (T,): logarithms of the variances.
+    zeta : ndarray
+        float (A,): logarithms of the variances.
     scale : ndarray
-        float (T,): c, 1/2 for a mean squared error and 1 for a cross-entropy.
+        float (A,): c, 1/2 for a mean squared error and 1 for a cross-entropy.
 
     References
     ----------
@@ -36,14 +35,15 @@ def uncertainty_weighted(losses: np.ndarray, s: np.ndarray, scale: np.ndarray) -
     >>> uncertainty_weighted(np.array([1.0, 4.0]), np.array([0.0, -half]), np.array([1.0, 0.5]))
     2.3465735902799727
     """
-    return float((scale * np.exp(-s) * losses + s / 2).sum())
+    return float((scale * np.exp(-zeta) * losses + zeta / 2).sum())
 
 
 def gradient_cosine(a: np.ndarray, b: np.ndarray) -> float:
     r"""Return the cosine of two tasks' gradients, −1 to 1: below 0 they pull apart.
 
     .. math::
-        \cos(g_a, g_b) = \frac{g_a \cdot g_b}{\lVert g_a \rVert \, \lVert g_b \rVert}
+        \cos(\gamma_a, \gamma_b) =
+        \frac{\gamma_a \cdot \gamma_b}{\lVert \gamma_a \rVert \, \lVert \gamma_b \rVert}
 
     (eq-gradient-cosine); 0 where one of them is 0. Both are float (n,), over the shared weights.
 
@@ -58,17 +58,18 @@ def without_conflict(gradients: np.ndarray, orders: np.ndarray) -> np.ndarray:
     r"""Take from each task's gradient what runs against another task's, and add up the rest.
 
     .. math::
-        g_a \leftarrow g_a - \frac{\min(g_a \cdot g_b, 0)}{\lVert g_b \rVert^2}\, g_b
+        \gamma_a \leftarrow \gamma_a
+        - \frac{\min(\gamma_a \cdot \gamma_b, 0)}{\lVert \gamma_b \rVert^2}\, \gamma_b
         \qquad \text{for each } b \ne a
 
-    (eq-pcgrad), with g_b as it was in the beginning.
+    (eq-pcgrad), with γ_b as it was in the beginning.
 
     Parameters
     ----------
     gradients : ndarray
-        float (T, n): one row a task.
+        float (A, n): one row a task.
     orders : ndarray
-        int (T, T): in which order task a meets the others, itself among them and passed over;
+        int (A, A): in which order task a meets the others, itself among them and passed over;
         drawn anew in every step.
 
     Returns

@@ -29,7 +29,7 @@ class SeveralTasks(TwoTower):
     r"""A `TwoTower` whose item vectors also say what an item is, how it is rated, what is written.
 
     .. math::
-        \mathcal L = \mathcal L_1 + w \sum_{t=2}^{T} \mathcal L_t
+        \mathcal L = \mathcal L_1 + w \sum_{a=2}^{A} \mathcal L_a
 
     (eq-multi-task) with the choices' loss first. Each further task has a head of its own on the
     vectors that recommending uses; when learning is over the heads are dropped, and what is saved
@@ -177,7 +177,7 @@ class Heads(layers.Layer):
 
     def __init__(self, tasks: Sequence[str], labels: Labels, length: int) -> None:
         super().__init__(name="heads")
-        self.s = self.add_weight((1 + len(tasks),), "zeros", name="s")
+        self.zeta = self.add_weight((1 + len(tasks),), "zeros", name="zeta")
         if KIND in tasks:
             assert labels.kind is not None
             self.kind = layers.Dense(labels.kind.shape[1], name="kind")
@@ -256,9 +256,9 @@ class _SeveralTraining(Training):
         """Weigh the losses, by a number or by what the network has learnt of them."""
         if self.tower.weighting == "fixed":
             return [losses[0], *(self.tower.weight * each for each in losses[1:])]
-        s = self.heads.s.value
+        zeta = self.heads.zeta.value
         return [
-            self._scale[place] * tf.exp(-s[place]) * each + s[place] / 2
+            self._scale[place] * tf.exp(-zeta[place]) * each + zeta[place] / 2
             for place, each in enumerate(losses)
         ]
 
@@ -325,7 +325,7 @@ def _cosines(gradients: tf.Tensor) -> tf.Tensor:
 def without_conflict(gradients: tf.Tensor, orders: tf.Tensor) -> tf.Tensor:
     """Do what `mmtutorial.equations.multi_task.without_conflict` does, in TensorFlow.
 
-    ``gradients`` are float32 (T, n), ``orders`` int (T, T); the result is float32 (n,).
+    ``gradients`` are float32 (A, n), ``orders`` int (A, A); the result is float32 (n,).
 
     >>> gradients = tf.constant([[1.0, 0.0], [-1.0, 1.0]])
     >>> without_conflict(gradients, tf.constant([[0, 1], [0, 1]])).numpy()
