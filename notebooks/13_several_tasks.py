@@ -322,7 +322,7 @@ for axis, pair, title in (
         aspect="equal",
     )
 axes[0].set(ylabel="shared weight 2")
-axes[0].legend(loc="upper right", fontsize="small")
+axes[0].legend(loc="upper left", fontsize="small")
 plots.show(
     figure,
     "Two panels of arrows. On the left the gradients of two tasks point apart. On the "

@@ -9,10 +9,12 @@ def uncertainty_weighted(losses: np.ndarray, zeta: np.ndarray, scale: np.ndarray
     r"""Add up losses, each divided by a variance that is learnt with the network.
 
     .. math::
-        \mathcal L = \sum_{a=1}^{A} \Bigl( c_a\, e^{-\zeta_a} \mathcal L_a + \frac{\zeta_a}{2} \Bigr)
+        \mathcal L = \sum_{a=1}^{A} \Bigl( c_a\, e^{-\zeta_a} \mathcal L_a
+        + \frac{\zeta_a}{2} \Bigr)
 
-    (eq-uncertainty) with ζ_a the logarithm of the variance of task a. A task whose loss stays large gets a large variance, and so a small weight;
-    the last term keeps all variances from growing without end.
+    (eq-uncertainty) with ζ_a the logarithm of the variance of task a. A task whose loss stays large
+    gets a large variance, and so a small weight; the last term keeps all variances from growing
+    without end.
 
     Parameters
     ----------
