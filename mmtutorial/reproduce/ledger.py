@@ -51,7 +51,7 @@ HOLDS, CONDITIONS, FAILS, UNTESTABLE, OPEN = VERDICTS = (
     "holds", "holds under conditions", "does not hold", "cannot be tested as stated", "open",
 )  # fmt: skip
 ALPHA = 0.05
-KINDS = (*rules.RULES, "untestable", "open")
+KINDS = (*rules.RULES, "untestable")
 _IN_ORDER = tuple(dict.fromkeys(name for each in LEVELS.values() for name in each.datasets))
 _SIGNS = {SHOWN: "", PRINTED: "", CONTRADICTED: " (contradicts it)", UNDECIDED: " (undecided)"}
 
@@ -196,7 +196,7 @@ def judge(row: Row, results: Results | None, *, corrected: bool = True) -> Verdi
     """
     if "untestable" in row.kinds:
         return Verdict(row, UNTESTABLE, row.rule[0]["reason"])
-    if "open" in row.kinds or results is None:
+    if results is None:
         return Verdict(row, OPEN)
     parts = [part for rule in row.rule for part in rules.RULES[rule["kind"]](rule, results)]
     outcomes = decided(parts, corrected)

@@ -60,7 +60,7 @@ def chosen(
         & table["split"].eq("validation") & table["metric"].eq("ndcg")
         & table["recommender"].isin(candidates)
     ]  # fmt: skip
-    rows = rows[[_same(each, condition) for each in rows["condition"]]]
+    rows = rows[_same(rows["condition"], condition)]
     means = rows.groupby("recommender")["value"].mean()
     return None if means.empty else str(means.idxmax())
 
@@ -76,7 +76,7 @@ def _of_dataset(
     if best is None or table.empty:
         return []
     here = table[table["dataset"].eq(dataset)]
-    here = here[[_same(each, condition) for each in here["condition"]]]
+    here = here[_same(here["condition"], condition)]
     found: list[Comparison | Finding] = []
     for _, row in here.iterrows():
         interval = compared(row)
@@ -87,9 +87,9 @@ def _of_dataset(
             found.insert(0, student(dataset, text, interval, 0.0, rule["negligible"]))
         else:
             found.append(Finding(dataset, text, PRINTED))
-    decided = any(each for each in here["recommender"].eq(best))
-    return found if decided else []
+    return found if here["recommender"].eq(best).any() else []
 
 
-def _same(condition: str, wanted: Mapping[str, Any]) -> bool:
-    return bool(json.loads(condition or "{}") == dict(wanted))
+def _same(conditions: pd.Series, wanted: Mapping[str, Any]) -> np.ndarray:
+    """Say which rows are of a case: bool, one a row."""
+    return np.array([json.loads(each or "{}") == dict(wanted) for each in conditions], bool)

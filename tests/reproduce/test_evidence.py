@@ -110,5 +110,5 @@ def test_chapters_find_their_evidence_in_the_committed_results(
     committed = module.committed()
     assert committed is not None
     for dataset in ("shop", "garments", "lastfm"):
-        for experiment in ("fusions", "baselines", "quality of data"):
+        for experiment in ("fusions", "baselines"):
             assert evidence(dataset, experiment), (dataset, experiment)

@@ -54,8 +54,9 @@ def same(left, right):
 
 
 SHOP = Facts(
-    "shop", ("text", "image", "audio"), ("text", "image", "audio"), truth=True, worlds=True
-)
+    "shop", ("text", "image", "audio"), ("text", "image", "audio"), truth=True, worlds=True,
+    tasks=("kind", "rating", "words"),
+)  # fmt: skip
 LASTFM = Facts("lastfm", ("text", "audio", "words"), ready_made=True)
 ALONE = Facts("lastfm", ("text",))
 
