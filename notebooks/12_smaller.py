@@ -238,7 +238,9 @@ assert np.abs(inside - codes).max() <= 1  # one where x / s ends in a half
 
 # %% [markdown]
 # The whole item tower, quantised by Keras and by LiteRT (formerly TensorFlow Lite). LiteRT's *dynamic range*
-# quantisation stores weights in 8 bits, and quantises what flows through the network while it runs:
+# quantisation stores weights in 8 bits, and quantises what flows through the network while it runs. We write the
+# file by Keras's `export(format="litert")`: the older `TFLiteConverter.from_keras_model` fails on Keras 3.15 networks
+# under TensorFlow 2.21.
 
 # %% tags=["hide-input", "remove-stderr"]
 import warnings
