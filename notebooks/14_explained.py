@@ -357,12 +357,15 @@ if data.truth is not None:
     )
 
 # %% [markdown]
-# The more one modality decides, the more often it is named. Errors have two causes. The recommender knows the user
-# from a few purchases only, so that it is sometimes mistaken about the taste. And features of one modality can
-# tell items apart as ids do ({doc}`06b_fusion_measured`): then the picture is credited for a taste that was for the
-# sound. A reason of this kind describes the recommender better than it describes the user.
+# The more one modality decides, the more often it is named. Errors can have three causes. The history may say too
+# little of the taste. The encoders may not see what shoppers choose by: principal components of pixels do not say
+# which thing a picture shows, and averages of frames do not say in which order a sound goes. And features of one
+# modality can tell items apart as ids do ({doc}`06b_fusion_measured`): then the picture is credited for a taste that
+# was for the text.
 #
-# The full measurement has shops of five seeds, with simple features and with the article's encoders:
+# Two comparisons tell these causes apart. Other encoders read the same items: the article's, and MiniLM, VGG-16
+# and an RNN. And an *ideal observer* knows what every item is, and infers the shopper's taste from the same history. What it
+# misses, nobody can know. The full measurement has shops of five seeds:
 
 # %% tags=["hide-input"]
 evidence(

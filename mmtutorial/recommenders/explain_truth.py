@@ -10,6 +10,7 @@ import numpy as np
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.recommenders.explain import modalities_of, named_modalities
 from mmtutorial.recommenders.inputs import Features
+from mmtutorial.recommenders.limits import IdealObserver
 
 if TYPE_CHECKING:
     from mmtutorial.recommenders.two_tower import TwoTower
@@ -65,7 +66,7 @@ def true_shares(truth: Truth, names: Sequence[str], users: Sequence[str]) -> np.
 
 
 def hits(
-    recommender: TwoTower,
+    recommender: TwoTower | IdealObserver,
     users: np.ndarray,
     ranked: np.ndarray,
     features: Features,
@@ -74,11 +75,12 @@ def hits(
     """Count how often the named modality is the one that clearly decided.
 
     A case is a place of a list where one modality brings `CLEARLY` or more of what the user likes
-    in the item. It is a hit where that modality has the largest Shapley value.
+    in the item. It is a hit where that modality has the largest Shapley value; of an
+    `IdealObserver`, where it expects the most of it: no recommender can name more in expectation.
 
     Parameters
     ----------
-    recommender : TwoTower
+    recommender : TwoTower or IdealObserver
         Fitted.
     users : ndarray
         int (n_users,): rows.
@@ -109,8 +111,15 @@ def hits(
     >>> 0 <= found["named"] <= 1
     True
     """
-    names = modalities_of(recommender)
     train = recommender.train
+    if isinstance(recommender, IdealObserver):
+        liked = recommender.liked(users)
+        names = list(liked)
+        parts = np.stack([liked[name] for name in names])
+        listed = np.take_along_axis(parts, np.maximum(ranked, 0)[None], axis=2)
+        ids = [str(user) for user in train.users[users]]
+        return hit_rate(listed.argmax(axis=0), ranked, true_shares(truth, names, ids))
+    names = modalities_of(recommender)
     past = [train.matrix[[user]].indices for user in users]
     named = named_modalities(recommender, past, ranked, features)
     return hit_rate(named, ranked, true_shares(truth, names, [str(u) for u in train.users[users]]))

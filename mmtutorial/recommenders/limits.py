@@ -10,7 +10,7 @@ import pandas as pd
 from mmtutorial.datasets.choice import choice_chance
 from mmtutorial.datasets.dataset import Truth
 from mmtutorial.interactions import Interactions
-from mmtutorial.recommenders.base import Recommender
+from mmtutorial.recommenders.base import Recommender, Rows, check_rows
 from mmtutorial.recommenders.inputs import Features
 
 _BLOCK = 64  # users whose tastes are drawn together: bounds memory
@@ -151,17 +151,44 @@ class IdealObserver(Recommender):
         launched = log.drop_duplicates("item")
         first[launched["item"]] = launched["timestamp"]
         histories = dict(iter(log.groupby("user")))
+        self._world = world
         self._chance = np.empty((train.n_users, train.n_items), np.float32)
+        self._taste = np.empty((train.n_users, world.items.shape[1]), np.float32)
+        self._favourite = np.empty((train.n_users, int(world.pair.max()) + 1), np.float32)
         by_length = np.argsort(np.bincount(log["user"], minlength=train.n_users), kind="stable")
         for start in range(0, train.n_users, _BLOCK):
             users = by_length[start : start + _BLOCK]  # alike, so that little is computed in vain
             posterior = _Posterior(world, [histories.get(user) for user in users], first)
             generator = np.random.default_rng([self.seed, start])
-            self._chance[users] = posterior.mean_chance(self.draws, generator)
+            found = posterior.means(self.draws, generator)
+            self._chance[users], self._taste[users], self._favourite[users] = found
 
     def _score(self, users: np.ndarray) -> np.ndarray:
         found: np.ndarray = self._chance[users]
         return found
+
+    def liked(self, users: Rows) -> dict[str, np.ndarray]:
+        """Say what each modality brings of what users like in each item, as far as can be known.
+
+        Parameters
+        ----------
+        users : sequence of int
+            Rows.
+
+        Returns
+        -------
+        dict
+            "text", "image" and "audio" to float32 (n_users, n_items): the posterior mean of the
+            modality's part of the utility, less its mean over the catalogue; what a pair of picture
+            and sound adds is halved between them. RuntimeError before ``fit``.
+        """
+        rows = check_rows(users, self.train.n_users, "user")
+        world, taste = self._world, self._taste[rows]
+        pair = np.float32(world.bonus / 2) * self._favourite[rows][:, world.pair]
+        found = {"text": taste[:, -1:] @ world.items[:, -1:].T}
+        for name, (first, end, _) in zip(("image", "audio"), world.blocks, strict=True):
+            found[name] = taste[:, first:end] @ world.items[:, first:end].T + pair
+        return {name: part - part.mean(axis=1, keepdims=True) for name, part in found.items()}
 
 
 class _Posterior:
@@ -242,12 +269,16 @@ class _Posterior:
             result[:, pair] = np.where(self.happened, events, 0.0).sum(axis=1, dtype=np.float64)
         return result
 
-    def mean_chance(self, draws: int, generator: np.random.Generator) -> np.ndarray:
-        """Average the chance of each item over draws of the tastes: float32 (n, n_items)."""
+    def means(
+        self, draws: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Average over draws: float32 chances (n, n_items), tastes, and favourites (n, n_pairs)."""
         world, n = self.world, len(self.chosen)
         normal = generator.standard_normal((n, world.items.shape[1])).astype(np.float32)
         favourite = generator.integers(int(world.pair.max()) + 1, size=n)
         total = np.zeros((n, len(world.shelf)), np.float64)
+        taste = np.zeros(normal.shape, np.float64)
+        favourites = np.zeros((n, int(world.pair.max()) + 1), np.float64)
         for draw in range(2 * draws):
             if world.bonus > 0:
                 weight = self.pair_likelihoods(normal)
@@ -256,7 +287,12 @@ class _Posterior:
             normal = self._slice(normal, favourite, generator)
             if draw >= draws:
                 total += choice_chance(world.utility(normal, favourite), world.shelf)
-        return (total / draws).astype(np.float32)
+                taste += world.tastes(normal)
+                favourites[np.arange(n), favourite] += 1
+        chance, taste, favourites = (
+            (each / draws).astype(np.float32) for each in (total, taste, favourites)
+        )
+        return chance, taste, favourites
 
     def _slice(
         self, normal: np.ndarray, favourite: np.ndarray, generator: np.random.Generator

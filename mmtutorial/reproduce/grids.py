@@ -83,6 +83,7 @@ AS_TASKS: dict[str, dict[str, Any]] = {  # options of `SeveralTasks`
     "with all, by uncertainty": {"weighting": "uncertainty"},
     "with all, conflicts removed": {"weight": TASK_WEIGHT, "project": True},
 }
+MIXED = ", MiniLM, VGG-16 and RNN"  # what reads text, picture and sound
 SHARES = (0.05, 0.2, 1.0)  # of the training interactions
 
 
@@ -443,7 +444,10 @@ def tastes(plan: Plan) -> list[Task]:
 
 
 def explanations(plan: Plan) -> list[Task]:
-    """What the reasons are held against: the fused tower in shops of other seeds."""
+    """Reasons held against the truth: the fused tower by its encoders, in shops of other seeds.
+
+    The ideal observer of the same histories says how often anybody could be right.
+    """
     if not (plan.full and plan.facts.worlds):
         return []
     arms = {arm.name: arm for arm in towers(plan.facts.modalities)}
@@ -453,7 +457,15 @@ def explanations(plan: Plan) -> list[Task]:
             made={"seed": seed},
         )
         for seed in plan.seeds
-        for encoders, label in (("auto", ""), ("article", ", article's encoders"))
+        for encoders, label in (
+            ("auto", ""), ("article", ", article's encoders"), ("mixed", MIXED),
+        )
+    ] + [
+        plan.task(
+            Arm(EXPLAINED, "ideal observer", "IdealObserver"), seed, options={"draws": 20},
+            made={"seed": seed},
+        )
+        for seed in plan.seeds
     ]  # fmt: skip
 
 

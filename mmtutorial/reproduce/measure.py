@@ -46,7 +46,7 @@ from mmtutorial.reproduce.tasks import (
 )
 from mmtutorial.reproduce.threads import use_one_thread
 
-ENCODERS = ("auto", "minilm", "article", "today")
+ENCODERS = ("auto", "minilm", "article", "today", "mixed")
 HELD_BACK = 0.2  # of the items, as test, and half as many as validation
 _ONE = threading.Lock()  # seeds are global in Keras: one measurement at a time in a process
 _SIGNIFICANT = 1.645  # standard errors: one-sided, 5 %
@@ -144,7 +144,7 @@ def measure(task: Task, resume: str | Path | None = None) -> Outcome:
 def stage_of(task: Task) -> Stage:
     """Load, split and encode once for the tasks that follow each other; damage is each task's."""
     draw = task.seed if task.split == COLD or task.share < 1 else 0
-    learnt = task.seed if task.encoders == "article" else 0  # others learn nothing here
+    learnt = task.seed if task.encoders in ("article", "mixed") else 0  # others learn nothing here
     made = json.dumps(task.made)
     stage = _stage(
         task.dataset, made, task.split, draw, task.raw, task.encoders, learnt, task.share
@@ -195,14 +195,20 @@ def _encoded(encoders: str, data: Dataset, known: np.ndarray, seed: int) -> dict
 
         return article_features(data, known, seed)
     found = {}
-    if encoders == "minilm" or (encoders == "today" and _raw_only(data, "text")):
+    today = encoders in ("today", "mixed")
+    if encoders == "minilm" or (today and _raw_only(data, "text")):
         from mmtutorial.encoders.item_texts import minilm_features
 
         found["text"] = minilm_features(data, known)
-    if encoders == "today" and _raw_only(data, "image"):
+    if today and _raw_only(data, "image"):
         from mmtutorial.encoders.pictures import vgg_features
 
         found["image"] = vgg_features(data, known)
+    if encoders == "mixed" and _raw_only(data, "audio"):
+        from mmtutorial.encoders.pretraining import pretrained
+
+        frames = raw_features(data, known, ("audio",))[0]["audio"]
+        found["audio"] = pretrained("audio", frames, known, seed)
     return found
 
 

@@ -63,11 +63,12 @@ class Task:
         `mmtutorial.encoders.cross_modal`, all with another draw for every seed; 1 for features
         that are permuted over the items, the same way for all modalities, or replaced by random
         ones.
-    encoders : {"auto", "minilm", "article", "today"}
+    encoders : {"auto", "minilm", "article", "today", "mixed"}
         What turns media into the vectors that towers read: `ready_features`; the same, but texts
         by `minilm_features`; wherever there are raw media, the article's own encoders, trained on
         these media first (`article_features`); or, where no vectors came with the data, MiniLM for
-        texts and VGG-16 for pictures (`minilm_features`, `vgg_features`).
+        texts and VGG-16 for pictures (`minilm_features`, `vgg_features`); or these, and the
+        article's RNN for sound.
     share : float
         Of the training interactions that is learnt from, drawn at random by the seed.
     condition : mapping

@@ -14,6 +14,7 @@ from mmtutorial.datasets.simulated.shoppers import simulate
 from mmtutorial.evaluation import evaluate, global_time_split
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import Oracle, Popularity
+from mmtutorial.recommenders.explain_truth import hits
 from mmtutorial.recommenders.limits import IdealObserver
 
 ITEMS = pd.DataFrame(
@@ -92,3 +93,21 @@ def test_what_it_cannot_observe_is_refused() -> None:
     assert truth is not None
     with pytest.raises(ValueError, match="at least one"):
         IdealObserver(truth, draws=0)
+
+
+def test_what_is_liked_is_nearer_to_the_truth_than_the_mean_is() -> None:
+    data = shop(n_items=60, n_users=60)
+    train = Interactions.of(data.interactions, items=data.items["item"])
+    observer = IdealObserver(data.truth, draws=20).fit(train)
+    liked = observer.liked(np.arange(train.n_users))
+    assert list(liked) == ["text", "image", "audio"]
+    columns = data.truth.item_factors.columns
+    for name in ("image", "audio"):
+        some = [each for each in columns if each.startswith(f"{name}:")]
+        tastes = data.truth.user_factors.loc[train.users, some].to_numpy()
+        true = tastes @ data.truth.item_factors.loc[train.items, some].to_numpy().T
+        true -= true.mean(axis=1, keepdims=True)
+        assert np.corrcoef(liked[name].ravel(), true.ravel())[0, 1] > 0.5
+    ranked = observer.recommend(np.arange(20), 5)
+    found = hits(observer, np.arange(20), ranked, {}, data.truth)
+    assert found["named"] > found["by_chance"] + 0.2

@@ -482,7 +482,7 @@ def test_every_grid_has_a_name_of_its_own():
 def test_reasons_are_held_against_the_truth_in_shops_of_other_seeds():
     tasks = GRIDS["explanations"](Plan(SHOP, "full", range(3)))
     assert {(task.seed, task.made["seed"]) for task in tasks} == {(0, 0), (1, 1), (2, 2)}
-    assert {task.encoders for task in tasks} == {"auto", "article"} and len(tasks) == 6
+    assert {task.encoders for task in tasks} == {"auto", "article", "mixed"} and len(tasks) == 12
     assert GRIDS["explanations"](Plan(LASTFM, "full", range(3))) == []
     task = replace(TOWER, experiment="explanations", modalities=None)
     rows = {row["metric"]: row["value"] for row in measure(task).rows}
