@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,7 @@ from mmtutorial.preprocessing.labels import labels_of
 def few(**columns) -> Dataset:
     items = pd.DataFrame({"item": ["a", "b", "c"], **columns})
     taken = pd.DataFrame({"user": ["x", "y"], "item": ["a", "b"], "timestamp": [1, 2]})
-    return Dataset("few", items, taken)
+    return Dataset("few", items, taken, Path("."))
 
 
 def test_genres_share_an_item():
