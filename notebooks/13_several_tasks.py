@@ -34,9 +34,7 @@
 
 # %% tags=["parameters"]
 profile = "quick"  # short training; "full": until validation stops it
-dataset = (
-    "shop"  # or "garments", "films", or a folder with kinds, ratings and texts
-)
+dataset = "shop"  # or "garments", "films", or a folder with labels
 seed = 0
 
 # %% tags=["hide-input"]
@@ -256,9 +254,9 @@ with tf.GradientTape() as tape:
     total = tf.reduce_sum(terms)
 slope = tape.gradient(total, variable).numpy()
 assert abs(float(total) - uncertainty_weighted(losses, zeta, c)) < 1e-9
-print(
-    "slopes:", np.abs(slope).round(12), "weights:", (c / np.exp(zeta)).round(3)
-)
+weights = c / np.exp(zeta)
+print("slopes:", np.abs(slope).round(12))
+print("weights:", weights.round(3))
 assert np.abs(slope).max() < 1e-9
 
 # %% [markdown]
@@ -292,10 +290,9 @@ left = [
 ]
 order = np.array([[0, 1], [0, 1]])
 assert np.allclose(sum(left), without_conflict(gradients, order))
+after = gradient_cosine(left[0], second), gradient_cosine(left[1], first)
 print(f"cosine before: {gradient_cosine(first, second):.2f}")
-print(
-    f"after: {gradient_cosine(left[0], second):.2f}, {gradient_cosine(left[1], first):.2f}"
-)
+print(f"after: {after[0]:.2f}, {after[1]:.2f}")
 
 # %% tags=["hide-input"]
 figure, axes = plt.subplots(
