@@ -289,10 +289,9 @@ class _Posterior:
                 total += choice_chance(world.utility(normal, favourite), world.shelf)
                 taste += world.tastes(normal)
                 favourites[np.arange(n), favourite] += 1
-        chance, taste, favourites = (
-            (each / draws).astype(np.float32) for each in (total, taste, favourites)
-        )
-        return chance, taste, favourites
+        sums = (total, taste, favourites)
+        chances, tastes, favoured = ((each / draws).astype(np.float32) for each in sums)
+        return chances, tastes, favoured
 
     def _slice(
         self, normal: np.ndarray, favourite: np.ndarray, generator: np.random.Generator

@@ -478,6 +478,7 @@ def several_tasks(plan: Plan) -> list[Task]:
     if not plan.full or plan.facts.tasks != TASKS or len(plan.facts.raw) < 2:
         return []
     options = plan.options(next(arm for arm in towers(names) if arm.name == ALL))
+    of: list[tuple[str, float, dict[str, float | str]]]
     of = [("default", share, {"share": share}) for share in SHARES]
     of.append((COLD, 1.0, {"items": "cold"}))
     return [

@@ -153,10 +153,12 @@ class SeveralTasks(TwoTower):
                 network.heads = Heads(self.tasks, self.labels, network.length)
         return network
 
-    def _made_batches(self, *options: Any) -> Batches:  # type: ignore[override]
-        return Batches(*options, chosen_rows=RATING in self.tasks)
+    def _made_batches(self, *options: Any) -> Batches:
+        batches = Batches(*options)
+        batches.chosen_rows = RATING in self.tasks
+        return batches
 
-    def _made_training(self, *options: Any) -> Training:  # type: ignore[override]
+    def _made_training(self, *options: Any) -> Training:
         if not self.tasks or self.labels is None:
             return Training(*options)
         return _SeveralTraining(self, *options)
