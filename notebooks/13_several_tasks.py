@@ -151,7 +151,7 @@ quote(
 # %% [markdown]
 # Data set {glue:text}`several-dataset`: {glue:text}`several-n-train` of {glue:text}`several-n-whole` training
 # interactions, {glue:text}`several-steps` steps, one seed. With all tasks NDCG@10 changes by
-# {glue:text}`several-gain`. One seed decides nothing. The evidence below has five, and more data.
+# {glue:text}`several-gain`. One seed decides nothing: the section on the evidence says what is measured.
 #
 # ## The idea in words
 #
@@ -455,7 +455,8 @@ quote(
 # |---|---|---|
 # | [F3](#claim-f3) | multi-task learning, with image classification or text generation, should improve performance | live, one seed, {glue:text}`several-share` of the interactions: NDCG@10 {glue:text}`several-gain` with all tasks. The verdict needs seeds: the evidence above |
 #
-# The article does not say when. The number of interactions decides: labels say what interactions have not said yet.
+# The article does not say when it should help. So the measurement varies the number of interactions: labels can only
+# add what interactions have not said yet.
 #
 # ## Exercises
 #
@@ -498,8 +499,8 @@ assert least > -1e-9
 #
 # ```{dropdown} Solution
 # The head can only learn the labels by heart. The vectors have to carry what says nothing of who takes an item, so
-# permuted labels cost quality or change nothing. The gain of true labels comes from what they say, not from a second
-# loss as such.
+# permuted labels should cost quality or change nothing. If they helped as much as the true ones, the gain would come
+# from a second loss as such, and not from what the labels say. The cell prints both numbers.
 # ```
 
 # %% tags=["hide-cell"]

@@ -363,7 +363,7 @@ if data.truth is not None:
 # modality can tell items apart as ids do ({doc}`06b_fusion_measured`): then the picture is credited for a taste that
 # was for the text.
 #
-# Two comparisons tell these causes apart. Other encoders read the same items: the article's, and MiniLM, VGG-16
+# Two comparisons can tell these causes apart. Other encoders read the same items: the article's, and MiniLM, VGG-16
 # and an RNN. And an *ideal observer* knows what every item is, and infers the shopper's taste from the same history. What it
 # misses, nobody can know. The full measurement has shops of five seeds:
 
