@@ -119,7 +119,7 @@ def encoder(network):
     """Return what turns pixels into standardised vectors, and the catalogue's vectors."""
     states = network.predict(pixels, batch_size=256, verbose=0)
     states = states * there[:, None]
-    mean, scale = scaling(states, there, known)
+    mean, scale, _ = scaling(states, there, known)
     return (
         lambda some: (
             (network(some, training=False) - mean.astype("float32"))
@@ -531,9 +531,8 @@ def end_to_end(network, look, item, history):
 def looking(network):
     """Return a function from pixels (or from feature maps, by a tail) to vectors."""
     states = network.predict(pixels, batch_size=256, verbose=0)
-    mean, scale = (
-        each.astype("float32") for each in scaling(states, there, known)
-    )
+    mean, scale, _ = scaling(states, there, known)
+    mean, scale = mean.astype("float32"), scale.astype("float32")
     return lambda some, by=network: (by(some, training=False) - mean) / scale
 
 

@@ -231,9 +231,9 @@ def _keep(
     present = np.asarray(vectors.any(axis=1))
     found.features[name] = standardise(vectors, present, known)
     if encode is not None:
-        mean, scale = scaling(vectors, present, known)
+        scale = scaling(vectors, present, known)
         found.media[name] = media
-        found.encode[name] = lambda altered: ((encode(altered) - mean) / scale).astype(np.float32)
+        found.encode[name] = lambda altered: scale.of(encode(altered)).astype(np.float32)
 
 
 def tag_weights(data: Dataset, min_count: int = 2) -> sparse.csr_array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -157,7 +158,8 @@ def standardise(
         bool (n,). Other rows do not count.
     fit_on : ndarray, optional
         bool (n,). The rows that mean and deviation are taken from; without it, all that are
-        present. Rows of the future are standardised, and not looked at.
+        present. Rows of the future are standardised, and not looked at: what is further from the
+        mean than any row that was looked at can be is brought to that distance, see `Scaling`.
 
     Returns
     -------
@@ -172,36 +174,58 @@ def standardise(
     [[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     """
     present = _present(present, len(features))
-    mean, scale = scaling(features, present, fit_on)
+    scale = scaling(features, present, fit_on)
     result = scratch_array(features.shape, np.float32)
     for some in blocks(features, result):
         there = present[some]
-        result[some][there] = np.nan_to_num((features[some][there] - mean) / scale)
+        result[some][there] = np.nan_to_num(scale.of(features[some][there]))
     return result
+
+
+class Scaling(NamedTuple):
+    """How values are standardised.
+
+    Of n values none is further than √n standard deviations from their mean (Samuelson, 1968).
+    Other values can be: what hardly ever differs from 0 in the rows that were looked at may do so
+    in another one, thousands of such deviations away. ``most`` is √n; there they are cut off.
+    """
+
+    mean: np.ndarray  # float64 (d,)
+    deviation: np.ndarray  # float64 (d,); infinite where a coefficient is the same everywhere
+    most: float
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Standardise values, (..., d).
+
+        >>> Scaling(np.zeros(1), np.full(1, 0.5), most=4.0).of(np.array([[1.0], [3.0]])).tolist()
+        [[2.0], [4.0]]
+        """
+        return np.clip((values - self.mean) / self.deviation, -self.most, self.most)
 
 
 def scaling(
     features: np.ndarray,
     present: np.ndarray | None = None,
     fit_on: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means that `standardise` subtracts and the scales by which it divides: (d,) each.
+) -> Scaling:
+    """Return the means that `standardise` subtracts and the deviations by which it divides.
 
-    The scale is infinite where a coefficient is the same everywhere, or no row is looked at.
+    A deviation is infinite where a coefficient is the same everywhere, or no row is looked at.
 
-    >>> mean, scale = scaling(np.array([[1.0, 7.0], [3.0, 7.0]]))
-    >>> mean.tolist(), scale.tolist()
+    >>> mean, deviation, most = scaling(np.array([[1.0, 7.0], [3.0, 7.0]]))
+    >>> mean.tolist(), deviation.tolist()
     ([2.0, 7.0], [1.0, inf])
     """
     present = _present(present, len(features))
     looked_at = present if fit_on is None else present & _present(fit_on, len(features))
     count = sum(len(values) for values in _frames(features, looked_at))
     if not count:
-        return np.zeros(features.shape[-1]), np.full(features.shape[-1], np.inf)
+        return Scaling(np.zeros(features.shape[-1]), np.full(features.shape[-1], np.inf), 0.0)
     mean = _sum(_frames(features, looked_at)) / count
     squares = (np.square(values - mean) for values in _frames(features, looked_at))
     deviation = np.sqrt(_sum(squares) / count)
-    return mean, np.where(deviation > 1e-6 * np.abs(mean), deviation, np.inf)
+    deviation = np.where(deviation > 1e-6 * np.abs(mean), deviation, np.inf)
+    return Scaling(mean, deviation, float(np.sqrt(count)))
 
 
 def _frames(features: np.ndarray, looked_at: np.ndarray) -> Iterator[np.ndarray]:

@@ -111,6 +111,18 @@ def test_what_is_standardised_has_mean_0_and_deviation_1(n, width, scale, shift)
     assert not result[0, :2].any()
 
 
+@given(st.integers(2, 40), st.floats(-1e6, 1e6))
+def test_rows_of_the_future_are_no_further_off_than_a_known_row_can_be(n, far):
+    values = np.zeros((n + 1, 2))
+    values[0] = 1e-3, 1  # a coefficient that hardly ever differs from 0
+    values[n] = far, 0.5
+    known = np.arange(n + 1) < n
+    result = standardise(values, fit_on=known)
+    assert np.abs(result[:n]).max() == pytest.approx(np.sqrt(n - 1), rel=1e-5)  # Samuelson's bound
+    assert np.abs(result[n, 0]) <= np.float32(np.sqrt(n))
+    assert np.array_equal(result[:n], standardise(values[:n]))
+
+
 def test_colour_channels_are_standardised_and_nothing_present_is_nothing():
     pictures = dice.random((4, 3, 3, 3)).astype(np.float32)
     assert np.allclose(standardise(pictures).mean(axis=(0, 1, 2)), 0, atol=1e-6)
