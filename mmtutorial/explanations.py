@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mmtutorial.recommenders.two_tower import TwoTower
 
 SIDE = 192  # pixels of a picture on the page
-BLUE, ORANGE = "1,115,178", "222,143,5"  # for what speaks against an item, and for it
+BLUE, ORANGE = (1, 115, 178), (222, 143, 5)  # for what speaks against an item, and for it
 STYLE = """body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:1rem auto;padding:0 1rem;
 color:#111;background:#fff}article{border-top:1px solid #999;padding:.5rem 0}
 img{width:192px;max-width:100%}mark{padding:0 .15em;color:#111}"""
@@ -132,7 +132,7 @@ def coloured(tokens: Sequence[str], parts: Parts, lost: np.ndarray) -> str:
     Blue ones speak against the item. The word that speaks most for it is bold too.
 
     >>> coloured(["soft"], Parts(("soft",), lambda gone: gone), np.array([0.2]))
-    '<mark style="background:rgba(222,143,5,0.80)"><b>soft</b></mark>'
+    '<mark style="background:rgb(229,165,55);color:#000"><b>soft</b></mark>'
     """
     scale = max(float(np.abs(lost).max(initial=0)), 1e-9)
     shown = {}
@@ -140,9 +140,18 @@ def coloured(tokens: Sequence[str], parts: Parts, lost: np.ndarray) -> str:
         strength = lost[place] / scale
         word = html.escape(str(name))
         word = f"<b>{word}</b>" if place == lost.argmax() and lost[place] > 0 else word
-        colour = f"rgba({ORANGE if strength > 0 else BLUE},{0.8 * abs(strength):.2f})"
-        shown[name] = f'<mark style="background:{colour}">{word}</mark>'
+        shown[name] = f'<mark style="background:{_tint(0.8 * strength)};color:#000">{word}</mark>'
     return " ".join(shown[each] for each in tokens)
+
+
+def _tint(strength: float) -> str:
+    """Mix white with orange, or below 0 with blue: the same on light and dark pages.
+
+    >>> _tint(0), _tint(-1)
+    ('rgb(255,255,255)', 'rgb(1,115,178)')
+    """
+    colour, share = ORANGE if strength > 0 else BLUE, abs(strength)
+    return f"rgb({','.join(f'{255 + share * (each - 255):.0f}' for each in colour)})"
 
 
 def heated(picture: Image.Image, heat: np.ndarray) -> Figure:
@@ -194,8 +203,7 @@ def marked(wave: np.ndarray, parts: Parts, lost: np.ndarray, label: str) -> str:
     scale = max(float(np.abs(lost).max()), 1e-9)
     cells = []
     for (start, end), value in zip(parts.names, lost, strict=True):
-        colour = f"rgba({ORANGE if value > 0 else BLUE},{abs(value) / scale:.2f})"
-        width = 100 * (end - start) / length
+        width, colour = 100 * (end - start) / length, _tint(value / scale)
         cells.append(f'<span style="width:{width:.1f}%;background:{colour}"></span>')
     best = parts.names[int(lost.argmax())]
     words = f"The score loses most without {best[0]:.2f} to {best[1]:.2f} s."

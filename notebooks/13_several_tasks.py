@@ -94,7 +94,7 @@ content, _ = ready_features(data, known)
 labels = labels_of(data, known)
 options = tower_options(has_ready_made(data), profile)
 if profile == "quick":
-    options |= {"steps": 300, "patience": 300}
+    options |= {"steps": 200, "patience": 200}
 
 
 def learnt(tasks, **how):
