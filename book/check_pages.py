@@ -32,7 +32,7 @@ CONTRAST = "color-contrast"  # the rule that takes most of the time
 VIEWS = {  # width, and whether dark, to the rules of axe-core
     (1280, False): "{}",
     (1280, True): f'{{runOnly: ["{CONTRAST}"]}}',  # nothing but the colours is new
-    (390, False): f'{{rules: {{"{CONTRAST}": {{enabled: false}}}}}}',  # they are not
+    (390, False): f'{{rules: {{"{CONTRAST}": {{enabled: false}}}}}}',  # as above
 }
 RULES = """axe.run(document, {resultTypes: ["violations"], ...%s}).then(
   ({violations}) => violations.flatMap((fault) => fault.nodes.map((node) => ({

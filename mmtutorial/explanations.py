@@ -27,7 +27,7 @@ SIDE = 192  # pixels of a picture on the page
 BLUE, ORANGE = (1, 115, 178), (222, 143, 5)  # for what speaks against an item, and for it
 STYLE = """body{font:1rem/1.5 system-ui,sans-serif;max-width:50rem;margin:1rem auto;padding:0 1rem;
 color:#111;background:#fff}article{border-top:1px solid #999;padding:.5rem 0}
-img{width:192px;max-width:100%}mark{padding:0 .15em;color:#111}"""
+img{width:192px;max-width:100%}mark{padding:0 .15em}"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,8 @@ from mmtutorial.recommenders.base import Recommender, Rows, check_rows
 from mmtutorial.recommenders.inputs import Features
 
 _BLOCK = 64  # users whose tastes are drawn together: bounds memory
-_NODES = np.arange(-13, 14, dtype=np.float32) * np.float32(np.log(2))  # see `_Posterior._times`
+_STEP = np.float32(np.log(2))  # from node to node of the logarithm of time, time doubles
+_NODES = np.arange(-13, 24, dtype=np.float32) * _STEP  # see `_Posterior._times`
 _SQUARED = 8  # nodes from one exponential to the next: rounding doubles with each squaring
 _PAIRS_EVERY = 3  # draws of the other tastes to one of the pair, which costs as much as three
 _LATE = np.float32(np.log(80.0))  # beyond it e^-e^x has no float32
@@ -239,7 +240,8 @@ class _Posterior:
     def _times(self, utility: np.ndarray) -> np.ndarray:
         """Nodes of the logarithm of time, around when each user's race is decided: (n, nodes).
 
-        What is integrated over it is smooth: nodes a factor of two apart leave errors near 1e-5.
+        What is integrated over it is smooth, and nodes a factor of two apart are enough. They reach
+        far: where what was at hand is liked much less than the rest, the race is decided late.
         """
         top = utility.max(axis=1, keepdims=True)
         rate = np.log(np.exp(utility - top) @ self.world.shelf)[:, None] + top
@@ -258,7 +260,7 @@ class _Posterior:
         utility = self.world.utility(normal, favourite)
         time = self._times(utility)
         nobody = self.available[rows] @ self._missing(utility, time)
-        events = _log_sum(self._arrivals(utility, time, rows) + nobody)
+        events = _log_integral(self._arrivals(utility, time, rows) + nobody)
         found: np.ndarray = np.where(self.happened[rows], events, 0.0).sum(axis=1, dtype=np.float64)
         return found
 
@@ -279,7 +281,7 @@ class _Posterior:
             change = after[:, items] - before[:, items]
             others = nobody + self.available[:, :, items] @ change
             favoured = (world.pair[self.chosen] == pair)[:, :, None]
-            events = _log_sum(np.where(favoured, better, usual) + others)
+            events = _log_integral(np.where(favoured, better, usual) + others)
             result[:, pair] = np.where(self.happened, events, 0.0).sum(axis=1, dtype=np.float64)
         return result
 
@@ -329,8 +331,8 @@ class _Posterior:
         return result
 
 
-def _log_sum(values: np.ndarray) -> np.ndarray:
-    """Logarithm of the sum of exponentials over the last axis."""
+def _log_integral(values: np.ndarray) -> np.ndarray:
+    """Logarithm of the integral of exponentials over the nodes, the last axis."""
     top = values.max(axis=-1, keepdims=True)
-    found: np.ndarray = np.log(np.exp(values - top).sum(axis=-1)) + top[..., 0]
+    found: np.ndarray = np.log(np.exp(values - top).sum(axis=-1) * _STEP) + top[..., 0]
     return found

@@ -274,7 +274,7 @@ def seeds(rule: Mapping[str, Any], results: Results) -> list[Part]:
 def share(rule: Mapping[str, Any], results: Results) -> list[Part]:
     """A share of cases, each seed's on other data: ``at_least``, with what chance gives beside."""
     experiment, parts = rule["experiment"], []
-    for name in rule["recommenders"]:
+    for name, title in rule["recommenders"].items():
         pieces = []
         for dataset in _measured(results, experiment):
             named, chance = (
@@ -289,7 +289,7 @@ def share(rule: Mapping[str, Any], results: Results) -> list[Part]:
             pieces += [student(dataset, text, interval, rule["at_least"])] if n else []
         lacking = () if pieces else ("shop",)
         about = (name in rule["decides"], tuple(pieces), lacking, command(experiment, lacking))
-        parts.append(Part(_named(name), experiment, *about))
+        parts.append(Part(title, experiment, *about))
     return parts
 
 

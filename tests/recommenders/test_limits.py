@@ -15,7 +15,7 @@ from mmtutorial.evaluation import evaluate, global_time_split
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import Oracle, Popularity
 from mmtutorial.recommenders.explain_truth import hits
-from mmtutorial.recommenders.limits import IdealObserver
+from mmtutorial.recommenders.limits import IdealObserver, _Posterior, _World
 
 ITEMS = pd.DataFrame(
     {
@@ -62,6 +62,32 @@ def test_it_agrees_with_enumeration_in_a_tiny_world() -> None:
     assert np.abs(found - expected).mean() < 0.008
     prior = np.abs(everything.mean(axis=0) - expected).mean()
     assert prior > 0.03  # without the histories it would be seen to be wrong
+
+
+def test_the_race_is_followed_to_its_end() -> None:
+    data = shop(n_items=80, n_users=40)
+    train = Interactions.of(data.interactions, items=data.items["item"])
+    world = _World.of(data.truth, pd.Index(train.items))
+    log = train.log.drop_duplicates(["user", "item"])
+    first = log.groupby("item")["timestamp"].min().reindex(range(80)).fillna(np.inf).to_numpy()
+    posterior = _Posterior(world, [each for _, each in log.groupby("user")][:12], first)
+    dice = np.random.default_rng(0)
+    normal = dice.standard_normal((12, world.items.shape[1])).astype(np.float32)
+    favourite = dice.integers(world.pair.max() + 1, size=12)
+    rate = np.exp(world.utility(normal, favourite).astype(np.float64))
+    time = np.exp(np.arange(-40, 40, 0.1))[:, None]
+    expected = np.zeros(12)
+    for user in range(12):
+        waiting = np.exp(-rate[user] * time)
+        missing = 1 - world.shelf + world.shelf * waiting
+        for event in np.flatnonzero(posterior.happened[user]):
+            item, others = posterior.chosen[user, event], posterior.available[user, event] > 0
+            arrives = (rate[user, item] * time * waiting[:, [item]])[:, 0]
+            expected[user] += np.log(0.1 * (arrives * missing[:, others].prod(axis=1)).sum())
+    found = posterior.likelihood(normal, favourite, np.arange(12))
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    every = posterior.pair_likelihoods(normal)[np.arange(12), favourite]
+    np.testing.assert_allclose(every, expected, atol=0.01)
 
 
 def test_it_stays_between_popularity_and_the_oracle() -> None:

@@ -36,11 +36,11 @@ def test_work_is_told_apart_by_every_number() -> None:
     assert work_digest([np.zeros(5000)]) != work_digest([np.r_[np.zeros(4999), 1e-300]])
 
 
-def test_hundreds_of_files_take_a_moment_and_thousands_show_progress(
+def test_progress_is_shown_where_files_take_longer_than_patience(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "folder", **{f"{number}.png": "x" * 50_000 for number in range(400)})
-    monkeypatch.setattr(digests, "PATIENCE", 60.0)  # it takes a tenth of a second
+    monkeypatch.setattr(digests, "PATIENCE", 60.0)  # a tenth of a second is enough
     folder_digest(tmp_path / "folder")
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(digests, "PATIENCE", -1.0)
