@@ -694,6 +694,11 @@ if costs:
             f"The repair wins quality back significantly for {better} of "
             f"{len(gains.table)} modalities."
         )
+        if unmoved := gains.table["relative_gain"].eq(0).sum():
+            sentences.append(
+                f"For {unmoved} of them it left every item as it was, so that both towers "
+                "are the same."
+            )
 else:
     display(costs)
     sentences.append(
