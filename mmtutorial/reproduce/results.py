@@ -379,20 +379,24 @@ def _reads_several(outcome: Outcome) -> bool:
     )
 
 
-def bands(measures: pd.DataFrame, width: float = 4.0, least: float = 0.01) -> pd.DataFrame:
+def bands(measures: pd.DataFrame, width: float = 5.0, least: float = 0.01) -> pd.DataFrame:
     """Say within what each key measure is expected: columns low and high, one row a measure.
 
-    The mean over seeds, plus or minus ``width`` standard deviations between seeds, and at least
-    ``least``: another machine's arithmetic is another seed.
+    The mean over n seeds, plus or minus ``width`` standard deviations of one more seed around it,
+    σ √(1 + 1/n), and at least ``least``: another machine's arithmetic is another seed. σ is pooled
+    over the recommenders of an experiment that have a spread; five seeds of one say little of it.
     """
     chosen = measures[
         measures["metric"].isin(KEY_MEASURES) & measures["split"].eq("default")
         & measures["experiment"].isin(["fusions", "baselines"])
     ]  # fmt: skip
     by = ["dataset", "experiment", "recommender", "metric", "k"]
-    values = chosen.groupby(by, sort=True)["value"]
-    half = np.maximum(width * values.std().fillna(0.0), least)
-    return pd.DataFrame({"low": values.mean() - half, "high": values.mean() + half}).reset_index()
+    found = chosen.groupby(by, sort=True)["value"].agg(["mean", "var", "count"])
+    varying = found["var"].where(found["var"] > 0)
+    pooled = varying.groupby([name for name in by if name != "recommender"]).transform("mean")
+    spread = np.sqrt(pooled.where(varying.notna(), 0.0) * (1 + 1 / found["count"]))
+    half = np.maximum(width * spread.fillna(0.0), least)
+    return pd.DataFrame({"low": found["mean"] - half, "high": found["mean"] + half}).reset_index()
 
 
 def outside(measures: pd.DataFrame, bands: pd.DataFrame) -> list[str]:

@@ -476,6 +476,21 @@ def test_bands_find_what_lies_outside(outcomes):
     assert any("image" in line for line in outside(gone, expected))
 
 
+def test_bands_pool_the_spread_of_recommenders_that_vary():
+    values = {"still": [0.5, 0.5], "calm": [0.5, 0.5 + 1e-9], "lively": [0.4, 0.6]}
+    table = pd.DataFrame(
+        [
+            {"dataset": "shop", "experiment": "fusions", "recommender": name, "metric": "ndcg",
+             "k": 10, "split": "default", "seed": seed, "value": value}
+            for name, seeds in values.items() for seed, value in enumerate(seeds)
+        ]
+    )  # fmt: skip
+    found = bands(table, width=2.0).set_index("recommender")
+    half = ((found["high"] - found["low"]) / 2).to_dict()
+    assert half["still"] == pytest.approx(0.01)
+    assert half["calm"] == half["lively"] == pytest.approx(2 * (0.02 / 2 * 1.5) ** 0.5)
+
+
 def test_every_grid_has_a_name_of_its_own():
     for name, make in GRIDS.items():
         assert {task.experiment for task in make(Plan(SHOP, "full", range(1)))} == {name}
