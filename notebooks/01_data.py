@@ -288,7 +288,7 @@ quote(
 # | $w$ | weight of each modality, an option | 4 numbers |
 #
 # The utility is $\text{taste}_{ui} / \text{noise}$. Of the items on a shelf, the shopper takes the one with the largest sum of
-# utility and an independent Gumbel draw. Equation {eq}`eq-choice` says that this is a draw from a softmax {cite}`mcfadden1974`,
+# utility and an independent Gumbel draw, $-\ln(-\ln \xi)$ with $\xi$ uniform on $(0, 1)$. Equation {eq}`eq-choice` says that this is a draw from a softmax {cite}`mcfadden1974`,
 # which turns utilities into probabilities that sum to one. One shopper and one shelf of eight items, a hundred thousand times:
 
 # %%
@@ -1140,8 +1140,10 @@ if "image" in fitted and len(fitted["image"].components_) >= 50:
 #
 # ## What each modality knows
 #
-# From one modality we predict each attribute with the same model, a support vector machine, on items that were held out (five
-# folds). All that is learnt from data, such as principal components and word weights, is learnt in the training folds alone. The
+# From one modality we predict each attribute with the same model, a support vector machine. It draws a curved boundary between
+# classes, or fits a curve to a number. It is judged on items that were held out: each fifth of them is predicted by a model that
+# learnt from the other four fifths (*cross-validation* with five folds). All that is learnt from data, such as principal components
+# and word weights, is learnt in the training folds alone. The
 # {term}`skill` puts the attributes on one scale:
 #
 # $$

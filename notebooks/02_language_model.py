@@ -47,6 +47,7 @@ seed = 0
 
 # %% tags=["hide-input"]
 import time
+from collections import Counter
 from functools import partial
 
 from mmtutorial import datasets, plots  # first: it quiets TensorFlow
@@ -712,7 +713,8 @@ quote(
 
 # %% [markdown]
 # The table scores {glue:text}`language-n-test:,.0f` test tokens. The LSTM, after {glue:text}`language-epochs:d` epochs,
-# {glue:text}`language-verdict` ({glue:text}`language-gap`; 1,000 bootstrap resamples of the texts). Its validation loss
+# {glue:text}`language-verdict` ({glue:text}`language-gap`). The interval is a {term}`bootstrap` interval: the test texts are
+# drawn again with replacement, 1,000 times, and 95 % of the differences lie in it. The LSTM's validation loss
 # changed by {glue:text}`language-last-change:+.3f` nats in the last epoch, so longer training may change it further; the
 # profile `full` trains for twelve. Counting took {glue:text}`language-counting-seconds:.1f` seconds, training
 # {glue:text}`language-training-seconds:.0f`. The mixture of both reaches {glue:text}`language-half:.1f`. Where a mixture is
@@ -800,7 +802,8 @@ plots.table(pd.DataFrame(wrote, columns=["model", "temperature", "text"]))
 # ## Words that are used alike
 #
 # Words with similar vectors get similar followers. So training gives similar vectors to words that are *used* alike. The
-# nearest words by the cosine of their rows of $E$:
+# nearest words by the *cosine* of their rows of $E$, which is the {term}`dot product` of the rows, each divided by its
+# length:
 
 # %%
 E = network.get_layer(WORD_VECTORS).get_weights()[0]
@@ -1188,15 +1191,16 @@ print("sum after loud:  ", model.distribution([loud]).sum())
 assert np.isclose(model.probability(bell, [loud]), 5 / 7)
 
 # %% [markdown]
-# **3.** What is the perplexity of a model that gives all $\lvert V\rvert$ words the same probability?
+# **3.** On one half of the tokens a model has the perplexity 12, on the other half 48. What is it on all tokens?
 #
 # ```{dropdown} Solution
-# $\mathcal H = \ln \lvert V \rvert$ for each text, so the perplexity is $\lvert V \rvert$.
+# Cross-entropies are averaged, perplexities are not. $\mathcal H = (\ln 12 + \ln 48) / 2$, so the perplexity is
+# $\sqrt{12 \cdot 48} = 24$ and not 30: a geometric mean.
 # ```
 
 # %% tags=["hide-cell"]
-uniform = np.full(len(no_context), -np.log(V))
-print(f"{perplexity(uniform):.1f} for {V} entries")
+halves = -np.log(np.repeat([12.0, 48.0], 100))
+print(f"perplexity {perplexity(halves):.1f}")
 
 # %% [markdown]
 # **4.** A model gives three words 0.5, 0.3 and 0.2. What do they have at $\tau = 0.5$ and $\tau = 2$, and in the limits?
@@ -1237,11 +1241,16 @@ assert sized["perplexity, n = 1"].is_monotonic_increasing
 plots.table(sized)
 
 # %% [markdown]
-# **6.** Write add-$k$ for $n = 3$ with `np.unique`, as above for pairs, and compare with the library.
+# **6.** Write add-$k$ and Kneser–Ney for $n = 3$, and compare with the library. For add-$k$ use `np.unique`, as above for
+# pairs; for Kneser–Ney use sets and dictionaries.
 #
 # ```{dropdown} Solution
-# The key of a context is $\text{first} \cdot \lvert V\rvert + \text{second}$, and the key of a context with its word is that
-# times $\lvert V\rvert$ plus the word. Counts are looked up by bisection, `np.searchsorted`.
+# *Add-$k$.* The key of a context is $\text{first} \cdot \lvert V\rvert + \text{second}$, and the key of a context with its
+# word is that times $\lvert V\rvert$ plus the word. Counts are looked up by bisection, `np.searchsorted`.
+#
+# *Kneser–Ney.* Equation {eq}`eq-kneser-ney` is applied twice. The triples have their counts. A pair has as its count the
+# number of different words before it, a single word the number of different pairs that it ends. The shortest level is
+# {eq}`language-uniform`.
 # ```
 
 # %% tags=["hide-cell"]
@@ -1261,7 +1270,39 @@ with_word = how_often(context_keys * V + words, new_keys * V + new_words)
 k = 0.1
 p = (with_word + k) / (how_often(context_keys, new_keys) + k * (V - 2))
 theirs = AddK(3, V, k=k).fit(train).log_probabilities(test[:50])
-print(f"largest difference of ln p: {np.abs(np.log(p) - theirs).max():.1e}")
+print(
+    f"add-k: largest difference of ln p {np.abs(np.log(p) - theirs).max():.1e}"
+)
+
+D = 0.75
+triples = np.column_stack([contexts, words]).tolist()
+levels = [Counter(map(tuple, triples))]
+for _ in range(2):  # each different run counts once for the shorter one
+    levels.append(Counter(run[1:] for run in levels[-1]))
+totals, kinds = [Counter() for _ in levels], [Counter() for _ in levels]
+for level, total, kind in zip(levels, totals, kinds, strict=True):
+    for run, count in level.items():
+        total[run[:-1]] += count
+        kind[run[:-1]] += 1  # different words after this context
+
+
+def last_of(run):  # the probability of the run's last word
+    p = 1 / (V - 2)
+    for n in (1, 2, 3):
+        level, total, kind = levels[3 - n], totals[3 - n], kinds[3 - n]
+        context = run[-n:-1]
+        if total[context]:
+            rest = D * kind[context] * p
+            p = (max(level[run[-n:]] - D, 0) + rest) / total[context]
+    return p
+
+
+runs = np.column_stack([new_contexts, new_words]).tolist()
+p = [last_of(tuple(run)) for run in runs]
+theirs = KneserNey(3, V, D).fit(train).log_probabilities(test[:50])
+difference = np.abs(np.log(p) - theirs).max()
+print(f"Kneser–Ney: largest difference of ln p {difference:.1e}")
+assert difference < 1e-9
 
 # %% [markdown]
 # **7.** Why does a pre-trained encoder read a start mark, and why does an absent text get none?

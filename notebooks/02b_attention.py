@@ -1001,7 +1001,9 @@ for number in range(seed, seed + N_SEEDS):
         labelled, N_LABELS, replace=False
     )
     counter = TfidfVectorizer(
-        analyzer=lambda row: stars.words[row][: LENGTH - 2]
+        analyzer=lambda row: stars.words[row][: LENGTH - 2],
+        min_df=2,
+        sublinear_tf=True,  # as in the chapter on data
     )
     counter.fit(rows)
     answers = {
@@ -1248,9 +1250,21 @@ for with_positions in (True, False):
 # ```{dropdown} Solution
 # A BERT has learnt $p(w_t \mid \text{all other words})$. The product of these is not the probability of the
 # text, and at the first word there is no right side. A GPT's causal mask hides the right side: its guess at
-# a place uses the left side alone, whatever follows.
+# a place uses the left side alone, whatever follows. The cell changes all words to the right of a place.
 # ```
-#
+
+# %% tags=["hide-cell"]
+for name, network, sign, at in (
+    ("GPT", small_gpt, UNKNOWN, place - 1),  # its guess at the next word
+    ("BERT", small_bert, V, place),
+):
+    both = np.array([[START, *one, END]] * 2)
+    both[:, place] = sign
+    both[1, place + 1 : -1] = UNKNOWN  # all words to the right
+    p, other = softmax(network(both).numpy())[:, at]
+    print(f"{name}: a probability changes by {np.abs(p - other).max():.2f}")
+
+# %% [markdown]
 # ## Where to read on
 #
 # The original papers are short and readable: {cite:t}`vaswani2017`, {cite:t}`devlin2019`,
