@@ -1220,9 +1220,9 @@ quote(
 # own network learns from the same {glue:text}`cnn-n-transfer:d` pictures:
 
 # %%
-FEW_PICTURES = 300 if profile == "quick" else 1000
+FEW_PICTURES = 150 if profile == "quick" else 1000
 some = np.random.default_rng(seed).permutation(train)[:FEW_PICTURES]
-stops, unseen = validation[:100], test[:FEW_PICTURES]
+stops, unseen = validation[: FEW_PICTURES // 3], test[:FEW_PICTURES]
 try:
     vgg = vgg_encoder(vgg_weights())
 except ImportError as fault:  # the page goes on without it
