@@ -38,7 +38,8 @@ class PairedComparison:
     over : str
         What varies in the interval and in p: "users", "seeds" or "users and seeds".
     low, high, relative_low, relative_high : float
-        95 % intervals of both; NaN where nothing is known of how they vary.
+        95 % intervals of both; NaN where nothing is known of how they vary, 0 to 0 where values
+        that vary are the same in A and B.
     p : float
         Two-sided, for "A and B are equally good".
     freedom : float
@@ -414,6 +415,9 @@ def _by_student(parts: Sequence[pd.DataFrame]) -> list[float]:
     mean_a, mean_b = parts[-1]["a"].mean(), parts[-1]["b"].mean()
     ratio = mean_a / mean_b if mean_b else np.nan
     differences = [(part["a"] - part["b"]).to_numpy() for part in parts]
+    varies = parts[-1]["a"].nunique() > 1
+    if varies and not any(each.any() for each in differences):  # the same numbers everywhere
+        return [0.0, 0.0, 0.0, 0.0, 1.0, float(len(parts[-1]) - 1)]
     low, high, p, _ = _student(differences, mean_a - mean_b)
     gains = [((part["a"] - ratio * part["b"]) / (mean_b or np.nan)).to_numpy() for part in parts]
     relative_low, relative_high, _, freedom = _student(gains, ratio - 1)

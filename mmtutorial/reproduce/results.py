@@ -393,7 +393,8 @@ def bands(measures: pd.DataFrame, width: float = 5.0, least: float = 0.01) -> pd
     by = ["dataset", "experiment", "recommender", "metric", "k"]
     found = chosen.groupby(by, sort=True)["value"].agg(["mean", "var", "count"])
     varying = found["var"].where(found["var"] > 0)
-    pooled = varying.groupby([name for name in by if name != "recommender"]).transform("mean")
+    alike = [name for name in by if name != "recommender"]
+    pooled = varying.groupby(level=alike).transform("mean")
     spread = np.sqrt(pooled.where(varying.notna(), 0.0) * (1 + 1 / found["count"]))
     half = np.maximum(width * spread.fillna(0.0), least)
     return pd.DataFrame({"low": found["mean"] - half, "high": found["mean"] + half}).reset_index()

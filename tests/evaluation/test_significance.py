@@ -351,6 +351,15 @@ def test_ranks_agree_with_the_lists_where_one_item_is_relevant(split):
     np.testing.assert_array_equal(ranks["rank"].to_numpy() <= 5, hits.to_numpy() == 1)
 
 
+def test_the_same_numbers_everywhere_have_an_interval_without_width():
+    a = seeds("a", 0.0)
+    found = paired_comparison(a, a, "ndcg", n_draws=50)
+    assert (found.relative_low, found.relative_high, found.p) == (0.0, 0.0, 1.0)
+    still = [replace(each, catalogue={"item_coverage": 0.5}) for each in a]
+    one_value = paired_comparison(still, still, "item_coverage", n_draws=50)
+    assert np.isnan(one_value.relative_low) and np.isnan(one_value.p)
+
+
 def test_ranks_are_found_in_blocks_and_refuse_leaks(split, monkeypatch):
     recommender, sizes = Popularity().fit(split.train), []
     score = recommender.score
