@@ -395,8 +395,8 @@ def bands(measures: pd.DataFrame, width: float = 5.0, least: float = 0.01) -> pd
     varying = found["var"].where(found["var"] > 0)
     alike = [name for name in by if name != "recommender"]
     pooled = varying.groupby(level=alike).transform("mean")
-    spread = np.sqrt(pooled.where(varying.notna(), 0.0) * (1 + 1 / found["count"]))
-    half = np.maximum(width * spread.fillna(0.0), least)
+    variance = pooled.where(varying.notna(), 0.0).fillna(0.0) * (1 + 1 / found["count"])
+    half = np.maximum(width * np.sqrt(variance), least)
     return pd.DataFrame({"low": found["mean"] - half, "high": found["mean"] + half}).reset_index()
 
 
