@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtutorial.reproduce.findings import CONTRADICTED, SHOWN, Comparison, Finding, Part
-from mmtutorial.reproduce.ledger import HOLDS, decided
+from mmtutorial.reproduce.ledger import HOLDS, decided, judge, read_ledger
 from mmtutorial.reproduce.levels import ALL, SIMPLE
 from mmtutorial.reproduce.results import Results
 from mmtutorial.reproduce.rules import LIMITS, best, damage_of, interval_of, quoted, student
@@ -68,7 +68,7 @@ def read_amendments(path: Path = FILE) -> tuple[Amendment, ...]:
     found = []
     for each in tomllib.loads(path.read_text(encoding="utf-8"))["amendment"]:
         about = {"old": {}, **each, "rows": tuple(each["rows"]), "date": str(each["date"])}
-        if about["old"].get("kind") not in _OLD and not about.get("plainly"):
+        if about["old"].get("kind") not in {*_OLD, "present"} and not about.get("plainly"):
             raise ValueError(f"{path}, {about['date']}, {', '.join(about['rows'])}: no old rule")
         found.append(Amendment(**about))
     return tuple(found)
@@ -85,6 +85,11 @@ def old_verdict(amendment: Amendment, results: Results) -> tuple[str, str]:
     rule = amendment.old
     if not rule:
         return amendment.plainly, ""
+    if rule["kind"] == "present":
+        row = next(each for each in read_ledger() if each.id == amendment.rows[0])
+        before = tuple({**each, **rule["instead"]} for each in row.rule)
+        verdict = judge(replace(row, rule=before), results)
+        return verdict.word, verdict.because
     (outcome,) = decided([_OLD[rule["kind"]](rule, results)], corrected=False)
     word = rule["at_best"] if outcome.word == HOLDS and "at_best" in rule else outcome.word
     return word, outcome.because

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SHOWN, CONTRADICTED, UNDECIDED, PRINTED = "shown", "contradicted", "undecided", "printed"
+UNREACHABLE = "out of reach"  # of the oracle itself, so that it decides nothing
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Finding:
     text : str
         What was measured, with its numbers.
     says : str
-        "shown", "contradicted", "undecided", or "printed" for what decides nothing.
+        "shown", "contradicted", "undecided"; or "printed" or "out of reach", which decide nothing.
     """
 
     where: str

@@ -36,6 +36,7 @@ from mmtutorial.reproduce.findings import (
     PRINTED,
     SHOWN,
     UNDECIDED,
+    UNREACHABLE,
     Comparison,
     Finding,
     Part,
@@ -53,7 +54,10 @@ HOLDS, CONDITIONS, FAILS, UNTESTABLE, OPEN = VERDICTS = (
 ALPHA = 0.05
 KINDS = (*rules.RULES, "untestable")
 _IN_ORDER = tuple(dict.fromkeys(name for each in LEVELS.values() for name in each.datasets))
-_SIGNS = {SHOWN: "", PRINTED: "", CONTRADICTED: " (contradicts it)", UNDECIDED: " (undecided)"}
+_SIGNS = {
+    SHOWN: "", PRINTED: "", CONTRADICTED: " (contradicts it)", UNDECIDED: " (undecided)",
+    UNREACHABLE: " (the oracle itself does not reach it: nothing is decided here)",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,10 @@ class Outcome:
             each.says for each in self.findings
             if each.says != PRINTED and each.where.partition(",")[0] == dataset
         ]  # fmt: skip
-        return _together(here, self.part.any_of) if here else "not measured"
+        decided = [each for each in here if each != UNREACHABLE]
+        if decided:
+            return _together(decided, self.part.any_of)
+        return UNREACHABLE if here else "not measured"
 
 
 @dataclass(frozen=True)
@@ -261,19 +268,23 @@ def _corrected(p: Sequence[float], corrected: bool) -> Sequence[float]:
 
 def _concluded(part: Part, findings: tuple[Finding, ...]) -> Outcome:
     """Join what data sets and cases say to one word."""
-    counted = [each for each in findings if each.says != PRINTED]
+    counted = [each for each in findings if each.says not in (PRINTED, UNREACHABLE)]
     where: dict[str, list[str]] = {}
     for name in dict.fromkeys(each.where for each in counted):
         here = _together([each.says for each in counted if each.where == name], part.any_of)
         where.setdefault(here, []).append(name)
     if part.lacking:
         where["not measured"] = list(part.lacking)
-    order = (SHOWN, CONTRADICTED, UNDECIDED, "not measured")
+    ruled = set(where)
+    limits = [each.where for each in findings if each.says == UNREACHABLE]
+    if limits:
+        where[UNREACHABLE] = list(dict.fromkeys(limits))
+    order = (SHOWN, CONTRADICTED, UNDECIDED, "not measured", UNREACHABLE)
     because = "; ".join(f"{how} {_places(where[how])}" for how in order if how in where)
-    if set(where) == {SHOWN}:
-        return Outcome(part, HOLDS, "", findings)
-    if set(where) == {CONTRADICTED}:
-        return Outcome(part, FAILS, "", findings)
+    if ruled == {SHOWN}:
+        return Outcome(part, HOLDS, because if limits else "", findings)
+    if ruled == {CONTRADICTED}:
+        return Outcome(part, FAILS, because if limits else "", findings)
     return Outcome(part, CONDITIONS if SHOWN in where else OPEN, because, findings)
 
 
@@ -351,7 +362,8 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
             *(f"- {each.row.id}: {each.row.title}." for each in chosen),
             "",
         ]
-        lines += [f"| claim | {' | '.join(datasets)} |", "|---|" + "---|" * len(datasets)]
+        named = [f"{name}, simulated" if name in SIMULATED else name for name in datasets]
+        lines += [f"| claim | {' | '.join(named)} |", "|---|" + "---|" * len(datasets)]
         lines += [
             f"| [{name}](#claim-{name.lower()}), {part.part.name} "
             f"| {' | '.join(_cell(part, each) for each in datasets)} |"

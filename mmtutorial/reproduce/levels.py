@@ -37,14 +37,15 @@ LISTING, ARTICLE, TODAY, SIMPLE = (
 LEVELS = {
     LISTING: Level(
         "the listing itself",
-        "the article's own network: an LSTM reads words, one convolution pictures, an LSTM sound",
+        "the article's own network: an LSTM reads words, one convolution pictures, an LSTM sound; "
+        "`films` has no recordings, so that it reads their words and pictures alone",
         ("shop", "garments", "films"),
     ),
     ARTICLE: Level(
         "the article's encoders in two towers",
         "a language model (LSTM) reads words, a CNN pictures, an RNN (LSTM) sound, each trained "
         "on its own medium, without labels, and then left as it is; where there are no raw media, "
-        "vectors that came with the data",
+        "as of the sounds of `films`, vectors that came with the data, and no network of ours",
         ("shop", "garments", "films"),
     ),
     TODAY: Level(
@@ -56,7 +57,8 @@ LEVELS = {
     SIMPLE: Level(
         "simple features in two towers",
         "word counts, principal components of pixels, averages of sound, or features that came "
-        "with the data: no language model, no CNN and no RNN",
+        "with the data: no language model, no CNN and no RNN learns here; `text` and `words` of "
+        "`lastfm` are two encodings of the same tags, so that they are one source",
         ("shop", "garments", "films", "lastfm", "videos"),
     ),
 }

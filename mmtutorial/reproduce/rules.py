@@ -24,6 +24,7 @@ from mmtutorial.reproduce.findings import (
     PRINTED,
     SHOWN,
     UNDECIDED,
+    UNREACHABLE,
     Comparison,
     Finding,
     Part,
@@ -132,7 +133,9 @@ def gain(rule: Mapping[str, Any], results: Results) -> list[Part]:
 
     All metrics of a reading must lie above ``at_least``. ``reference`` is the best single modality
     by validation ("best single"), one recommender, or the best of several by validation (a list).
-    ``printed`` metrics decide nothing. Only the rule's ``datasets`` are asked, where it has some.
+    ``printed`` metrics decide nothing, nor do the data sets of ``printed_on``. Only the rule's
+    ``datasets`` are asked, where it has some. Where the rule is ``within_reach``, a reading decides
+    nothing on a data set whose oracle, which knows the tastes, does not lie above the bound itself.
     """
     parts = []
     for level in rule["levels"]:
@@ -141,16 +144,22 @@ def gain(rule: Mapping[str, Any], results: Results) -> list[Part]:
             lacking = []
             for dataset in rule.get("datasets", _datasets(level, results)):
                 found = list(_gains(rule, results, dataset, level, metrics))
+                if dataset in rule.get("printed_on", ()):
+                    pieces += [Finding(each.where, each.text, PRINTED) for each in found]
+                    continue
                 if len(found) < len(metrics):
                     needed = {rule["candidate"], *metrics}
                     lacking += [dataset] if _can_have(results, dataset, level, needed) else []
                     continue
+                limits, reached = _oracle(rule, results, dataset, level, metrics)
+                if rule.get("within_reach") and not reached:
+                    found = [Finding(each.where, each.text, UNREACHABLE) for each in found]
                 pieces += found
                 pieces += [
                     Finding(each.where, each.text, PRINTED)
                     for each in _gains(rule, results, dataset, level, rule.get("printed", ()))
                 ]
-                pieces += _oracle(rule, results, dataset, level, metrics)
+                pieces += limits
             name = f"{LEVELS[level].title}{': ' + reading if reading else ''}"
             decides = level in rule["decides"]
             remedy = command(level, lacking)
@@ -180,10 +189,10 @@ def _reference(rule: Mapping[str, Any], results: Results, dataset: str, level: s
 
 def _oracle(
     rule: Mapping[str, Any], results: Results, dataset: str, level: str, metrics: Sequence[str]
-) -> list[Finding]:
-    """Print how the oracle does on the same measures, so that a bar out of reach would be seen."""
+) -> tuple[list[Finding], bool]:
+    """Print how the oracle does on the same measures, and say whether it lies above the bound."""
     reference = _reference(rule, results, dataset, level)
-    found = []
+    found, reached = [], True
     for metric in metrics if reference and rule.get("oracle") else ():
         ours = _by_seed(results, dataset, "baselines", "oracle", metric)
         theirs = _by_seed(results, dataset, level, str(reference), metric)
@@ -192,7 +201,8 @@ def _oracle(
             change = -change if metric == "gini" else change
             what = f"{MEASURES[metric]}, the oracle itself against {reference}: {percent(change)}"
             found.append(Finding(dataset, what, PRINTED))
-    return found
+            reached &= bool(change > rule["at_least"])
+    return found, reached
 
 
 def interval_of(

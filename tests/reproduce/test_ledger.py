@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmtutorial.reproduce.amendments import Amendment, old_verdict, read_amendments
+from mmtutorial.reproduce.findings import CONTRADICTED
 from mmtutorial.reproduce.ledger import (
     CONDITIONS,
     FAILS,
@@ -114,6 +116,33 @@ def test_the_oracle_can_pass_the_row_on_diversity_and_is_printed() -> None:
     swapped.loc[oracle, ["experiment", "recommender"]] = (LISTING, "concatenation")
     as_if = dataclasses.replace(results, measures=swapped)
     assert _outcome(judge(ROWS["C3"], as_if), LISTING, "Gini").word == HOLDS
+
+
+def test_a_reading_that_the_oracle_does_not_reach_decides_nothing() -> None:
+    results = world("C3", "false", oracle=True)
+    assert _outcome(judge(ROWS["C3"], results), LISTING, "Gini").says("shop") == CONTRADICTED
+    oracle = results.measures["recommender"].eq("oracle")
+    at = oracle & results.measures["metric"].eq("gini") & results.measures["dataset"].eq("shop")
+    results.measures.loc[at, "value"] = 0.9  # less even than the single modality
+    found = _outcome(judge(ROWS["C3"], results), LISTING, "Gini")
+    assert found.says("shop") == "out of reach" and found.word == FAILS
+    assert found.because == "contradicted on garments, films; out of reach on shop"
+    word, because = old_verdict(_newest("C3"), results)
+    assert word == FAILS and "out of reach" not in because
+
+
+def test_sounds_that_no_rnn_has_read_decide_nothing() -> None:
+    results = world("A5", "true")
+    films = results.comparisons["dataset"].eq("films")
+    results.comparisons.loc[films, ["relative_gain", "relative_low", "relative_high"]] = (
+        -0.3, -0.4, -0.2,
+    )  # fmt: skip
+    assert judge(ROWS["A5"], results).word == HOLDS
+    assert old_verdict(_newest("A5"), results)[0] == CONDITIONS
+
+
+def _newest(row: str) -> Amendment:
+    return [each for each in read_amendments() if each.rows == (row,)][-1]
 
 
 def test_a_data_set_that_was_not_measured_makes_a_condition() -> None:
