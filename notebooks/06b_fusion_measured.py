@@ -157,7 +157,7 @@ Markdown(" ".join(sentences))
 # | trap | remedy here |
 # |---|---|
 # | the rival is the *weakest* modality | it is the one that was best on *validation* (exercise 1) |
-# | the rival was trained less | same tower, same search for options, same rule for stopping |
+# | the rival was trained less | same tower, same rule for stopping; where options were searched (`results/settings`), as many trials for each |
 # | "CNN" is said, something simpler was measured | every table names its level |
 # | simulated users need all modalities by construction | we say so; {doc}`09_reproduction` varies it and has real users |
 # | one lucky seed or comparison | intervals over users *and* seeds, {term}`Holm's correction` |

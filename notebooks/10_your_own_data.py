@@ -558,7 +558,8 @@ quote(
 #
 # If you have too few users, measure a longer period (more relevant items a user, so a smaller
 # $\sigma_\delta$), compare recommenders that differ more, or report the interval without a verdict. More seeds
-# do not help: they reduce the variance of training, not that of the users ({doc}`08a_comparing`).
+# do not replace users. They make only that part of the interval shorter which comes from training
+# ({doc}`08a_comparing`; exercise 1 of {doc}`09_reproduction` has a case in which that part is the larger one).
 #
 # ## A modality is missing
 #

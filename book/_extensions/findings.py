@@ -17,7 +17,10 @@ from mmtutorial.reproduce.results import Results
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "full"
 PEOPLE = {"lastfm": "the real listeners of `lastfm`", "films": "the real raters of `films`"}
-READS = "simple features (no language model, no CNN, no RNN)"
+READS = {
+    "lastfm": "features that came with the data (none is by the article's networks)",
+    "films": "simple features (no language model, no CNN, no RNN)",
+}
 
 
 def findings(results: Results) -> list[tuple[str, str, str]]:
@@ -41,7 +44,8 @@ def findings(results: Results) -> list[tuple[str, str, str]]:
         clear = "significant" if gain[1] > 0 or gain[2] < 0 else "not significant"
         what = (
             "is the change in the quality of recommendations (NDCG@10) for "
-            f"{who}, from the best single modality to all of them together, with {READS}: {clear}, "
+            f"{who}, from the best single modality to all of them together, "
+            f"with {READS[dataset]}: {clear}, "
             f"95 % interval {low} to {high}"
         )
         found.append((mean, what, "gains"))
