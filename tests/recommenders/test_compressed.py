@@ -27,6 +27,7 @@ from mmtutorial.recommenders.two_tower.smaller import distil, prune, sparsity
 from mmtutorial.storage.digests import PACKAGE
 
 OPTIONS = {"steps": 60, "validate_every": 20, "learning_rate": 0.01, "dimensions": 32, "units": 16}
+SHORT = OPTIONS | {"steps": 2}  # where it doesn't matter how well it has learnt
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +134,10 @@ def test_lists_overlap_with_the_original_s(tower: TwoTower, codes: str, least: f
     assert overlap(small.recommend(everyone), tower.recommend(everyone)) >= least
 
 
+@pytest.mark.usefixtures("eager")
 def test_lengths_of_vectors_count_where_scores_are_cosines(world) -> None:
     split, features = world
-    tower = TwoTower(**OPTIONS, cosine=True).fit(split.train, features, split.validation)
+    tower = TwoTower(**SHORT, cosine=True).fit(split.train, features, split.validation)
     everyone = np.arange(tower.train.n_users)
     whole = Compressed.of(tower, "float32")
     np.testing.assert_allclose(whole.score(everyone), tower.score(everyone), atol=1e-4)
@@ -151,10 +153,11 @@ def test_all_directions_together_are_the_whole_and_few_are_smaller(tower: TwoTow
         Compressed.of(tower, dimensions=33)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_user_without_a_history_is_served(world) -> None:
     split, features = world
     nobody = split.train.where(split.train.log["user"].to_numpy() != 0)
-    tower = TwoTower(**OPTIONS).fit(nobody, features)
+    tower = TwoTower(**SHORT).fit(nobody, features)
     small = Compressed.of(tower, "float32")
     np.testing.assert_allclose(small.score([0, 1]), tower.score([0, 1]), atol=1e-4)
     assert (small.recommend([0]) == tower.recommend([0])).all()
@@ -192,9 +195,11 @@ def test_serving_needs_neither_tensorflow_nor_faiss(tower: TwoTower, tmp_path: P
     assert done.stdout.strip() == str(Compressed.of(tower, "product").recommend([0, 1]).tolist())
 
 
-def test_fit_compresses_what_it_has_fitted(world, tower: TwoTower) -> None:
+@pytest.mark.usefixtures("eager")
+def test_fit_compresses_what_it_has_fitted(world) -> None:
     split, features = world
-    small = Compressed(TwoTower(**OPTIONS)).fit(split.train, features, split.validation)
+    small = Compressed(TwoTower(**SHORT)).fit(split.train, features, split.validation)
+    tower = TwoTower(**SHORT).fit(split.train, features, split.validation)
     np.testing.assert_array_equal(small.score([0, 1]), Compressed.of(tower).score([0, 1]))
     with pytest.raises(ValueError, match="give Compressed an original"):
         Compressed().fit(split.train, features)

@@ -18,7 +18,8 @@ from mmtutorial.recommenders import Recommender, SeveralTasks, TwoTower
 from mmtutorial.recommenders.two_tower import recommender, several_tasks
 from mmtutorial.recommenders.validation import quality
 
-SHORT = {"steps": 40, "validate_every": 20, "units": 16, "dimensions": 8}
+SHORT = {"steps": 2, "validate_every": 1, "units": 16, "dimensions": 8}
+eager = pytest.mark.usefixtures("eager")  # two steps take less time than to compile one
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,7 @@ def labels(data, split) -> Labels:
     return labels_of(data, ~cold_items(split))
 
 
+@eager
 def test_without_a_task_it_is_a_two_tower(split, features, labels):
     alone = TwoTower(**SHORT, seed=3).fit(split.train, features, split.validation)
     same = SeveralTasks(tasks=(), labels=labels, **SHORT, seed=3)
@@ -53,6 +55,7 @@ def test_without_a_task_it_is_a_two_tower(split, features, labels):
     )
 
 
+@eager
 @pytest.mark.parametrize("how", [{}, {"weighting": "uncertainty", "project": True}])
 def test_the_same_seed_gives_the_same_scores_and_cosines(split, features, labels, how):
     first, second = (
@@ -87,6 +90,7 @@ def test_each_task_is_learnt(split, features, labels):
     assert nats < -(share[share > 0] * np.log(share[share > 0])).sum() - 0.5  # words alone
 
 
+@eager
 def test_what_is_saved_serves_like_any_other(split, features, labels, tmp_path):
     tower = SeveralTasks(labels=labels, **SHORT).fit(split.train, features)
     loaded = Recommender.load(tower.save(tmp_path / "tower"))
@@ -94,6 +98,7 @@ def test_what_is_saved_serves_like_any_other(split, features, labels, tmp_path):
     assert loaded.labels is None and loaded.options()["tasks"] == TASKS
 
 
+@eager
 def test_nothing_is_learnt_of_items_that_are_held_back(data):
     everything = Interactions.of(data.interactions, items=data.items["item"])
     firsts = ~everything.log.duplicated(["user", "item"]).to_numpy()
@@ -123,9 +128,10 @@ def test_the_labels_are_part_of_what_it_depends_on(split, features, labels):
 
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on(split, features, labels, tmp_path, monkeypatch):
-    whole = SeveralTasks(labels=labels, **SHORT, project=True)
+    options = SHORT | {"steps": 40, "validate_every": 20}
+    whole = SeveralTasks(labels=labels, **options, project=True)
     whole.fit(split.train, features, split.validation)
-    broken = SeveralTasks(labels=labels, **SHORT, project=True)
+    broken = SeveralTasks(labels=labels, **options, project=True)
     calls: list[int] = []
 
     def interrupt(*given):
