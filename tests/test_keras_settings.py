@@ -40,11 +40,11 @@ def results() -> dict[str, np.ndarray]:
         units=4, fusion="attention", alignment=0.1, modality_dropout=0.2, ids=True, id_dropout=0.2,
         loss="in-batch", **small,
     ).fit(train, content)  # fmt: skip
-    article = ArticleNetwork(embedding_size=4, lstm_units=4, epochs=2, verbose=0)
+    article = ArticleNetwork(embedding_size=4, lstm_units=4, epochs=1, verbose=0)
     article.fit(train, content)
     keras.utils.set_random_seed(0)
     model = text.next_word_model(12, 4, 4)
-    losses = text.train_next_word(model, [[5, 6, 7], [6, 7]] * 20, [[5, 6]], epochs=2)
+    losses = text.train_next_word(model, [[5, 6, 7], [6, 7]] * 4, [[5, 6]], epochs=2)
     keras.utils.set_random_seed(0)
     picture = image_encoder(8, 8, 3, 4)(content["image"])
     everyone = np.arange(8)
@@ -121,11 +121,6 @@ def test_another_backend_is_refused_in_one_sentence(where: str, tmp_path: Path) 
 
 def test_the_command_says_so_too(tmp_path: Path) -> None:
     command = "import sys; sys.argv[1:] = {}; from mmtutorial.cli import app; app()"
-    asked = command.format(["recommend", "--dataset", "shop", "--user", "new"])
-    run = python(asked, KERAS_BACKEND="torch")
-    assert run.returncode == 1
-    assert run.stdout.startswith("mmtutorial needs Keras on TensorFlow, and KERAS_BACKEND asks for")
-    assert "Traceback" not in run.stderr
     out = str(tmp_path / "shop")
     run = python(
         command.format(
@@ -134,3 +129,8 @@ def test_the_command_says_so_too(tmp_path: Path) -> None:
         KERAS_BACKEND="torch",  # which needs no network
     )
     assert run.returncode == 0, run.stderr
+    asked = command.format(["recommend", "--dataset", out, "--user", "new"])
+    run = python(asked, KERAS_BACKEND="torch")
+    assert run.returncode == 1
+    assert run.stdout.startswith("mmtutorial needs Keras on TensorFlow, and KERAS_BACKEND asks for")
+    assert "Traceback" not in run.stderr

@@ -108,7 +108,7 @@ TEXT = st.text(
 )  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(cells=st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=4), column=TEXT)
 def test_whatever_is_saved_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str, str]], column: str

@@ -33,7 +33,7 @@ def media(seed: int = 0) -> dict[str, np.ndarray]:
 @pytest.fixture(autouse=True)
 def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMTUTORIAL_CACHE", str(tmp_path))
-    monkeypatch.setattr(pretraining, "EPOCHS", dict.fromkeys(KINDS, 3))
+    monkeypatch.setattr(pretraining, "EPOCHS", dict.fromkeys(KINDS, 1))
 
 
 @pytest.fixture
@@ -81,12 +81,12 @@ def test_training_lowers_the_loss(known: np.ndarray, monkeypatch: pytest.MonkeyP
         losses.append(history.history["loss"])
         return history
 
-    monkeypatch.setattr(pretraining, "EPOCHS", dict.fromkeys(KINDS, 20))
+    monkeypatch.setattr(pretraining, "EPOCHS", dict.fromkeys(KINDS, 12))
     monkeypatch.setattr(pretraining.keras.Model, "fit", kept)
     for name, array in media().items():
         pretrained(name, array, known)
         loss = losses.pop()
-        assert np.mean(loss[-5:]) < 0.9 * np.mean(loss[:5]), name
+        assert np.mean(loss[-3:]) < 0.9 * np.mean(loss[:3]), name
 
 
 def test_what_was_learnt_is_kept(known: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

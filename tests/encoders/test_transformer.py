@@ -71,18 +71,23 @@ class TestGPT:
         found = log_probabilities(model, TEXTS, batch_size=2)
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
-    def test_it_learns_a_rule_that_needs_memory_and_repeats_by_seed(self) -> None:
+    def test_it_learns_a_rule_that_needs_memory(self) -> None:
         generator = np.random.default_rng(0)
         texts = [[first, 9, 9, first] for first in generator.integers(4, 8, 400)]
-        histories = []
-        for _ in range(2):
-            keras.utils.set_random_seed(1)
-            model = gpt(SIZE, 8, 16, 2, 2, learning_rate=0.01)
-            histories.append(train_next_word(model, texts, epochs=12, batch_size=20, seed=3))
-        assert histories[0] == histories[1]
+        keras.utils.set_random_seed(1)
+        model = gpt(SIZE, 8, 16, 2, 1, learning_rate=0.01)
+        train_next_word(model, texts, epochs=12, batch_size=20, seed=3)
         found = log_probabilities(model, texts).reshape(-1, 5)
         assert found[:, 3].mean() > -0.1  # the word is three places back
         assert found[:, 0].mean() == pytest.approx(-np.log(4), abs=0.1)
+
+    @pytest.mark.usefixtures("eager")
+    def test_training_repeats_by_seed(self) -> None:
+        first, again, other = (
+            train_next_word(gpt_of(seed), TEXTS * 2, epochs=2, batch_size=5, seed=seed)
+            for seed in (3, 3, 4)
+        )
+        assert first == again != other
 
     def test_longer_texts_than_positions_are_refused(self) -> None:
         with pytest.raises(Exception, match=r"(?i)shape|dimension"):
@@ -130,7 +135,7 @@ class TestMaskedWords:
         generator = np.random.default_rng(0)
         texts = [[first, 9, 9, first] for first in generator.integers(4, 8, 400)]
         keras.utils.set_random_seed(1)
-        model = masked_word_model(SIZE, 8, 16, 2, 2, learning_rate=0.01)
+        model = masked_word_model(SIZE, 8, 16, 2, 1, learning_rate=0.01)
         history = train_masked_words(model, texts, epochs=20, batch_size=20, seed=3)
         assert history[-1] < history[0]
         asked = np.array([[START, SIZE, 9, 9, first, END] for first in range(4, 8)])
@@ -138,11 +143,13 @@ class TestMaskedWords:
         with pytest.raises(ValueError, match="no text"):
             train_masked_words(model, [])
 
+    @pytest.mark.usefixtures("eager")
     def test_training_repeats_by_seed(self) -> None:
         found = [train_masked_words(bert_of(), TEXTS * 9, epochs=2, seed=5) for _ in range(2)]
         assert found[0] == found[1]
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("make", [gpt_of, bert_of])
 def test_saves_and_loads(make: object, tmp_path: Path) -> None:
     model = make()  # type: ignore[operator]

@@ -70,7 +70,7 @@ def check_parts(split, interactions):
         assert users.tolist() == sorted(rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(LOGS, SHARES, SHARES)
 def test_global_time_never_shows_the_future(log, validation, test):
     interactions = made(**log)
@@ -86,7 +86,7 @@ def test_global_time_never_shows_the_future(log, validation, test):
         assert not getattr(split, part).log.duplicated(["user", "item"]).any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(LOGS)
 def test_leave_last_out_keeps_each_users_order(log):
     interactions = made(**log)
@@ -106,7 +106,7 @@ def test_leave_last_out_keeps_each_users_order(log):
             assert validation["timestamp"].min() <= test["timestamp"].min()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(LOGS, SHARES, SHARES)
 def test_each_users_last_items_are_tested(log, validation, test):
     interactions = made(**log)
@@ -148,7 +148,7 @@ def test_the_shares_of_each_user_are_rounded_and_leave_something_to_learn():
     assert all(pairs(getattr(last, part)) == pairs(getattr(least, part)) for part in PARTS)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(LOGS, SHARES, SHARES, st.integers(0, 5))
 def test_cold_items_are_held_back_whole(log, validation, test, seed):
     interactions = made(**log)

@@ -507,7 +507,7 @@ def test_with_cosines_all_vectors_have_length_1() -> None:
 def test_ids_that_learn_slowly_stay_closer_to_their_start() -> None:
     moved = []
     for rate in (0.1, 1.0):
-        long, short = (fitted("none", ids=True, id_rate=rate, steps=s) for s in (30, 1))
+        long, short = (fitted("none", ids=True, id_rate=rate, steps=s) for s in (12, 1))
         moved.append(np.abs(rate * (long.network.e.numpy() - short.network.e.numpy())).mean())
     assert moved[0] < 0.3 * moved[1]
 
