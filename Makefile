@@ -69,10 +69,10 @@ pdf: $(READY) links
 	@$(BIN)/python book/print_pdf.py
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 slow-tests: $(READY)
-	@$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 lint: $(READY)
 	@$(BIN)/ruff check .

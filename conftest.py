@@ -8,6 +8,7 @@ import errno
 import functools
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -76,6 +77,18 @@ def eager() -> Iterator[None]:
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(autouse=True)
+def _examples_run_uncompiled(request: pytest.FixtureRequest) -> None:
+    """Let networks in docstrings learn without compilation, but for those that learn many steps."""
+    long = ("pairwise", "graph", "two_tower")
+    if (
+        isinstance(request.node, pytest.DoctestItem)
+        and "tensorflow" in sys.modules
+        and not any(f"mmtutorial.recommenders.{name}." in request.node.name for name in long)
+    ):
+        request.getfixturevalue("eager")
 
 
 @pytest.fixture(scope="session")

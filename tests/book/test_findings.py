@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from mmtutorial.reproduce.ledger import best
+from mmtutorial.reproduce.ledger import Verdict, best, judge_all
 from mmtutorial.reproduce.results import Results
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,18 @@ findings = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(findings)
 
 
+@pytest.fixture
+def committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge what is committed once for all tests; it takes seconds."""
+    monkeypatch.setattr(findings, "judge_all", lambda results: verdicts())
+
+
+@cache
+def verdicts() -> list[Verdict]:
+    return judge_all(Results.open(findings.RESULTS))
+
+
+@pytest.mark.usefixtures("committed")
 def test_the_readme_quotes_the_results() -> None:
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     for line in findings.for_readme().splitlines():
@@ -27,6 +40,7 @@ def test_the_readme_quotes_the_results() -> None:
         )
 
 
+@pytest.mark.usefixtures("committed")
 def test_the_first_page_quotes_the_results() -> None:
     config = {"myst_substitutions": {"badges": "none"}}
     findings.substitute(SimpleNamespace(), config)

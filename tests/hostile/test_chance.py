@@ -23,7 +23,7 @@ from tests.hostile import corpus
 from tests.hostile.corpus import INSIDE, INTER, ITEMS, TAKEN, Hostile
 
 few = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     database=None,

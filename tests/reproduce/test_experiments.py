@@ -222,8 +222,17 @@ def test_workers_keep_freed_memory_and_compute_with_one_thread():
 
 def test_a_failing_task_is_named_and_the_others_go_on(tmp_path):
     bad = replace(CHANCE, options={"colour": "red"})
-    found, failures = run_tasks([bad, CHANCES[1]], tmp_path, jobs=1)
-    assert len(found) == 1
+    with pytest.raises(TypeError, match="colour") as raised:
+        measure(bad)
+    error, expected = raised.value.with_traceback(None), measure(CHANCES[1])
+
+    def function(task):
+        if "colour" in task.options:
+            raise error
+        return expected
+
+    found, failures = run_tasks([bad, CHANCES[1]], tmp_path, jobs=1, function=function)
+    assert same(found, [expected])
     assert "random on shop, seed 0" in str(failures[0]) and "colour" in str(failures[0])
 
 
