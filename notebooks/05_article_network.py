@@ -108,6 +108,14 @@ if measured:
         f"**{single}**. In NDCG@10 all inputs gain {in_words(gains.row(ALL))} "
         "over it; the claim is +10 %."
     )
+    popular = evidence(
+        dataset, LISTING, ["ndcg"], against="popularity", recommenders=[ALL]
+    )
+    if popular:
+        words += (
+            " Over popularity, which reads nothing and recommends the same to "
+            f"everybody, they gain {in_words(popular.row(ALL))}."
+        )
 Markdown(words)
 
 # %% [markdown]
