@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(wildcard notebooks/*.py)
-WORKERS ?= 2
+WORKERS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 BENCH := .venv-bench/bin
 TOOLS := .ci/node_modules/.package-lock.json
 
