@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
+from IPython.core.formatters import format_display_data
+from IPython.display import HTML, display
 from scipy import stats
 
 from mmtutorial import plots
@@ -29,6 +30,7 @@ from mmtutorial.reproduce.results import Results, find
 
 MEASURES = {**ledger.MEASURES, "recall": "recall@10", "capped_recall": "capped recall@10",
             "gini": "Gini"}  # fmt: skip
+GLUED = "application/papermill.record/"  # what myst-nb puts before the kind of a glued value
 NO_BREAK = "\N{NO-BREAK SPACE}"
 STYLE = "border-left:.3em solid #de8f05;padding:.2em 0 .2em .8em"
 
@@ -260,10 +262,14 @@ def in_words(row: Mapping[Any, Any] | pd.Series) -> str:
 
 
 def quote(name: str, value: object) -> None:
-    """Hand a number of this page to its text, which takes it by ``{glue:text}`` and this name."""
-    from myst_nb import glue  # of the extra "book"
+    """Hand a number of this page to its text, which takes it by ``{glue:text}`` and this name.
 
-    glue(name, value.item() if isinstance(value, np.generic) else value, display=False)
+    As `myst_nb.glue` does, whose import would bring Sphinx into the kernel: seconds a page.
+    """
+    number = value.item() if isinstance(value, np.generic) else value
+    shown, about = format_display_data(number)
+    about["scrapbook"] = {"name": name, "mime_prefix": GLUED}
+    display({GLUED + kind: text for kind, text in shown.items()}, raw=True, metadata=about)
 
 
 def _nothing(dataset: str) -> Evidence:

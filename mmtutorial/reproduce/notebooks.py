@@ -39,7 +39,7 @@ _BUSY = 300  # seconds until a busy machine has passed on what a cell has printe
 
 
 def quote(chapter: str, **numbers: Any) -> None:
-    """Hand numbers of this run to the text of a chapter, as "chapter-name" (`myst_nb.glue`).
+    """Hand numbers of this run to the text of a chapter, as "chapter-name"; see `evidence.quote`.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ def quote(chapter: str, **numbers: Any) -> None:
     Examples
     --------
     >>> from unittest.mock import patch
-    >>> with patch("myst_nb.glue") as glue:
+    >>> with patch("mmtutorial.reproduce.evidence.quote") as handed:
     ...     quote("data", n_items=3)
-    >>> glue.call_args
-    call('data-n-items', 3, display=False)
+    >>> handed.call_args
+    call('data-n-items', 3)
     """
     for name, number in numbers.items():
         evidence.quote(f"{chapter}-{name.replace('_', '-')}", number)
