@@ -41,7 +41,7 @@
 # next word has learnt something about what reviewers say. The end of the chapter measures how much.
 
 # %% tags=["parameters"]
-profile = "quick"  # "full" trains longer, on more labels, with five seeds
+profile = "quick"  # "full": all texts, more labels, longer, more seeds
 dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
@@ -118,7 +118,8 @@ quote = partial(notebooks.quote, "language")
 # public collection {cite}`brooks2018`; where there are no reviews, the texts of the items. A repeated text is kept
 # once, because a text in training *and* test would be recognised, not predicted. Chance splits them: four fifths
 # for training, a tenth for validation, a tenth for the test. The {term}`vocabulary` comes from the training texts. It
-# has 2,000 entries at most, four marks included; other words become `<unknown>`.
+# has 2,000 entries at most, four marks included; other words become `<unknown>`. The profile `quick` reads a part of the
+# training texts, the same for all models; `full` reads them all.
 
 # %%
 data = datasets.load(
@@ -129,10 +130,11 @@ stand_in = len(table) < FEWEST
 if stand_in:  # too few texts to learn from
     data = datasets.load("shop", seed=seed)
     table = texts_of(data)
-WORDS = 2000
+WORDS, MOST = 2000, None if FULL else 3000  # words known; training texts
 corpus = Corpus(table, seed, WORDS)
 vocabulary = corpus.vocabulary
 train, validation, test = map(corpus.part, ("train", "validation", "test"))
+train = train[:MOST]
 V = len(vocabulary)
 print(" ".join(corpus.words[0][:12]), "…")
 print(corpus.numbers[0][:12], "…")
@@ -478,7 +480,7 @@ quote(
 KS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 DS = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 ORDERS = range(1, 6)
-chosen_on = validation[:500]
+chosen_on = validation[: 500 if FULL else 200]
 trials, best, spent = [], {}, {}
 for label, maker, setting, values in (
     ("add-k", AddK, "k", KS),
@@ -596,18 +598,19 @@ assert difference < 1e-4
 print(f"cross-entropy {cross_entropy(by_keras):.4f}, ln |V| {np.log(V):.4f}")
 
 # %% [markdown]
-# An untrained network knows nothing: its cross-entropy is about $\ln \lvert V \rvert$. It is trained from
-# {glue:text}`language-n-starts:d` random starts:
+# An untrained network knows nothing: its cross-entropy is about $\ln \lvert V \rvert$. Now it is trained. The number of
+# random starts is {glue:text}`language-n-starts:d`:
 
 # %% tags=["remove-output"]
-STARTS = range(seed, seed + (3 if FULL else 2))
-EPOCHS = 12 if FULL else (3 if V < WORDS else 2)
+STARTS = range(seed, seed + (3 if FULL else 1))
+EPOCHS = 12 if FULL else 4
+BATCH, RATE = (64, 1e-2) if FULL else (32, 2e-2)
 LENGTH = 128  # tokens of a text, at most
 before = time.perf_counter()
 networks, histories = [], []
 for number in STARTS:
     keras.utils.set_random_seed(number)
-    networks.append(next_word_model(V, UNITS, UNITS, learning_rate=1e-2))
+    networks.append(next_word_model(V, UNITS, UNITS, learning_rate=RATE))
     histories.append(
         train_next_word(
             networks[-1],
@@ -615,7 +618,7 @@ for number in STARTS:
             chosen_on,
             length=LENGTH,
             epochs=EPOCHS,
-            batch_size=64,
+            batch_size=BATCH,
             seed=number,
         )
     )
@@ -705,7 +708,12 @@ quote(
     lowest=min(map(perplexity, compared.values())),
     verdict=verdict,
     gap=f"{np.mean(each_start):+.3f} nats a token, 95 % interval {low:+.3f} to "
-    f"{high:+.3f}; by start {min(each_start):+.3f} to {max(each_start):+.3f}",
+    f"{high:+.3f}"
+    + (
+        f"; by start {min(each_start):+.3f} to {max(each_start):+.3f}"
+        if len(each_start) > 1
+        else ""
+    ),
     last_change=history["val_loss"][-1] - history["val_loss"][-2],
     training_seconds=training_seconds,
     counting_seconds=spent["Kneser–Ney", best["Kneser–Ney"][1]],
@@ -716,7 +724,7 @@ quote(
 # {glue:text}`language-verdict` ({glue:text}`language-gap`). The interval is a {term}`bootstrap` interval: the test texts are
 # drawn again with replacement, 1,000 times, and 95 % of the differences lie in it. The LSTM's validation loss
 # changed by {glue:text}`language-last-change:+.3f` nats in the last epoch, so longer training may change it further; the
-# profile `full` trains for twelve. Counting took {glue:text}`language-counting-seconds:.1f` seconds, training
+# profile `full` trains for twelve, on all texts. Counting took {glue:text}`language-counting-seconds:.1f` seconds, training
 # {glue:text}`language-training-seconds:.0f`. The mixture of both reaches {glue:text}`language-half:.1f`. Where a mixture is
 # better than both, the two know different things.
 #
@@ -837,8 +845,8 @@ plots.table(
 )
 
 # %% [markdown]
-# Words that stand in the same places have similar vectors, such as numbers, or members of a family. The neighbours of rare
-# words are chance.
+# Words that stand in the same places have similar vectors, such as words of judgement, or members of a family. The
+# neighbours of rare words are chance.
 #
 # ## What a recommender wants from it
 #
@@ -885,7 +893,11 @@ if corpus.table["judgement"].notna().sum() < FEWEST:  # no judgements
     keras.utils.set_random_seed(seed)
     teacher = next_word_model(len(reading), UNITS, UNITS, learning_rate=1e-2)
     train_next_word(
-        teacher, labels_from.part("train"), epochs=3, batch_size=32, seed=seed
+        teacher,
+        labels_from.part("train")[:MOST],
+        epochs=3,
+        batch_size=32,
+        seed=seed,
     )
 
 target = labels_from.table["judgement"].to_numpy()
@@ -893,7 +905,7 @@ pool = {
     name: rows[np.isfinite(target[rows])]
     for name, rows in labels_from.rows.items()
 }
-n_labels, n_seeds = (2000, 5) if FULL else (1000, 3)
+n_labels, n_seeds = (2000, 5) if FULL else (600, 3)
 n_labels = min(n_labels, len(pool["train"]) // 2)
 labelled = [
     np.random.default_rng(number).choice(
@@ -901,7 +913,8 @@ labelled = [
     )
     for number in range(seed, seed + n_seeds)
 ]
-tests, stops = pool["test"][:1000], pool["validation"][:500]
+tests = pool["test"][: 1000 if FULL else 500]
+stops = pool["validation"][: 500 if FULL else 200]
 read_words = min(
     48, int(np.percentile([len(text) for text in labels_from.words], 95)) + 1
 )
@@ -918,7 +931,7 @@ for pooling in ("last", "mean"):
 # %% tags=["hide-input", "remove-output"]
 encoder = text_encoder(len(reading), UNITS, UNITS, "last")
 predictor = keras.Sequential([encoder, keras.layers.Dense(1)])
-predictor.compile(keras.optimizers.Adam(5e-3), loss="mse")
+predictor.compile(keras.optimizers.Adam(5e-3 if FULL else 1e-2), loss="mse")
 predictor.optimizer.build(predictor.trainable_variables)
 untrained = predictor.get_state_tree(value_format="numpy_array")
 
@@ -945,8 +958,8 @@ def fine_tune(begin_with, rows, number):
         arrays[rows],
         (target[rows] - mean) / spread,
         validation_data=(arrays[stops], (target[stops] - mean) / spread),
-        epochs=15,
-        batch_size=64,
+        epochs=15 if FULL else 7,
+        batch_size=64 if FULL else 128,
         validation_batch_size=512,
         verbose=0,
         callbacks=[
@@ -1231,7 +1244,7 @@ for size in (10, 100, 1000):
     row = {"vocabulary": len(smaller.vocabulary)}
     for order in (1, 2):
         model = KneserNey(order, row["vocabulary"], 0.75)
-        log_p = model.fit(smaller.part("train")).log_probabilities(
+        log_p = model.fit(smaller.part("train")[:MOST]).log_probabilities(
             smaller.part("test")
         )
         row[f"perplexity, n = {order}"] = perplexity(log_p)

@@ -41,7 +41,7 @@
 # Such an assumption is an {term}`inductive bias`.
 
 # %% tags=["parameters"]
-profile = "quick"  # "quick" trains once, "full" with five seeds
+profile = "quick"  # "full": pictures of 64 × 64, longer, with five seeds
 dataset = "shop"  # or "garments", "lastfm", or a folder with a dataset.json
 seed = 0
 
@@ -90,10 +90,12 @@ from mmtutorial.equations.convolution import (
 from mmtutorial.equations.learning import classifier_gradient, classifier_loss
 from mmtutorial.preprocessing.image import encode_images
 from mmtutorial.reproduce import notebooks
+from mmtutorial.reproduce.evidence import quoted_evidence
 
 if profile not in ("quick", "full"):
     raise ValueError(f"profile is {profile!r}; it is 'quick' or 'full'")
-SEEDS = range(seed, seed + (1 if profile == "quick" else 5))
+FULL = profile == "full"
+SEEDS = range(seed, seed + (5 if FULL else 1))
 plots.use_style()
 tf.get_logger().setLevel("ERROR")
 keras.utils.set_random_seed(seed)
@@ -108,7 +110,7 @@ quote = partial(notebooks.quote, "cnn")
 # splits them: 64 % for training, 16 % for validation, 20 % for the test.
 
 # %% tags=["remove-output"]
-PIXELS = 64
+PIXELS = 64 if FULL else 32  # a side
 data = (
     datasets.load(dataset, seed=seed)
     if dataset in datasets.MAKERS
@@ -135,7 +137,7 @@ pictures, present, faults = encode_images(
     [data.path(row, "image") for row in range(data.n_items)], size=PIXELS
 )
 rows = np.flatnonzero(present & data.items["image_attribute"].isin(kinds))
-pictures = pictures[rows]  # float32 (n, 64, 64, 3), in 0…1
+pictures = pictures[rows]  # float32 (n, PIXELS, PIXELS, 3), in 0…1
 label = np.searchsorted(kinds, data.items["image_attribute"].iloc[rows])
 
 learnt_from, test = train_test_split(
@@ -192,13 +194,15 @@ quote(
     n_train=len(train),
     n_test=len(test),
     n_kinds=n_kinds,
+    pixels=PIXELS,
     majority=majority,
     majority_kind=str(kinds[most_frequent]),
 )
 
 # %% [markdown]
 # The table counts {glue:text}`cnn-n-pictures:,d` pictures of {glue:text}`cnn-n-kinds` kinds from
-# {glue:text}`cnn-dataset`{glue:text}`cnn-stand-in`; the figure shows one of each. The {term}`baseline` always
+# {glue:text}`cnn-dataset`{glue:text}`cnn-stand-in`; the figure shows one of each. A picture has
+# {glue:text}`cnn-pixels:d` pixels a side. The {term}`baseline` always
 # answers "{glue:text}`cnn-majority-kind`", the most frequent kind.
 #
 # ## The article's equation is a dense layer
@@ -591,7 +595,8 @@ W = convolution_matrix(kernel, 16, 16)  # the second line, not by formula
 assert W.size == counted.iloc[1, 1]
 assert np.count_nonzero(W) == counted.iloc[1, 2]
 assert len(np.unique(W[W != 0])) == counted.iloc[1, 3]
-x = pictures[:8, ::4, ::4].astype(float)
+step = PIXELS // 16
+x = pictures[:8, ::step, ::step].astype(float)
 flat = x.reshape(8, -1) @ W
 toeplitz_difference = np.abs(
     flat - conv2d(x, kernel, np.zeros(4)).reshape(8, -1)
@@ -823,7 +828,7 @@ plots.table(
 )
 
 # %% [markdown]
-# Nearly all parameters are in the last layer. `he_normal` is the size of the random start that suits ReLU; the last
+# Most parameters are in the last layer. `he_normal` is the size of the random start that suits ReLU; the last
 # part of the chapter measures why.
 #
 # ### Fair rivals
@@ -831,7 +836,7 @@ plots.table(
 # Does the *convolution* help, or would another method of this size do as well? The rivals see the same training
 # pictures:
 #
-# - **dense, same size**: one hidden layer, and as many parameters as the CNN. At 64 × 64 pixels that allows
+# - **dense, same size**: one hidden layer, and as many parameters as the CNN. On these pictures that allows
 #   {glue:text}`cnn-units-full:d` hidden units. A second one reads 16 × 16 pixels and has
 #   {glue:text}`cnn-units-tiny:d`.
 # - **dense, larger**: 64 hidden units, {glue:text}`cnn-times-larger:.1f` times the parameters of the CNN.
@@ -842,7 +847,9 @@ plots.table(
 # in different light, among clutter and partly covered. A CNN should beat a dense network of the same size, and
 # neighbours on pixels.
 #
-# All networks start by He's rule and learn by Adam. Validation pictures choose epoch, $k$, components and penalty.
+# All networks start by He's rule and learn by Adam. Validation pictures choose epoch, $k$, components and penalty. The
+# training is written out: `step_of` compiles one step, `learn` repeats it and keeps the best epoch. Keras's `fit` does the
+# same, but it compiles more, and that takes longer than the training of networks as small as these.
 
 
 # %%
@@ -860,34 +867,64 @@ def all_dense(pixels, units):
     )
 
 
+def step_of(network):
+    """Compile one step of Adam, for batches of any size."""
+    optimizer = keras.optimizers.Adam()
+    weights = network.trainable_variables
+    optimizer.build(weights)
+    batch = tf.TensorSpec(network.input_shape), tf.TensorSpec([None], tf.int64)
+
+    @tf.function(input_signature=batch)
+    def step(x, truth):
+        with tf.GradientTape() as tape:
+            p = network(x, training=True)  # (batch, kinds)
+            loss = tf.reduce_mean(
+                keras.losses.sparse_categorical_crossentropy(truth, p)
+            )
+        optimizer.apply(tape.gradient(loss, weights))
+        right = tf.equal(tf.argmax(p, axis=1), truth)
+        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+
+    return step
+
+
+def outputs_of(network, x, rows):
+    """Return what a network gives for some pictures, a part at a time."""
+    parts = np.array_split(rows, 1 + len(rows) // 128)
+    return np.concatenate([network(x[part]) for part in parts])
+
+
 def learn(build, x, number, epochs, rows=train):
     """Build and train a network; return it, as it was in its best epoch."""
     keras.utils.set_random_seed(number)
     network = build()
-    network.compile(
-        keras.optimizers.Adam(),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
-    )
-    history = network.fit(
-        x[rows],
-        label[rows],
-        validation_data=(x[validation], label[validation]),
-        epochs=epochs,
-        batch_size=32,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                patience=epochs, restore_best_weights=True
-            )
-        ],
-    ).history
-    return network, history
+    step, history = step_of(network), []
+    generator, lowest = np.random.default_rng(number), np.inf
+    truth = label[validation]
+    for _ in range(epochs):
+        order = generator.permutation(rows)
+        batches = np.split(order, range(32, len(order), 32))
+        told = [step(x[some], label[some]) for some in batches]
+        loss, accuracy = np.mean(told, axis=0)
+        p = outputs_of(network, x, validation)
+        of_truth = np.maximum(p[np.arange(len(p)), truth], 1e-7)
+        history.append(
+            {
+                "loss": loss,
+                "accuracy": accuracy,
+                "val_loss": -np.log(of_truth).mean(),
+                "val_accuracy": (p.argmax(axis=1) == truth).mean(),
+            }
+        )
+        if history[-1]["val_loss"] < lowest:
+            lowest, best = history[-1]["val_loss"], network.get_weights()
+    network.set_weights(best)
+    return network, pd.DataFrame(history).to_dict("list")
 
 
 def is_right(network, x, rows):
     """Return whether a trained network is right, picture by picture."""
-    answer = network.predict(x[rows], verbose=0).argmax(axis=1)
+    answer = outputs_of(network, x, rows).argmax(axis=1)
     return (answer == label[rows]).astype(float)
 
 
@@ -1034,7 +1071,7 @@ quote(
 # ### What it confuses
 
 # %% tags=["hide-input"]
-answer = network.predict(pictures[test], verbose=0).argmax(axis=1)
+answer = outputs_of(network, pictures, test).argmax(axis=1)
 confused = confusion_matrix(label[test], answer, labels=range(n_kinds))
 figure, axis = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
 sns.heatmap(
@@ -1146,20 +1183,20 @@ ADDITIONS = (
     "batch normalisation",
     "residual block",
 )
-FEW_EPOCHS = 6 if profile == "quick" else 20
+if not FULL:  # two of the four
+    ADDITIONS = ("none", "dropout", "batch normalisation")
+FEW_EPOCHS = 20 if FULL else EPOCHS
+with_additions = {
+    (addition, number): learn(
+        partial(with_addition, addition), quartered, number, FEW_EPOCHS
+    )[0]
+    for addition in ADDITIONS
+    for number in SEEDS
+}
 added = {
     addition: np.mean(
         [
-            is_right(
-                learn(
-                    partial(with_addition, addition),
-                    quartered,
-                    number,
-                    FEW_EPOCHS,
-                )[0],
-                quartered,
-                validation,
-            )
+            is_right(with_additions[addition, number], quartered, validation)
             for number in SEEDS
         ],
         axis=0,
@@ -1209,7 +1246,20 @@ quote(
 # The table compares networks on 16 × 16 pixels after {glue:text}`cnn-few-epochs:d` epochs, with
 # {glue:text}`cnn-starts` each. On the validation pictures {glue:text}`cnn-helpful`{glue:text}`cnn-harmful`. Dropout
 # and augmentation slow learning down; the other two were made for ten and more layers. The same pictures have chosen the
-# epoch, so each accuracy is a little too high for new pictures; that holds for all five alike.
+# epoch, so each accuracy is a little too high for new pictures; that holds for all rows alike. The profile `quick` trains
+# two of the four additions, `full` all four:
+
+# %% tags=["hide-input"]
+quoted_evidence(
+    data.name,
+    "03_cnn",
+    {
+        "cnn-few-epochs": "epochs",
+        "cnn-helpful": "additions, on validation pictures",
+    },
+)
+
+# %% [markdown]
 #
 # ## Transfer
 #
@@ -1220,7 +1270,7 @@ quote(
 # own network learns from the same {glue:text}`cnn-n-transfer:d` pictures:
 
 # %%
-FEW_PICTURES = 150 if profile == "quick" else 1000
+FEW_PICTURES = 1000 if FULL else 100
 some = np.random.default_rng(seed).permutation(train)[:FEW_PICTURES]
 stops, unseen = validation[: FEW_PICTURES // 3], test[:FEW_PICTURES]
 try:
@@ -1231,7 +1281,7 @@ except ImportError as fault:  # the page goes on without it
 else:
     read = np.concatenate([some, stops, unseen])
     known = np.zeros((len(pictures), 1280), "float32")
-    known[read] = vgg.predict(pictures[read], 32, verbose=0)
+    known[read] = outputs_of(vgg, pictures, read)
     heads = [
         make_pipeline(
             StandardScaler(), LogisticRegression(C=C, max_iter=1000)
@@ -1270,7 +1320,7 @@ chosen_layers = [
 ]
 inside = keras.Model(network.input, [each.output for each in chosen_layers])
 example = test[0]
-maps = inside.predict(pictures[[example]], verbose=0)
+maps = [each.numpy() for each in inside(pictures[[example]])]
 figure, axes = plt.subplots(3, 7, figsize=(6.8, 3.3), layout="constrained")
 for number, (line, channels) in enumerate(zip(axes, maps, strict=True), 1):
     for axis in line:
@@ -1487,11 +1537,11 @@ quote(
 # How many of the five training pictures with the largest cosine have the kind of a test picture?
 
 # %%
-encoder = vectors_of(network)
+encoder, every_row = vectors_of(network), np.arange(len(pictures))
 untrained = image_encoder(PIXELS, PIXELS, units=64)
 vectors = {
-    "trained encoder": encoder.predict(pictures, verbose=0),
-    "untrained encoder": untrained.predict(pictures, verbose=0),
+    "trained encoder": outputs_of(encoder, pictures, every_row),
+    "untrained encoder": outputs_of(untrained, pictures, every_row),
     "raw pixels": 1 - flat,  # white is 0
 }
 nearest, same_kind = {}, {}
@@ -1527,7 +1577,7 @@ figure, axes = plt.subplots(
     len(queries),
     6,
     figsize=(6.6, 1.25 * len(queries) + 0.3),
-    layout="constrained",
+    gridspec_kw={"wspace": 0.05, "hspace": 0.3},
     squeeze=False,
 )
 for line, query in zip(axes, queries, strict=True):
@@ -1666,21 +1716,18 @@ with threadpool_limits(1):  # for small products one thread is fastest
 def conv_ratio(x, truth, depth, activation, rule, number):
     """Return the ratio ϱ of a stack of convolutions."""
     outputs = []
+    sigma = keras.activations.get(activation)
     with tf.GradientTape() as tape:
         h = tf.constant(x)
+        tape.watch(h)
         for layer in range(depth):
             channels = h.shape[-1]
-            h = keras.layers.Conv2D(
-                16,
-                3,
-                padding="same",
-                activation=activation,
-                dtype="float64",
-                kernel_initializer=keras.initializers.RandomNormal(
-                    stddev=float(RULES[rule](9 * channels, 9 * 16)),
-                    seed=1000 * number + layer,
-                ),
-            )(h)
+            draw = keras.initializers.RandomNormal(
+                stddev=float(RULES[rule](9 * channels, 9 * 16)),
+                seed=1000 * number + layer,
+            )
+            kernel = draw((3, 3, channels, 16), dtype="float64")
+            h = sigma(keras.ops.conv(h, kernel, padding="same"))
             outputs.append(h)
         logits = keras.layers.Dense(
             n_kinds,
@@ -1694,7 +1741,7 @@ def conv_ratio(x, truth, depth, activation, rule, number):
     return float(tf.norm(first) / tf.norm(last))
 
 
-few = train[:16]
+few = train[: 16 if FULL else 4]
 standard = (tiny[few] - tiny[few].mean()) / tiny[few].std()
 conv_ratios = pd.DataFrame(
     [
@@ -1791,22 +1838,26 @@ plots.table(both.reset_index(), digits=2)
 
 # %% [markdown]
 # The outcome depends on the pair of $\sigma$ and rule, not on $\sigma$ alone. Does such a network also *learn*? Ten
-# hidden layers, plain gradient descent, 150 steps, the best of three learning rates by the training loss:
+# hidden layers, plain gradient descent, {glue:text}`cnn-t2-steps:d` steps, the best of {glue:text}`cnn-t2-rates:d` learning
+# rates by the training loss:
 
 # %% tags=["hide-input"]
-LEARNERS = 10
+LEARNERS, BATCH = 10, 64 if FULL else 32
+RATES = (0.01, 0.1, 1.0) if FULL else (0.01, 0.1)
+STEPS = 150 if FULL else 100
+quote(t2_rates=len(RATES), t2_steps=STEPS)
 everything = tiny.reshape(len(tiny), -1)
 everything -= everything[train].mean()
 everything /= everything[train].std()
 
 
-def descend(activation, rule, rate, steps=150):
+def descend(activation, rule, rate, steps=STEPS):
     """Return the final training loss (mean of 20 steps) and the accuracy."""
     generator = np.random.default_rng(seed)
     layers = start(LEARNERS, RULES[rule], generator)
     losses = []
     for _ in range(steps):
-        batch = generator.choice(train, min(64, len(train)), False)
+        batch = generator.choice(train, min(BATCH, len(train)), False)
         _, slopes, loss = slopes_by_layer(
             everything[batch], label[batch], layers, activation
         )
@@ -1827,9 +1878,7 @@ learnt = {}
 with np.errstate(all="ignore"), threadpool_limits(1):
     for activation in SIGMAS:
         for rule in RULES:
-            runs = [
-                descend(activation, rule, rate) for rate in (0.01, 0.1, 1.0)
-            ]
+            runs = [descend(activation, rule, rate) for rate in RATES]
             learnt[activation, rule] = min(
                 runs, key=lambda run: np.nan_to_num(run[0], nan=np.inf)
             )
@@ -2132,23 +2181,20 @@ order = np.random.default_rng(seed).permutation(16 * 16)
 scrambled = quartered.reshape(-1, 16 * 16, 3)[:, order].reshape(
     quartered.shape
 )
-shuffled_accuracy = pd.DataFrame(
-    {
-        name: {
-            what: is_right(
-                learn(build, x, seed, FEW_EPOCHS)[0], x, validation
-            ).mean()
-            for what, x in (
-                ("as they are", quartered),
-                ("shuffled", scrambled),
-            )
-        }
-        for name, build in (
-            ("convolutional", lambda: convolutional(16)),
-            ("dense", lambda: all_dense(16, 64)),
-        )
-    }
-)
+shuffled_accuracy = {"convolutional": {}, "dense": {}}
+for name, what, x, build in (
+    ("convolutional", "as they are", quartered, None),
+    ("convolutional", "shuffled", scrambled, lambda: convolutional(16)),
+    ("dense", "as they are", quartered, lambda: all_dense(16, 64)),
+    ("dense", "shuffled", scrambled, lambda: all_dense(16, 64)),
+):
+    other = (
+        learn(build, x, seed, FEW_EPOCHS)[0]
+        if build
+        else with_additions["none", seed]  # the same network, trained above
+    )
+    shuffled_accuracy[name][what] = is_right(other, x, validation).mean()
+shuffled_accuracy = pd.DataFrame(shuffled_accuracy)
 plots.table(shuffled_accuracy, index=True)
 
 # %% [markdown]
@@ -2180,7 +2226,10 @@ for name, build in (
     ("flatten", lambda: convolutional(32)),
     ("mean", averaging),
 ):
-    other, _ = learn(build, halved, seed, FEW_EPOCHS)
+    if name == "flatten" and (PIXELS, EPOCHS) == (32, FEW_EPOCHS):
+        other, _ = trained["convolutional", seed]  # the same, from above
+    else:
+        other, _ = learn(build, halved, seed, FEW_EPOCHS)
     in_place, moved_by_4 = (
         is_right(other, x, validation).mean() for x in (halved, shifted)
     )

@@ -9,11 +9,12 @@ sentence encoder from the package `mmtutorial.encoders.text.MINILM`, and needs n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from mmtutorial.encoders.text import MeanState, by_length, minilm_folder
 from mmtutorial.equations.attention import HeadWeights, head_weights
@@ -309,16 +310,21 @@ def train_masked_words(
         raise ValueError("there is no text to learn from")
     generator = np.random.default_rng(seed)
     vocab_size = model.output_shape[-1]
-    history = []
-    for _ in range(epochs):
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        # one generator throughout, so that every epoch hides other words
         order = generator.permutation(len(texts))
         groups = by_length([len(texts[row]) for row in order], batch_size)
-        losses = []
         for group in generator.permutation(len(groups)):
             batch = [texts[order[row]] for row in groups[group]]
-            losses.append(model.train_on_batch(*hide_words(batch, length, vocab_size, generator)))
-        history.append(float(np.mean(losses)))
-    return history
+            yield hide_words(batch, length, vocab_size, generator)
+
+    signature = tf.TensorSpec((None, None), tf.int32)  # one trace for batches of any shape
+    data = tf.data.Dataset.from_generator(batches, output_signature=(signature, signature))
+    data = data.apply(tf.data.experimental.assert_cardinality(-(-len(texts) // batch_size)))
+    model.optimizer.build(model.trainable_variables)  # in the trace it would cost a second one
+    history = model.fit(data, epochs=epochs, verbose=0, shuffle=False).history
+    return [float(loss) for loss in history["loss"]]
 
 
 def attention_maps(
