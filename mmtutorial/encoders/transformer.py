@@ -353,10 +353,11 @@ def attention_maps(
     [(1, 2, 3, 3), (1, 2, 3, 3), (1, 2, 3, 3)]
     """
     heads = [each for each in model.layers if isinstance(each, layers.MultiHeadAttention)]
-    reads = keras.Model(model.input, [each.input[0] for each in heads])
+    read = keras.Model(model.input, [each.input[0] for each in heads])(np.asarray(words))
+    states = read if isinstance(read, list) else [read]  # Keras unpacks the only one
     return [
         head_weights(np.asarray(x), HeadWeights(*each.get_weights()), mask)
-        for x, each in zip(reads(np.asarray(words)), heads, strict=True)
+        for x, each in zip(states, heads, strict=True)
     ]
 
 

@@ -169,6 +169,8 @@ def test_maps_are_those_that_keras_computes() -> None:
     theirs = layer(x, x, use_causal_mask=True, return_attention_scores=True)[1]
     np.testing.assert_allclose(maps[1], theirs, atol=1e-6)
     assert len(maps) == 2 and not maps[0][..., ~causal_mask(4)].any()
+    of_one_block = attention_maps(gpt(SIZE, 8, 8, heads=2, n_blocks=1), words)
+    assert [each.shape for each in of_one_block] == [(1, 2, 4, 4)]
 
 
 @pytest.fixture(scope="module")
