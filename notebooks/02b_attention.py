@@ -658,7 +658,7 @@ for text in write(
 # A GPT sees one side only. To *understand* a text, both sides help. BERT {cite}`devlin2019` is a
 # {term}`masked language model <masked language model>`: some words are hidden, and it guesses them from the
 # words on both sides. It has the same blocks with a padding mask in place of the causal one. Ours has a single block, and in the
-# profile `quick` it reads 1,000 texts only, to save time. It gives no
+# profile `quick` it reads fewer texts, to save time. It gives no
 # probability to a whole text, so it has no perplexity that could stand in the table above.
 #
 # Of all words 15 % are chosen. Of these, 80 % are replaced by a mask sign, 10 % by a random word, and 10 %
