@@ -164,6 +164,8 @@ class ArticleNetwork(Recommender):
     width, channels) and "audio" float32 (n_items, timesteps, features); with ``modalities``, only
     those, and the network then lacks the branches of the others. A user without any
     interaction is shown as an item without content: no words, a black picture, the mean sound.
+    Without ``unroll`` the LSTMs are loops: the same equations, and the graph is built in less time,
+    which counts where there are few examples.
 
     Each item's content is stored once and gathered per example, and each distinct last item is
     passed through the network once when scoring.
@@ -191,6 +193,7 @@ class ArticleNetwork(Recommender):
         seed: int = 0,
         verbose: int = 2,
         modalities: Sequence[str] | None = None,
+        unroll: bool = True,
     ) -> None:
         self.embedding_size = embedding_size
         self.lstm_units = lstm_units
@@ -199,6 +202,7 @@ class ArticleNetwork(Recommender):
         self.seed = seed
         self.verbose = verbose
         self.modalities = modalities
+        self.unroll = unroll
 
     @property
     def parameters(self) -> int:
@@ -249,9 +253,10 @@ class ArticleNetwork(Recommender):
         if not len(pairs[0]):
             raise ValueError("no user took two items: there is no next item to learn from")
         with seeded(self.seed):
+            words = features["text"].shape[1] if "text" in features else 1
             self.model = build_network(
                 **sizes,
-                words=features["text"].shape[1] if "text" in features else 1,
+                words=words if self.unroll else None,
                 modalities=self._read_modalities(),
             )
         self._content = [

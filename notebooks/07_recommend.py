@@ -57,6 +57,7 @@ from IPython.display import Markdown, display
 from scipy import special
 
 from mmtutorial.evaluation import cold_items, compare, evaluate
+from mmtutorial.explanations import list_shares
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.recommenders import (
     EASE,
@@ -69,11 +70,7 @@ from mmtutorial.recommenders import (
     TwoTower,
     top_k,
 )
-from mmtutorial.recommenders.explain import (
-    history_shares,
-    modality_shares,
-    reasons,
-)
+from mmtutorial.recommenders.explain import history_shares, reasons
 from mmtutorial.recommenders.two_tower import choice_loss
 from mmtutorial.reproduce.evidence import committed, evidence, in_words
 from mmtutorial.reproduce.ledger import best
@@ -1084,7 +1081,7 @@ gap = np.abs(everybody + shares.sum(axis=1) - (score[listed] - score.mean()))
 print(f"the shares add up to the score, but for {gap.max():.1e}")
 
 # %% [markdown]
-# Which *modality* decided is another question. `modality_shares` scores the item with every choice of its modalities,
+# Which *modality* decided is another question. `list_shares` scores an item with every choice of its modalities,
 # and shares the score among them by the Shapley values of {doc}`14_explained`: what picture and text both say is
 # halved between them. The command line gives both reasons:
 #
@@ -1118,15 +1115,13 @@ display(plots.gallery(data, named, ["taken before"] * len(named)))
 # Over the lists of forty users:
 
 # %% tags=["hide-input"]
-decided = []
-for user in generator.permutation(split.test_users)[:40]:
-    ranked = tower.recommend(np.array([user]), k=K)[0]
-    ranked = ranked[ranked >= 0]
-    found = modality_shares(
-        tower, list(dict.fromkeys(past[user])), ranked, content
-    )
-    decided.append(pd.DataFrame(found))
-decided = pd.concat(decided)
+asked = generator.permutation(split.test_users)[:40]
+ranked = tower.recommend(asked, k=K)
+taken_by = [list(dict.fromkeys(past[user])) for user in asked]
+shares = list_shares(tower, taken_by, ranked, content)
+decided = pd.DataFrame(
+    {name: each[ranked >= 0] for name, each in shares.items()}
+)
 summary = pd.DataFrame(
     {
         "share of the score (mean)": decided.mean(),

@@ -39,6 +39,7 @@ seed = 0
 import os
 import time
 from dataclasses import replace
+from functools import cache
 
 os.environ["MMTUTORIAL_OFFLINE"] = "" if download else "1"
 
@@ -58,6 +59,7 @@ from mmtutorial.evaluation import (
 from mmtutorial.evaluation.readiness import on_this_machine, overview
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.recommenders import Blend, ContentKNN, ItemKNN, Popularity
+from mmtutorial.recommenders.base import Recommender
 from mmtutorial.reproduce.evidence import evidence, in_words, quote
 
 if profile not in ("quick", "full"):
@@ -78,6 +80,27 @@ loaded = on_this_machine(fields)
 there = {
     name: each for name, each in loaded.items() if not isinstance(each, str)
 }
+
+
+@cache
+def opened(name):
+    """The split of a data set, and the features of its items."""
+    split = default_split(there[name])
+    return split, ready_features(there[name], ~cold_items(split))[0]
+
+
+class Known(Recommender):
+    """Fitted already: a blend that has it need not fit it again."""
+
+    def __init__(self, fitted):
+        self.fitted = fitted
+
+    def _learn(self, train, features, validation):
+        pass
+
+    def _score(self, users):
+        return self.fitted.score(users)
+
 
 # %% tags=["hide-input"]
 told = []
@@ -175,9 +198,7 @@ quote(
 
 # %%
 first = next(iter(there))
-data = there[first]
-split = default_split(data)
-content, _ = ready_features(data, ~cold_items(split))
+split, content = opened(first)
 knn = ItemKNN().fit(split.train, {}, split.validation)
 like = ContentKNN().fit(split.train, content, split.validation)
 some = split.test_users[:5]
@@ -207,34 +228,58 @@ assert gap < 1e-3
 
 
 # %% tags=["remove-output"]
-def measured_on(data):
+MANY, PART = 5000, 3  # people; which part of so many is tested in quick
+
+
+def tested(split):
+    """The split, with every third person to choose and test by if many."""
+    people = split.train.n_users
+    if profile == "full" or people <= MANY:
+        return split
+    some = {
+        part: getattr(split, part).where(
+            getattr(split, part).log["user"].to_numpy() % PART == 0
+        )
+        for part in ("validation", "test")
+    }
+    return replace(split, **some)
+
+
+def measured_on(name):
     """Evaluations of behaviour alone, and of its blends with each modality and with all."""
-    split = default_split(data)
-    content, _ = ready_features(data, ~cold_items(split))
-    step = 0.25 if profile == "quick" else 0.1
-
-    def blend(*more):
-        return Blend([Popularity(), ItemKNN(), *more], step=step)
-
-    several = {
+    split, content = opened(name)
+    alone = {
         "popularity": Popularity(),
         "item-kNN": ItemKNN(),
-        "behaviour": blend(),
-        **{f"+ {name}": blend(ContentKNN((name,))) for name in content},
-        "+ all of them": blend(ContentKNN()),
+        **{f"+ {each}": ContentKNN((each,)) for each in content},
+        "+ all of them": ContentKNN(),
     }
-    found = []
-    for name, each in several.items():
+    for each in alone.values():
         each.fit(split.train, content, split.validation)
-        found.append(replace(evaluate(each, split, k=K), recommender=name))
+    behaviour = [Known(alone["popularity"]), Known(alone["item-kNN"])]
+    more = {"behaviour": []} | {
+        each: [Known(alone[each])] for each in alone if each.startswith("+ ")
+    }
+    part, step = tested(split), 0.25 if profile == "quick" else 0.1
+    blends = {
+        each: Blend([*behaviour, *known], step=step).fit(
+            part.train, {}, part.validation
+        )
+        for each, known in more.items()
+    }
+    several = {each: alone[each] for each in ("popularity", "item-kNN")}
+    found = [
+        replace(evaluate(one, part, k=K), recommender=each)
+        for each, one in (several | blends).items()
+    ]
     return found, {
-        name: each.chosen[2]
-        for name, each in several.items()
-        if name.startswith("+ ")
+        each: one.chosen[2]
+        for each, one in blends.items()
+        if each.startswith("+ ")
     }
 
 
-measured = {name: measured_on(each) for name, each in there.items()}
+measured = {name: measured_on(name) for name in there}
 
 # %% tags=["hide-input"]
 names = {name: f"{fields[name]} ({name})" for name in there}
@@ -243,6 +288,7 @@ figure, axes = plt.subplots(
     layout="constrained",
 )  # fmt: skip
 compared, rows = {}, {}
+draws = 2_000 if profile == "quick" else 10_000
 for axis, (name, (found, weights)) in zip(
     axes[:, 0], measured.items(), strict=True
 ):
@@ -250,9 +296,9 @@ for axis, (name, (found, weights)) in zip(
         {each.recommender: each.summary().loc["ndcg"] for each in found}
     ).T
     plots.measures_with_intervals(table, axis, f"NDCG@{K} on {name}, test")
-    compared[name] = compare_all(found, "behaviour", seed=seed).set_index(
-        "recommender"
-    )
+    compared[name] = compare_all(
+        found, "behaviour", n_draws=draws, seed=seed
+    ).set_index("recommender")
     rows[names[name]] = {
         each: f"{weight:.2f}" for each, weight in weights.items()
     }
@@ -276,12 +322,21 @@ for name, table in compared.items():
     if sure:
         verdict = "better than" if row["relative_gain"] > 0 else "worse than"
     weak = compare_all(
-        [measured[name][0][1], measured[name][0][-1]], "item-kNN", seed=seed
+        [measured[name][0][1], measured[name][0][-1]],
+        "item-kNN",
+        n_draws=draws,
+        seed=seed,
     )
     lines.append(
         f"- {names[name]}: with all modalities {in_words(row)}, {verdict} behaviour alone. "
         f"(Against item-kNN without popularity it would be {in_words(weak.iloc[0])}.)"
     )
+    asked, people = len(measured[name][0][0].users), opened(name)[0].test_users
+    if asked < len(people):
+        lines[-1] += (
+            f" Weights were chosen, and lists tested, on a part of the people: {asked:,} of "
+            f"{len(people):,}."
+        )
 Markdown("\n".join(lines))
 
 # %% [markdown]
@@ -347,8 +402,8 @@ for name in FIELDS:
 
 # %% tags=["hide-cell"]
 for w in (0.0, 1.0):
-    blend = Blend([ItemKNN(), ContentKNN()], weights=[1 - w, w])
-    blend.fit(split.train, content, split.validation)
+    blend = Blend([Known(knn), Known(like)], weights=[1 - w, w])
+    blend.fit(split.train, {}, split.validation)
     alone = like if w else knn
     same = np.mean(
         [
@@ -375,10 +430,8 @@ for w in (0.0, 1.0):
 
 # %% tags=["hide-cell"]
 warm = ~cold_items(split)
-both = [
-    each.fit(split.train, content, split.validation)
-    for each in (ItemKNN(), Blend([ItemKNN(), ContentKNN()]))
-]
+blend = Blend([Known(knn), Known(like)])
+both = [knn, blend.fit(split.train, {}, split.validation)]
 for what, wanted in (("all items", None), ("warm items", warm)):
     values = [
         evaluate(each, split, k=K, relevant_items=wanted)
@@ -399,8 +452,8 @@ for what, wanted in (("all items", None), ("warm items", warm)):
 # ```
 
 # %% tags=["hide-cell"]
-for name, each in there.items():
-    train = default_split(each).train.matrix
+for name in there:
+    train = opened(name)[0].train.matrix
     counts = np.sort(train.sum(axis=0))[::-1]
     share = counts[: len(counts) // 10].sum() / counts.sum()
     ratio = measured[name][0][0].per_user["ndcg"].mean()

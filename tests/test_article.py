@@ -205,6 +205,20 @@ def test_the_same_seed_gives_the_same_scores() -> None:
 
 
 @pytest.mark.usefixtures("eager")
+def test_loops_and_unrolled_ones_compute_the_same() -> None:
+    train = rounds(n_items=6, n_users=8, length=4)
+    one, other = (
+        ArticleNetwork(4, 4, epochs=1, verbose=0, unroll=unroll).fit(train, content(6))
+        for unroll in (True, False)
+    )
+    assert [each.get_layer("lstm_output").unroll for each in (one.model, other.model)] == [
+        True,
+        False,
+    ]
+    np.testing.assert_allclose(other.score([0, 5]), one.score([0, 5]), rtol=1e-3)
+
+
+@pytest.mark.usefixtures("eager")
 def test_a_user_without_history_is_served() -> None:
     train = rounds(n_items=6, n_users=4, length=3)
     with_stranger = Interactions(train.log, np.append(train.users, "zoe"), train.items)

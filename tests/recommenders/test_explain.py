@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmtutorial.explanations import list_shares
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import EASE, ContentKNN, ItemKNN, Popularity
 from mmtutorial.recommenders.base import Recommender
@@ -139,6 +140,22 @@ def test_named_modalities_are_those_of_the_largest_shares() -> None:
         table = np.nan_to_num(np.stack(list(shares.values())))
         expected = np.where(table.max(axis=0) > 0, table.argmax(axis=0), -1)
         assert named[row, :4].tolist() == expected.tolist()
+
+
+def test_shares_in_lists_are_those_of_each_user_alone() -> None:
+    tower, users = fitted("hybrid"), np.arange(7)
+    past = [interactions().matrix[[user]].indices for user in users]
+    ranked = tower.recommend(users, 5, exclude_seen=False)
+    ranked[2], ranked[3, 4] = [5, 0, 1, 2, 3], -1  # 5 is mute
+    found = list_shares(tower, past, ranked, features())
+    assert np.isnan(found["audio"][2, 0])
+    assert np.isnan(found["text"][3, 4])
+    for row in users:
+        items = ranked[row][ranked[row] >= 0]
+        alone = modality_shares(tower, past[row], items, features())
+        assert list(found) == list(alone)
+        for name, values in alone.items():
+            np.testing.assert_allclose(found[name][row, : len(items)], values, atol=1e-4)
 
 
 def test_hidden_sound_is_missed_where_it_decides_and_cannot_be_where_there_is_none() -> None:
