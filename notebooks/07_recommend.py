@@ -95,7 +95,7 @@ cold = cold_items(split)  # bool (n_items,): nobody took it in training
 content, faults = ready_features(data, ~cold, seed=seed)
 options = {**tower_options(has_ready_made(data), profile), "seed": seed}
 if profile == "quick":
-    options |= {"steps": 400, "warm_up": 10}  # five towers in a minute
+    options["steps"] = 400  # five towers in a minute
 
 # %% tags=["remove-output"]
 began = time.perf_counter()
