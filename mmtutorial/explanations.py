@@ -146,7 +146,7 @@ def list_shares(
     found = {}
     for name, values in zip(modalities_of(tower), shares, strict=True):
         array = as_dense(features[name])
-        there: np.ndarray = array.reshape(len(array), -1).any(axis=1)
+        there = np.any(array.reshape(len(array), -1), axis=1, keepdims=True)[:, 0]
         listed = np.take_along_axis(values, rows, axis=1)
         found[name] = np.where((ranked >= 0) & there[rows], listed, np.nan)
     return found
