@@ -13,19 +13,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mmtutorial import plots
-from mmtutorial.equations.attribution import shapley_values
 from mmtutorial.preprocessing.audio import SAMPLE_RATE, load_audio, trim
 from mmtutorial.preprocessing.image import load_image, resize
 from mmtutorial.preprocessing.parts import GRID, Parts
-from mmtutorial.recommenders.content import as_dense
-from mmtutorial.recommenders.explain import (
-    Reason,
-    coalition_scores,
-    modalities_of,
-    modality_shares,
-    reasons,
-    removed,
-)
+from mmtutorial.recommenders.explain import Reason, modality_shares, reasons, removed
 
 if TYPE_CHECKING:
     from mmtutorial.datasets import Dataset
@@ -101,55 +92,6 @@ def explain(
         )
         for place, each in enumerate(why)
     ]
-
-
-def list_shares(
-    tower: TwoTower,
-    histories: Sequence[Sequence[int] | np.ndarray],
-    ranked: np.ndarray,
-    features: Mapping[str, np.ndarray],
-) -> dict[str, np.ndarray]:
-    """Share the scores of the items in several users' lists among their modalities.
-
-    The numbers are those of `mmtutorial.recommenders.explain.modality_shares`. The catalogue is
-    encoded once for all users, not once for each of them.
-
-    Parameters
-    ----------
-    tower : TwoTower
-        Fitted.
-    histories : sequence of sequences of int
-        Item rows that each user took.
-    ranked : ndarray
-        int (n_users, k): their lists, -1 for a place without an item.
-    features : mapping
-        What the tower was fitted with: one row an item of the catalogue.
-
-    Returns
-    -------
-    dict
-        Modality to float64 (n_users, k); NaN where the item lacks it, or there is no item.
-
-    Examples
-    --------
-    >>> from mmtutorial.interactions import Interactions
-    >>> from mmtutorial.recommenders import TwoTower
-    >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
-    >>> features = {"text": np.eye(3, dtype="float32"), "audio": np.ones((3, 1), "float32")}
-    >>> tower = TwoTower(steps=2).fit(train, features)
-    >>> list_shares(tower, [[0], [2]], np.array([[2, 1], [0, -1]]), features)["audio"].shape
-    (2, 2)
-    """
-    scores = coalition_scores(tower, histories, features)
-    shares = shapley_values(scores - scores.mean(axis=2, keepdims=True))
-    rows = np.maximum(ranked, 0)
-    found = {}
-    for name, values in zip(modalities_of(tower), shares, strict=True):
-        array = as_dense(features[name])
-        there = np.any(array.reshape(len(array), -1), axis=1, keepdims=True)[:, 0]
-        listed = np.take_along_axis(values, rows, axis=1)
-        found[name] = np.where((ranked >= 0) & there[rows], listed, np.nan)
-    return found
 
 
 def in_lines(found: Explanation) -> list[str]:

@@ -57,11 +57,11 @@ from mmtutorial.evaluation import (
     paired_comparison,
     with_parts,
 )
-from mmtutorial.explanations import list_shares
 from mmtutorial.fusion import FUSIONS
 from mmtutorial.interactions import Interactions
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.recommenders import Blend, Oracle, TwoTower, top_k
+from mmtutorial.recommenders.explain import list_shares
 from mmtutorial.reproduce.evidence import (
     Evidence,
     committed,

@@ -57,7 +57,6 @@ from IPython.display import Markdown, display
 from scipy import special
 
 from mmtutorial.evaluation import cold_items, compare, evaluate
-from mmtutorial.explanations import list_shares
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.recommenders import (
     EASE,
@@ -70,7 +69,11 @@ from mmtutorial.recommenders import (
     TwoTower,
     top_k,
 )
-from mmtutorial.recommenders.explain import history_shares, reasons
+from mmtutorial.recommenders.explain import (
+    history_shares,
+    list_shares,
+    reasons,
+)
 from mmtutorial.recommenders.two_tower import choice_loss
 from mmtutorial.reproduce.evidence import committed, evidence, in_words
 from mmtutorial.reproduce.ledger import best

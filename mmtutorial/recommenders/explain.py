@@ -224,18 +224,57 @@ def modality_shares(
     >>> bool(abs(modality_shares(tower, [0], [2], features)["audio"][0]) < 9)
     True
     """
+    found = list_shares(recommender, [history], np.asarray(items, np.intp)[None], features)
+    return {name: shares[0] for name, shares in found.items()}
+
+
+def list_shares(
+    recommender: TwoTower, histories: Sequence[Rows], ranked: np.ndarray, features: Features
+) -> dict[str, np.ndarray]:
+    """Share the scores of the items in several users' lists among their modalities.
+
+    The numbers are those of `modality_shares`; the catalogue is encoded once for many users.
+
+    Parameters
+    ----------
+    recommender, features
+        As for `modality_shares`.
+    histories : sequence of sequences of int
+        Item rows that each user took.
+    ranked : ndarray
+        int (n_users, k): their lists, -1 for a place without an item.
+
+    Returns
+    -------
+    dict
+        Modality to float64 (n_users, k), in units of the score; NaN where the item lacks it, or
+        there is no item.
+
+    Raises
+    ------
+    ValueError
+        If a modality is missing in ``features``.
+
+    Examples
+    --------
+    >>> from mmtutorial.interactions import Interactions
+    >>> from mmtutorial.recommenders import TwoTower
+    >>> train = Interactions.of([("ann", "cup", 1), ("ann", "tea", 2), ("bob", "ice", 3)])
+    >>> features = {"text": np.eye(3, dtype="float32"), "audio": np.ones((3, 1), "float32")}
+    >>> tower = TwoTower(steps=2).fit(train, features)
+    >>> list_shares(tower, [[0], [2]], np.array([[2, 1], [0, -1]]), features)["audio"].shape
+    (2, 2)
+    """
     names = modalities_of(recommender)
-    if not names:
-        return {}
-    shares = _shapley(coalition_scores(recommender, [history], features), features, names)
-    return {name: shares[place, 0, list(items)] for place, name in enumerate(names)}
-
-
-def _shapley(scores: np.ndarray, features: Features, names: Sequence[str]) -> np.ndarray:
-    """Return the shares (m, n_users, n_items) of what `coalition_scores` returns, NaN if absent."""
-    shares = shapley_values(scores - scores.mean(axis=2, keepdims=True))
-    there = _there({name: as_dense(features[name]) for name in names}) > 0
-    return np.where(there.T[:, None, :], shares, np.nan)
+    found = np.full((len(names), *ranked.shape), np.nan)
+    for start in range(0, len(histories) if names else 0, _BLOCK):
+        some = slice(start, start + _BLOCK)
+        scores = coalition_scores(recommender, histories[some], features)
+        shares = shapley_values(scores - scores.mean(axis=2, keepdims=True))
+        there = _there({name: as_dense(features[name]) for name in names}) > 0
+        shares = np.where(there.T[:, None, :], shares, np.nan)
+        found[:, some] = np.take_along_axis(shares, np.maximum(ranked[some], 0)[None], axis=2)
+    return dict(zip(names, np.where(ranked >= 0, found, np.nan), strict=True))
 
 
 def named_modalities(
@@ -267,15 +306,9 @@ def named_modalities(
     >>> int(named_modalities(tower, [[0]], np.array([[2, -1]]), features)[0, 1])
     -1
     """
-    names = modalities_of(recommender)
-    found = np.full(ranked.shape, -1)
-    for start in range(0, len(histories), _BLOCK):
-        some = slice(start, start + _BLOCK)
-        scores = coalition_scores(recommender, histories[some], features)
-        shares = np.nan_to_num(_shapley(scores, features, names))
-        listed = np.take_along_axis(shares, np.maximum(ranked[some], 0)[None], axis=2)
-        found[some] = np.where(listed.max(axis=0) > 0, listed.argmax(axis=0), -1)
-    return np.where(ranked >= 0, found, -1)
+    shares = list_shares(recommender, histories, ranked, features)
+    listed = np.nan_to_num(np.stack(list(shares.values())))
+    return np.where(listed.max(axis=0) > 0, listed.argmax(axis=0), -1)
 
 
 def part_scores(

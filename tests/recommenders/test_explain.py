@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmtutorial.explanations import list_shares
 from mmtutorial.interactions import Interactions
 from mmtutorial.recommenders import EASE, ContentKNN, ItemKNN, Popularity
 from mmtutorial.recommenders.base import Recommender
@@ -17,6 +16,7 @@ from mmtutorial.recommenders.explain import (
     Reason,
     coalition_scores,
     history_shares,
+    list_shares,
     modality_shares,
     named_modalities,
     part_scores,
