@@ -20,7 +20,7 @@
 #
 # - read from measurements how much fusion gains over a single modality;
 # - name six traps of a claim such as "at least 10 % more accurate", and avoid them;
-# - use permuted features and ids as controls;
+# - say what permuted features, random features and ids show as controls;
 # - measure what happens if a modality is missing or wrong, and which modality decided a recommendation.
 #
 # {doc}`06_fusion` has the layers.
@@ -70,7 +70,7 @@ from mmtutorial.reproduce.evidence import (
     quote,
     quoted_evidence,
 )
-from mmtutorial.reproduce.ledger import MEASURES, best
+from mmtutorial.reproduce.ledger import MEASURES, best, judge, read_ledger
 from mmtutorial.reproduce.levels import ALL, LEVELS, SIMPLE
 from mmtutorial.reproduce.settings import has_ready_made, tower_options
 
@@ -142,6 +142,24 @@ if still_open:
     sentences.append(f"Open, since not measured yet: {'; '.join(still_open)}.")
 Markdown(" ".join(sentences))
 
+# %% tags=["remove-cell"]
+tastes = results is not None and (
+    results.measures["experiment"].eq("tastes").any()
+)
+quote(
+    "fusion-tastes",
+    ", and varies the tastes"
+    if tastes
+    else "; an experiment that varies the tastes has not been measured yet",
+)
+controls = evidence(dataset, "controls")
+quote(
+    "fusion-controls",
+    ", permuted and random features"
+    if controls
+    else "; permuted and random features, which have not been measured here yet",
+)
+
 # %% [markdown]
 # The verdict on C1 rests on the first level, the article's own network; [the claims](../claims.md) have it.
 #
@@ -159,9 +177,9 @@ Markdown(" ".join(sentences))
 # | the rival is the *weakest* modality | it is the one that was best on *validation* (exercise 1) |
 # | the rival was trained less | same tower, same rule for stopping; where options were searched (`results/settings`), as many trials for each |
 # | "CNN" is said, something simpler was measured | every table names its level |
-# | simulated users need all modalities by construction | we say so; {doc}`09_reproduction` varies it and has real users |
+# | simulated users need all modalities by construction | we say so; {doc}`09_reproduction` has real users{glue:text}`fusion-tastes` |
 # | one lucky seed or comparison | intervals over users *and* seeds, {term}`Holm's correction` |
-# | features that only differ between items act as *ids* | controls: permuted and random features, and ids |
+# | features that only differ between items act as *ids* | controls: ids{glue:text}`fusion-controls` |
 #
 # ## The data
 #
@@ -300,6 +318,13 @@ if means:
     display(gains.shown(shown))
 
 # %% tags=["hide-input"]
+row = next(each for each in read_ledger() if each.id == "C3")
+c3 = "; ".join(
+    f"{each.part.name.partition(': ')[2]} *{each.says(dataset)}*"
+    for each in judge(row, results).parts
+    if each.part.level == SIMPLE
+)
+c3 = c3 or "not measured"
 sentences = []
 if gains:
     rows = gains.table[gains.table["metric"].eq("ndcg")]
@@ -313,9 +338,10 @@ if gains:
     )
     row = gains.row("concatenation", "intra_list_diversity")
     sentences.append(
-        "The lists of concatenation are "
+        "Within a list, with all features joined, concatenation's items are "
         f"{'more' if row['relative_gain'] > 0 else 'less'} diverse: "
-        f"{in_words(row)}."
+        f"{in_words(row)}. This reading of diversity decides nothing. Those that the "
+        f"rule of [C3](#claim-c3) names came out, on this level and data set: {c3}."
     )
     between = means.table[means.table["metric"].eq("ndcg")]
     between = between.set_index("recommender").loc[list(FUSIONS)]
@@ -345,6 +371,7 @@ def in_short(recommender, metric):
 
 quote("fusion-single", single if gains else "the best single modality")
 quote("fusion-favourite", favourite if gains else "open")
+quote("fusion-c3", c3.replace("*", ""))
 for metric in SHOWN:
     name = metric.replace("_", "-")
     quote(f"fusion-{name}", in_short("concatenation", metric))
@@ -526,6 +553,14 @@ Markdown(
         for row in crossing.to_dict("records")
     )
     + "."
+    + (
+        " Where an interval includes zero, this run does not decide whether late fusion "
+        "is enough."
+        if any(
+            zero(row) == "includes zero" for row in crossing.to_dict("records")
+        )
+        else ""
+    )
 )
 
 # %% [markdown]
@@ -536,7 +571,8 @@ Markdown(
 # ## Live: if a modality is missing, or wrong
 #
 # We withhold modalities from *every item that competes*. The users' vectors stay as they were. One tower was trained
-# plainly, the other with {term}`modality dropout` of 0.3. In the column "another item's" nothing is withheld, but wrong.
+# plainly, the other with {term}`modality dropout` of 0.3. In the column "another item's" nothing is withheld: every
+# item has this modality of some other item.
 
 # %% tags=["remove-output"]
 SHORT = {"steps": 200, "warm_up": 10} if profile == "quick" else {}
@@ -643,8 +679,8 @@ quote("fusion-aligned-p", plots.p_value(aligned.p))
 # %% [markdown]
 # Cells are NDCG@10. Without one modality the plain tower changes by {glue:text}`fusion-missing-losses`. With another
 # item's it changes by {glue:text}`fusion-wrong-losses`: a mask marks what is absent, nothing marks what is wrong. With
-# everything there, dropout changes it by {glue:text}`fusion-dropout-price`. After training until validation stops it,
-# one seed:
+# everything there, dropout changes it by {glue:text}`fusion-dropout-price`. These towers were trained for a short
+# time; a longer training goes on until validation stops it (one seed).
 
 # %% tags=["hide-input"]
 quoted_evidence(
@@ -660,8 +696,8 @@ quoted_evidence(
 )
 
 # %% [markdown]
-# That is a modality lost *after* training. Where it is missing in training too, the tower can adapt. Change of NDCG@10
-# if a share of the items lacks one modality from the beginning:
+# That is a modality lost *after* training. Where it is missing in training too, the tower can adapt. A second
+# experiment takes one modality from a part of the items from the beginning, and measures the change of NDCG@10.
 
 # %% tags=["hide-input"]
 quality = evidence(
@@ -805,8 +841,8 @@ if simulated:
     sentence = (
         "These users are simulated, so the answer can be checked. The largest share "
         "names the modality whose attribute the user really likes most in "
-        f"{agree:.0%} of the recommendations. Two guesses with the same "
-        f"shares would agree in {true @ by_share:.0%}."
+        f"{agree:.0%} of the recommendations. Who names the modalities at random, each as "
+        f"often as the figure's first bars, is right in {true @ by_share:.0%}."
     )
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 (100 * pd.DataFrame(columns, index=names)).plot.bar(ax=axis, rot=0)
@@ -827,8 +863,9 @@ quote(
 Markdown(sentence)
 
 # %% [markdown]
-# Over all recommendations of forty users the shares are {glue:text}`fusion-decided`. Redundant information is halved
-# between two modalities.
+# Of all recommendations of these forty users, so many were decided by each modality: {glue:text}`fusion-decided`.
+# What two modalities both say is halved between them. {doc}`07_recommend` trains its tower for longer, so that its
+# numbers differ.
 #
 # ## What the article claims, and what we measured
 #
@@ -845,7 +882,7 @@ quote("fusion-cores", int(used["cores"]))
 # |---|---|---|
 # | [C1](#claim-c1) | accuracy rises by 10 % or more | NDCG@10 {glue:text}`fusion-ndcg`, hit rate@10 {glue:text}`fusion-hit-rate`. The best fusion on validation ({glue:text}`fusion-favourite`): NDCG@10 {glue:text}`fusion-favourite-ndcg`. Other levels: the first figure |
 # | [C2](#claim-c2) | coverage rises by 5 % or more | item coverage@10 {glue:text}`fusion-item-coverage`; user coverage is the hit rate |
-# | [C3](#claim-c3) | accuracy *and* diversity | NDCG@10 as above, diversity {glue:text}`fusion-intra-list-diversity` |
+# | [C3](#claim-c3) | accuracy *and* diversity | NDCG@10 as above; the readings of diversity that decide, with simple features: {glue:text}`fusion-c3`. Within a list with all features joined, which decides nothing: {glue:text}`fusion-intra-list-diversity` |
 # | [D2](#claim-d2) | sensitive to the data's quality | live, one seed: a modality withheld {glue:text}`fusion-missing-losses`; another item's {glue:text}`fusion-wrong-losses` |
 #
 # ## Exercises
