@@ -356,9 +356,10 @@ for name, table in compared.items():
         )
     single = table.drop(index="+ all of them").filter(like="+ ", axis=0)
     most = single["relative_gain"].idxmax()
-    if single.loc[most, "relative_gain"] > row["relative_gain"]:
+    ahead = single.loc[most, "relative_gain"] > row["relative_gain"]
+    if ahead and single.loc[most, "p_holm"] < 0.05:
         lines[-1] += (
-            f" One modality alone, {most.removeprefix('+ ')}, adds more than all "
+            f" One modality alone, {most.removeprefix('+ ')}, gains more than all "
             f"together: {in_words(single.loc[most])}."
         )
 apart = [
