@@ -12,7 +12,15 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from mmtutorial.reproduce.ledger import CONDITIONS, HOLDS, OPEN, UNTESTABLE, best, judge_all
+from mmtutorial.reproduce.ledger import (
+    CONDITIONS,
+    FAILS,
+    HOLDS,
+    OPEN,
+    UNTESTABLE,
+    best,
+    judge_all,
+)
 from mmtutorial.reproduce.results import Results
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "full"
@@ -26,13 +34,13 @@ READS = {
 def findings(results: Results) -> list[tuple[str, str, str]]:
     """Return of each finding a number, what it is, and the kind of its evidence."""
     words = [verdict.word for verdict in judge_all(results)]
-    tested = [word for word in words if word not in (OPEN, UNTESTABLE)]
     found = [
         (
-            f"{tested.count(HOLDS)} of {len(tested)}",
-            "statements of the article that could be decided hold as they stand; "
-            f"{tested.count(CONDITIONS)} more hold under conditions, and "
-            f"{words.count(OPEN)} are open, since their measurements are lacking",
+            f"{words.count(HOLDS)} of {len(words)}",
+            "statements of the article hold as they stand; "
+            f"{words.count(CONDITIONS)} hold under conditions, {words.count(FAILS)} do not hold, "
+            f"{words.count(OPEN)} are open (undecided, or not measured yet), and "
+            f"{words.count(UNTESTABLE)} cannot be tested as stated",
             "verdicts",
         )
     ]

@@ -54,6 +54,10 @@ HOLDS, CONDITIONS, FAILS, UNTESTABLE, OPEN = VERDICTS = (
 ALPHA = 0.05
 KINDS = (*rules.RULES, "untestable")
 _IN_ORDER = tuple(dict.fromkeys(name for each in LEVELS.values() for name in each.datasets))
+_PLURAL = {
+    HOLDS: "hold", CONDITIONS: "hold under conditions", FAILS: "do not hold",
+    UNTESTABLE: UNTESTABLE, OPEN: "are open",
+}  # fmt: skip
 _SIGNS = {
     SHOWN: "", PRINTED: "", CONTRADICTED: " (contradicts it)", UNDECIDED: " (undecided)",
     UNREACHABLE: " (the oracle itself does not reach it: nothing is decided here)",
@@ -327,7 +331,10 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
         Those whose parts are printed by data set.
     """
     words = [each.word for each in verdicts]
-    counted = ", ".join(f"{words.count(each)} *{each}*" for each in VERDICTS)
+    counted = ", ".join(
+        f"{words.count(each)} {each if words.count(each) == 1 else _PLURAL[each]}"
+        for each in VERDICTS
+    )
     chosen = [each for each in verdicts if each.row.id in rows]
     parts = [(each.row.id, part) for each in chosen for part in each.parts]
     there = {
@@ -336,13 +343,15 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
     datasets = [name for name in _IN_ORDER if name in there] + sorted(there - set(_IN_ORDER))
     people = ", ".join(f"`{name}`" for name in datasets if name not in SIMULATED)
     lines = [
-        f"**What came out**: of {len(words)} statements, {counted}.",
+        f"**What came out**: of {len(words)} statements, {counted}. (Open: undecided, or not "
+        "measured yet.)",
         "",
         f"The shoppers of {' and '.join(f'`{name}`' for name in SIMULATED)} are **simulated**: a "
         "program chose for them, by tastes that we wrote, and these weigh text, picture and sound "
         f"equally. A verdict on them is none on people. {people} are about real people.",
         "",
-        "What reads the media is one of four. Only the first two are the article's system:",
+        "What reads the media is one of four. Only the first is the article's own network. In the "
+        "second, encoders of the article's kinds sit in another recommender:",
         "",
         *(f"- *{each.title}*: {each.reads}." for each in LEVELS.values()),
         "",
@@ -357,7 +366,8 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
     if measured:
         lines += [
             "What each row claims, and what each data set shows. The numbers are gains of all "
-            "modalities together over the single modality that was best on validation.",
+            "modalities together over the single modality that was best on validation. A dash stands "
+            "where a level does not apply: its encoders need media that the data set does not have.",
             "",
             *(f"- {each.row.id}: {each.row.title}." for each in chosen),
             "",
@@ -376,6 +386,8 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
 def _cell(outcome: Outcome, dataset: str) -> str:
     """Say what one data set shows, with its gain where a single one was compared there."""
     here = [each for each in outcome.findings if each.where == dataset and each.says != PRINTED]
+    if not here and dataset in _IN_ORDER and dataset not in LEVELS[outcome.part.level].datasets:
+        return "–"
     gain = here[0].text.rpartition(": ")[2].partition(" [")[0] if len(here) == 1 else ""
     return f"{outcome.says(dataset)}{f', {gain}' if gain else ''}"
 
@@ -411,7 +423,7 @@ def _row(verdict: Verdict) -> list[str]:
     because = f": {verdict.because}" if verdict.because else ""
     lines += ["Verdict", f": **{verdict.word}**{because}.", ""]
     if row.reading:
-        lines += ["The editors' reading", f": {row.reading}. It changes no verdict.", ""]
+        lines += ["The editors' reading", f": {row.reading}.", ""]
     if len(verdict.parts) > 1:
         lines += ["| of what | decides the row | verdict | where |", "|---|---|---|---|"]
         lines += [
