@@ -366,8 +366,9 @@ def in_short(verdicts: Sequence[Verdict], rows: Sequence[str] = ("C1", "C2", "C3
     if measured:
         lines += [
             "What each row claims, and what each data set shows. The numbers are gains of all "
-            "modalities together over the single modality that was best on validation. A dash stands "
-            "where a level does not apply: its encoders need media that the data set does not have.",
+            "modalities together over the single modality that was best on validation. A dash "
+            "stands where a level does not apply: its encoders need media that the data set does "
+            "not have.",
             "",
             *(f"- {each.row.id}: {each.row.title}." for each in chosen),
             "",

@@ -402,8 +402,8 @@ def _costs(
         if column == "operations":  # counted, not measured
             interval = (interval[0], interval[0], interval[0], 1.0)
         text = (
-            f"{what}, all against {name}: {fused.mean():.3g} against {alone.mean():.3g} {unit}, "
-            f"{_interval(interval)}"
+            f"{what}, all against {name}: {_brief(fused.mean())} against "
+            f"{_brief(alone.mean())} {unit}, {_interval(interval)}"
         )
         yield student(dataset, text, interval, at_least)
 
@@ -486,6 +486,11 @@ def number(value: object) -> float:
         return float("nan")
     plain = float(found[1].replace(",", "").replace("−", "-"))
     return plain / 100 if found[2] else plain
+
+
+def _brief(value: float) -> str:
+    """Write three digits, and large numbers without an exponent."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def quoted_interval(value: object) -> tuple[float, float]:
