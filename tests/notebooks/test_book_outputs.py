@@ -64,21 +64,7 @@ def test_chapters_that_show_results_are_known() -> None:
         path.stem.partition("_")[0] for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
         if shows_results(path)
     ]  # fmt: skip
-    assert shown == [
-        "02b",
-        "03",
-        "05",
-        "06b",
-        "07",
-        "08a",
-        "08b",
-        "09",
-        "11",
-        "12",
-        "13",
-        "14",
-        "15",
-    ]
+    assert " ".join(shown) == "02b 03 05 06b 07 08a 08b 09 11 12 13 14 15"
 
 
 @pytest.mark.parametrize(("module", "again"), [("evidence", True), ("notebooks", False)])
