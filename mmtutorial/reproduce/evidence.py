@@ -273,11 +273,14 @@ def quote(name: str, value: object) -> None:
 
 
 def _nothing(dataset: str) -> Evidence:
-    short = Path(str(dataset)).name
+    how = (
+        f" The command “mmtutorial reproduce --profile full --dataset {dataset}” measures what "
+        "this data set allows."
+        if dataset in MAKERS
+        else ""
+    )
     return Evidence(
-        pd.DataFrame(),
-        f"The committed results hold no such measurement of {short}: "
-        "here this page shows only what it computes itself.",
+        pd.DataFrame(), f"Not yet measured on {Path(str(dataset)).name} in profile full.{how}"
     )
 
 

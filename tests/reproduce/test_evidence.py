@@ -85,7 +85,7 @@ def test_without_measurements_a_page_says_so_in_one_sentence(
     monkeypatch.chdir(tmp_path)
     found = evidence("shop", "fusions")
     assert not found
-    assert found._repr_html_().count("no such measurement of shop") == 1
+    assert found._repr_html_().count("Not yet measured on shop in profile full.") == 1
 
 
 def test_what_a_chapter_measured_on_a_stand_in_is_no_evidence() -> None:
