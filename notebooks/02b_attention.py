@@ -900,21 +900,20 @@ quote(
 # ### What attention looks at
 #
 # Each head of each block has a map of weights: row = the word that looks, column = the word that is looked
-# at. A row sums to one. The maps share one scale:
+# at. A row sums to one. All maps share one scale, from 0 (dark) to 1 (bright):
 
 # %% tags=["hide-input"]
 SENTENCE = "The fabric is soft, but it is not warm."
 
 
 def draw(axis, weights, labels, title):
-    image = axis.imshow(weights, cmap="cividis", vmin=0, vmax=1)
+    axis.imshow(weights, cmap="cividis", vmin=0, vmax=1)
     axis.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8)
     axis.set_yticks(range(len(labels)), labels, fontsize=8)
     axis.set_title(title, fontsize=10)
     axis.set_ylabel("the word that looks", fontsize=9)
     axis.set_xlabel("the word that is looked at", fontsize=9)
     axis.grid(False)
-    return image
 
 
 mine = np.array([[START, *one]])
@@ -962,10 +961,7 @@ figure, axes = plt.subplots(
 for axis in axes.flat[len(panels) :]:
     axis.remove()
 for axis, panel in zip(axes.flat, panels, strict=False):
-    image = draw(axis, *panel)
-figure.colorbar(
-    image, ax=list(axes.flat[: len(panels)]), label="weight", shrink=0.5
-)
+    draw(axis, *panel)
 plots.show(
     figure,
     "Attention maps, the words that look as rows, the words looked at as columns; bright is a weight "
