@@ -20,7 +20,8 @@
 #
 # - turn the article's "equation of a CNN" into a convolution, in NumPy, and get Keras's numbers;
 # - train a convolutional network on pictures, and compare it with fair rivals;
-# - add augmentation, dropout, batch normalisation and a residual block, and measure their effect;
+# - write down augmentation, dropout, batch normalisation and a residual block, and measure what such an addition
+#   changes;
 # - say how far one output sees, and what a shift of the picture changes;
 # - test whether gradients vanish with depth.
 #
@@ -38,7 +39,8 @@
 # A kettle is a kettle wherever it stands. A dense layer has a weight for each pixel, so it must learn the kettle
 # again at every place. A {term}`convolution` moves a small window over the picture and uses the same few weights
 # everywhere. This assumes that neighbouring pixels belong together, and that a pattern means the same everywhere.
-# Such an assumption is an {term}`inductive bias`.
+# Such an assumption is an {term}`inductive bias`. The layers behind the convolutions may still depend on the place; the
+# chapter measures how much.
 
 # %% tags=["parameters"]
 profile = "quick"  # "full": pictures of 64 × 64, longer, with five seeds
@@ -58,6 +60,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import tensorflow as tf
+from IPython.display import display
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 from numpy.lib.stride_tricks import sliding_window_view
@@ -159,8 +162,8 @@ counts = np.stack(
 )
 plots.table(
     pd.DataFrame(
-        counts, columns=list(map(str, kinds)), index=list(parts)
-    ).assign(all=counts.sum(axis=1)),
+        counts.T, columns=list(parts), index=list(map(str, kinds))
+    ).assign(all=counts.sum(axis=0)),
     index=True,
 )
 
@@ -240,7 +243,7 @@ quote(
 
 # %%
 def layer_forward(h, W, b):
-    return np.maximum(h @ W + b, 0)  # equation eq-dense
+    return np.maximum(h @ W + b, 0)  # a dense layer
 
 
 def layer_backward(by_output, h, W, output):
@@ -583,8 +586,8 @@ for name, size, channels, window, filters in [
         {
             "layer": name,
             "weights of a dense layer": size**2 * channels * outputs,
-            "of them not zero": outputs * window**2 * channels,
-            "of them different": window**2 * channels * filters,
+            "not zero": outputs * window**2 * channels,
+            "different numbers": window**2 * channels * filters,
         }
     )
 counted = pd.DataFrame(lines)
@@ -620,8 +623,8 @@ quote(
     nonzero_share=100 * article.iloc[2] / article.iloc[1],
     shared_weights=article.iloc[3],
     toeplitz_difference=f"{toeplitz_difference:.0e}",
-    equal_32=f"{largest['float32']:.0e}",
-    equal_64=f"{largest['float64']:.0e}",
+    equal_32=f"{largest['float32']:.2e}",
+    equal_64=f"{largest['float64']:.2e}",
 )
 
 # %% [markdown]
@@ -827,8 +830,12 @@ plots.table(
     )
 )
 
+# %% tags=["remove-cell"]
+quote(softmax_parameters=network.layers[-1].count_params())
+
 # %% [markdown]
-# Most parameters are in the last layer. `he_normal` is the size of the random start that suits ReLU; the last
+# The table ends with the layer that makes the vector. The softmax layer adds
+# {glue:text}`cnn-softmax-parameters:,d` parameters. Most parameters are in the layer that makes the vector. `he_normal` is the size of the random start that suits ReLU; the last
 # part of the chapter measures why.
 #
 # ### Fair rivals
@@ -1057,11 +1064,14 @@ quote(
     starts=f"{len(SEEDS)} random starts"
     if len(SEEDS) > 1
     else "one random start",
+    over_starts=f"the mean over {len(SEEDS)} random starts"
+    if len(SEEDS) > 1
+    else "from one random start",
     best_epoch=int(np.argmin(history["val_loss"])) + 1,
 )
 
 # %% [markdown]
-# Accuracies are on test pictures, for networks the mean over {glue:text}`cnn-starts`. Intervals are {term}`bootstrap`
+# Accuracies are on test pictures, for networks {glue:text}`cnn-over-starts`. Intervals are {term}`bootstrap`
 # intervals of the paired differences. The convolutional network {glue:text}`cnn-versus-dense`, and
 # {glue:text}`cnn-versus-pixels`. It {glue:text}`cnn-versus-best`. {glue:text}`cnn-advantage`
 #
@@ -1114,7 +1124,7 @@ plots.show(
 # **Augmentation** changes every training picture a little in each epoch: here a mirror image, and a shift by up to a
 # tenth. The kind stays the same, so the network sees more data.
 #
-# **Dropout** sets a random half of the last layer's inputs to zero while training ({doc}`01b_learning`).
+# **Dropout** sets a random half of the flattened feature map to zero while training ({doc}`01b_learning`).
 #
 # **Batch normalisation** {cite}`ioffe2015` gives each channel $c$ mean 0 and variance 1 before the activation. Mean
 # $\mu_c$ and variance $v_c$ are taken over all pictures and places of the batch. Two learnt numbers a channel,
@@ -1245,9 +1255,9 @@ quote(
 # %% [markdown]
 # The table compares networks on 16 × 16 pixels after {glue:text}`cnn-few-epochs:d` epochs, with
 # {glue:text}`cnn-starts` each. On the validation pictures {glue:text}`cnn-helpful`{glue:text}`cnn-harmful`. Dropout
-# and augmentation slow learning down; the other two were made for ten and more layers. The same pictures have chosen the
+# and augmentation may slow learning down; the other two were made for ten and more layers. The same pictures have chosen the
 # epoch, so each accuracy is a little too high for new pictures; that holds for all rows alike. The profile `quick` trains
-# two of the four additions, `full` all four:
+# two of the four additions; `full` trains all four, for more epochs.
 
 # %% tags=["hide-input"]
 quoted_evidence(
@@ -1350,7 +1360,8 @@ plots.show(
 )
 
 # %% [markdown]
-# The first layer keeps outlines and colours in their place. The third is coarse, and reacts to parts.
+# The first layer keeps outlines and colours in their place. The third has few pixels, and
+# each of them summarises a larger part of the picture.
 #
 # ### How far one output sees
 #
@@ -1383,7 +1394,7 @@ plots.table(
 )
 
 # %% [markdown]
-# The field doubles with each block. The gradient confirms it: it is zero for all pixels that an output does not see.
+# The field about doubles with each block. The gradient confirms it: it is zero for all pixels that an output does not see.
 # The figure shows the gradient of the 64 channels in the middle of the last pooling, and the square that the equation
 # predicts:
 
@@ -1529,12 +1540,14 @@ quote(
 
 # %% [markdown]
 # A shift by eight pixels costs the convolutional network {glue:text}`cnn-shift-cnn:.0f` percentage points and
-# the dense one {glue:text}`cnn-shift-dense:.0f`. Exercise 5 removes the place.
+# the dense one {glue:text}`cnn-shift-dense:.0f`. The convolutions shift with the picture, but the dense layer behind
+# `Flatten` does not: it has a weight for each place, as every layer of the dense network. Exercise 5 replaces `Flatten` by the mean over all places.
 #
 # ## Features: similar products
 #
 # The article asks a CNN for classes and for *features* (row [A4](#claim-a4)), here the 64 numbers before the softmax.
-# How many of the five training pictures with the largest cosine have the kind of a test picture?
+# For each test picture we take the five training pictures whose features have the largest cosine with its own. What
+# share of them is of the same kind as the test picture?
 
 # %%
 encoder, every_row = vectors_of(network), np.arange(len(pictures))
@@ -1608,7 +1621,8 @@ quote(
 )
 
 # %% [markdown]
-# By this measure the trained encoder {glue:text}`cnn-near-verdict`. It has learnt *kinds*; in {doc}`07_recommend` the
+# In the figure, the framed picture on the left of each row is a test picture, and the five beside it are its nearest
+# training pictures. By this measure the trained encoder {glue:text}`cnn-near-verdict`. It has learnt *kinds*; in {doc}`07_recommend` the
 # shoppers teach it their taste.
 #
 # ## Does ReLU keep gradients from vanishing?
@@ -1830,11 +1844,12 @@ def verdicts(table):
 
 
 in_numpy, in_keras = verdicts(dense_ratios), verdicts(conv_ratios)
-both = pd.concat(
-    {"dense, NumPy": in_numpy, "convolution, Keras": in_keras}, axis=1
-)
-both.columns = [f"{what}: {column}" for what, column in both.columns]
-plots.table(both.reset_index(), digits=2)
+for stack, verdict in (
+    ("Dense layers, NumPy", in_numpy),
+    ("Convolutions, Keras", in_keras),
+):
+    print(f"{stack}:")
+    display(plots.table(verdict.reset_index(), digits=2))
 
 # %% [markdown]
 # The outcome depends on the pair of $\sigma$ and rule, not on $\sigma$ alone. Does such a network also *learn*? Ten
@@ -1983,8 +1998,9 @@ quote(
 # {glue:text}`cnn-t2-relu-factor` a layer: it passes on half of the units, and $\sqrt{1/2} \approx 0.71$. He's rule
 # multiplies by $\sqrt 2$ to compensate.
 #
-# In the last table these pairs learn (their loss is 5 % below {glue:text}`cnn-t2-blind` nats, that of the kinds' shares
-# alone): {glue:text}`cnn-t2-learners`. **The article's sentence is {glue:text}`cnn-t2-verdict`.**
+# In the last table these pairs learn (their loss is at least 5 % below {glue:text}`cnn-t2-blind` nats, that of the kinds' shares
+# alone): {glue:text}`cnn-t2-learners`. A network that has not learnt gives all pictures the same answer, so several rows
+# can have exactly the same accuracy. **The article's sentence is {glue:text}`cnn-t2-verdict`.**
 #
 # ### Is it cheap?
 #
@@ -2052,25 +2068,24 @@ def against_relu(name):
 
 
 cheap = (ratio > 1.1).all()
-matters = gain > 10
+in_a_step = (
+    "in a whole training step it saves time too"
+    if gain > 10
+    else "in a whole training step it saves nothing: the step takes longer with it"
+    if gain < -10
+    else "in a whole training step the difference is hardly noticeable"
+)
 quote(
     cost_alone="; ".join(against_relu(name) for name in ratio.index),
     cost_step=f"{gain:.0f} % less than with {slowest}"
     if gain > 0
     else f"{-gain:.0f} % more than with {slowest}",
-    cost_verdict=("cheaper by itself" if cheap else "not cheaper by itself")
-    + (
-        ", and it shows in a whole training step"
-        if matters
-        else ", and hardly noticeable in a whole training step"
-        if cheap
-        else ""
-    ),
+    cost_verdict=f"by itself ReLU is {'' if cheap else 'not '}cheaper; {in_a_step}",
 )
 
 # %% [markdown]
-# Alone, {glue:text}`cnn-cost-alone`. A whole training step with ReLU takes {glue:text}`cnn-cost-step`. So on this
-# machine it is {glue:text}`cnn-cost-verdict`.
+# Alone, {glue:text}`cnn-cost-alone`. A whole training step with ReLU takes {glue:text}`cnn-cost-step`. On this
+# machine, {glue:text}`cnn-cost-verdict`.
 
 # %% tags=["remove-cell"]
 used = plots.resources(started)
