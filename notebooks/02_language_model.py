@@ -202,6 +202,9 @@ quote(
 # p(w \mid g) = \frac{c(g\,w)}{c(g)} .
 # $$ (language-mle)
 #
+# After a context that never occurred, the quotient is 0/0. `MaximumLikelihood` then uses the longest part of the context
+# that did occur.
+#
 # `windows` returns each token with its context. Context and token together make one whole number, and `np.unique`
 # counts those:
 
@@ -272,7 +275,8 @@ quote(
 #
 # and $p(w \mid g) = p(w \mid g')$ for $c(g) = 0$. $N(g\,\bullet)$ counts the *different* words seen after $g$. At each
 # shorter level, counts are replaced by the number of different words seen *before*. For single words
-# $p(w) = N(\bullet\, w) / N(\bullet\,\bullet)$: "Francisco" may be frequent, but it follows one word only.
+# $p(w) = N(\bullet\, w) / N(\bullet\,\bullet)$, where $N(\bullet\,w)$ counts the different words seen before $w$, and
+# $N(\bullet\,\bullet)$ all different pairs. "Francisco" may be frequent, but it follows one word only.
 #
 # *Why it sums to one.* Each seen pair has $c(g\,w) \ge 1 > D$. So the first terms sum to $1 - D\,N(g\,\bullet)/c(g)$, and
 # the second term adds just what is missing.
@@ -528,7 +532,7 @@ for axis, (label, name) in zip(
     axis.set(xlabel=name, ylabel="validation perplexity", title=label)
     axis.set_yscale("log")
 axes[0].set_xscale("log")
-axes[0].legend(fontsize=8)
+axes[1].legend(fontsize=8, loc="center right")
 plots.show(
     figure,
     "Validation perplexity by k for add-k, left, and by the discount for "
@@ -536,8 +540,21 @@ plots.show(
     "logarithmic scale.",
 )
 
+# %% tags=["remove-cell"]
+of_order = trials[trials["smoothing"] == "Kneser–Ney"].groupby("order")
+spread = of_order["perplexity"].agg(lambda each: each.max() / each.min() - 1)
+best_D = trials.loc[of_order["perplexity"].idxmin()].set_index("order")
+quote(
+    best_k=best["add-k"][2],
+    spread_short=100 * spread[2],
+    spread_long=100 * spread[5],
+    best_discount=best_D.loc[5, "setting"],
+)
+
 # %% [markdown]
-# Longer contexts help up to a point. Add-$k$ needs a small $k$, and Kneser–Ney depends little on $D$.
+# Longer contexts help up to a point. Add-$k$ is best with $k$ = {glue:text}`language-best-k:g`. With Kneser–Ney, the worst
+# $D$ has a perplexity {glue:text}`language-spread-short:.0f` % above the best one at $n = 2$, and
+# {glue:text}`language-spread-long:.0f` % above it at $n = 5$, where $D$ = {glue:text}`language-best-discount:g` is best.
 #
 # ## A neural language model
 #
@@ -586,7 +603,7 @@ on_page.set_weights(network.get_weights())
 inputs, targets = next_word_examples(test[:20], length=32)  # (20, 32)
 E, kernel, recurrent, bias, U, b = network.get_weights()
 h = lstm(E[inputs], kernel, recurrent, bias)  # (20, 32, L)
-p = softmax(h @ U + b)  # (20, 32, V), equation eq-neural-lm
+p = softmax(h @ U + b)  # (20, 32, V): of each next word
 assert np.abs(p - softmax(on_page(inputs).numpy())).max() < 1e-5
 is_token = targets != PADDING
 by_hand = np.take_along_axis(p, targets[..., None], 2)[..., 0][is_token]
@@ -718,15 +735,25 @@ quote(
     training_seconds=training_seconds,
     counting_seconds=spent["Kneser–Ney", best["Kneser–Ney"][1]],
 )
+counting = spent["Kneser–Ney", best["Kneser–Ney"][1]]
+mixed = perplexity(compared["half Kneser–Ney, half LSTM"])
+quote(
+    counting_time=f"{counting:.1f}" if counting >= 0.1 else "less than 0.1",
+    half_verdict="lower than that of either, so each knows something that the other "
+    "does not"
+    if mixed < min(perplexity(kneser_ney_log_p), perplexity(neural[0]))
+    else "not lower than that of the better one, so in equal parts the other one adds "
+    "nothing",
+)
 
 # %% [markdown]
-# The table scores {glue:text}`language-n-test:,.0f` test tokens. The LSTM, after {glue:text}`language-epochs:d` epochs,
+# The table scores {glue:text}`language-n-test:,.0f` test tokens, end marks included. The LSTM, after {glue:text}`language-epochs:d` epochs,
 # {glue:text}`language-verdict` ({glue:text}`language-gap`). The interval is a {term}`bootstrap` interval: the test texts are
 # drawn again with replacement, 1,000 times, and 95 % of the differences lie in it. The LSTM's validation loss
 # changed by {glue:text}`language-last-change:+.3f` nats in the last epoch, so longer training may change it further; the
-# profile `full` trains for twelve, on all texts. Counting took {glue:text}`language-counting-seconds:.1f` seconds, training
-# {glue:text}`language-training-seconds:.0f`. The mixture of both reaches {glue:text}`language-half:.1f`. Where a mixture is
-# better than both, the two know different things.
+# profile `full` trains for twelve, on all texts. Counting took {glue:text}`language-counting-time` seconds, training
+# {glue:text}`language-training-seconds:.0f`. The mean of both models' probabilities has the perplexity
+# {glue:text}`language-half:.1f`: {glue:text}`language-half-verdict`.
 #
 # The reviews of `shop` come from a grammar. With a small grammar the perplexity is near 2: each next word is then almost
 # known, and any model is good enough. The shop's grammar is made large enough to keep it *far from 2*; here the best model
@@ -805,7 +832,8 @@ for name, speaker in writers.items():
 plots.table(pd.DataFrame(wrote, columns=["model", "temperature", "text"]))
 
 # %% [markdown]
-# At $\tau = 0.5$ the texts are fluent and alike; at 1.5 they fall apart.
+# At $\tau = 0.5$ frequent phrases come even more often than at 1. At 1.5 improbable words come more often, so sentences lose
+# their grammar.
 #
 # ## Words that are used alike
 #
@@ -834,6 +862,7 @@ for row, word in zip(alike, asked, strict=True):
     nearest_words.append(
         (
             word,
+            f"{occurs[vocabulary.words.index(word)]:,}",
             ", ".join(
                 f"{vocabulary.words[each]} {row[each]:.2f}"
                 for each in ranked[1:6]
@@ -841,12 +870,15 @@ for row, word in zip(alike, asked, strict=True):
         )
     )
 plots.table(
-    pd.DataFrame(nearest_words, columns=["word", "nearest, with cosine"])
+    pd.DataFrame(
+        nearest_words, columns=["word", "times seen", "nearest, with cosine"]
+    )
 )
 
 # %% [markdown]
-# Words that stand in the same places have similar vectors, such as words of judgement, or members of a family. The
-# neighbours of rare words are chance.
+# Words that stand in the same places have similar vectors, such as words of judgement, or members of a family. To be used
+# alike is not to mean the same: "I love it" and "I hate it" are built alike. The neighbours of a word that was seen few
+# times are chance.
 #
 # ## What a recommender wants from it
 #
@@ -1041,14 +1073,16 @@ quote(
     versus_counted=against("pre-trained", "words counted"),
     versus_pairs=against("pre-trained", "pairs counted"),
     scratch_versus_counted=against("from scratch", "words counted"),
+    scratch_versus_pairs=against("from scratch", "pairs counted"),
 )
 
 # %% [markdown]
 # The table gives $R^2$ with {glue:text}`language-n-labels:d` labelled texts, on {glue:text}`language-n-tests:,d` test
 # texts: the mean over {glue:text}`language-n-seeds:d` seeds, with its 95 % interval.
 #
-# *Does order help?* The encoder from scratch {glue:text}`language-scratch-versus-counted`. The pre-trained one
-# {glue:text}`language-versus-counted`; compared with pairs of words it {glue:text}`language-versus-pairs`. In the reviews of
+# *Does order help?* The encoder from scratch {glue:text}`language-scratch-versus-counted`; compared with pairs of words it
+# {glue:text}`language-scratch-versus-pairs`. The pre-trained one {glue:text}`language-versus-counted`; compared with pairs
+# of words it {glue:text}`language-versus-pairs`. In the reviews of
 # `shop`, most sentences praise one thing and blame another. One of the two clauses decides: the one after "but", or the
 # one without "although". A bag of words holds the words of both clauses without their order. An LSTM reads them in order.
 #
