@@ -27,7 +27,8 @@
 # ## The result first
 #
 # An item has a picture, a sound and a text. What does each of them say about it? The table at the end of the chapter
-# predicts three attributes from each, on items that were held out. In {glue:text}`data-name`: {glue:text}`data-first-result`.
+# predicts three attributes from each, on items that were held out. Of picture, sound and text in {glue:text}`data-name`,
+# {glue:text}`data-first-result`. {glue:text}`data-behaviour-result`
 # Where each attribute has another best predictor, the modalities complement one another. This is the article's reason to
 # combine them.
 #
@@ -254,16 +255,23 @@ quote(
     median_user=by_user.median(),
     busiest_user=by_user.max(),
     untaken=(by_item == 0).sum(),
+    untaken_words="one item has none"
+    if (by_item == 0).sum() == 1
+    else f"{(by_item == 0).sum()} items have none",
+    ratings=f"The mean of {len(ratings):,} ratings is {ratings.mean():.1f}."
+    if len(ratings)
+    else "This data set has none.",
     mean_rating=ratings.mean() if len(ratings) else "none given",
 )
 
 # %% [markdown]
 # - **Time.** Shoppers join and items are launched all the time. A model that learns from all of it at once learns from the
-#   future. Chapter 8 cuts the data at a moment instead.
+#   future. {doc}`08_evaluation` cuts the data at a moment instead.
 # - **Popularity.** The most popular fifth of the items has {glue:text}`data-top-share:.0f` % of all interactions, and
-#   {glue:text}`data-untaken:d` items have none. To recommend the most popular items is the {term}`baseline`.
+#   {glue:text}`data-untaken-words`. To recommend the most popular items is the {term}`baseline`.
 # - **Activity.** Half of the shoppers have at most {glue:text}`data-median-user:.0f` interactions, the busiest has
 #   {glue:text}`data-busiest-user:d`.
+# - **Ratings.** {glue:text}`data-ratings`
 # - **Sparsity.** Of all pairs of shopper and item, {glue:text}`data-density:.1f` % occur.
 #
 # ## How a simulated shopper chooses
@@ -277,6 +285,8 @@ quote(
 #   &+ w_{\text{pair}} \cdot 2 \cdot \mathbf 1\bigl[(\kappa(i), \nu(i)) = (\kappa_u, \nu_u)\bigr]
 # \end{aligned}
 # $$ (data-taste)
+#
+# $\mathbf 1[\dots]$ is 1 where the condition in the brackets holds, and else 0.
 #
 # | symbol | what it is | shape |
 # |---|---|---|
@@ -339,10 +349,10 @@ plots.show(
 )
 
 # %% [markdown]
-# The frequencies equal the probabilities. Two rules are added. Popular items come onto the shelf more often, and nobody takes
-# the same item twice. Before the shelf is known, the chance of a choice is {eq}`eq-oracle`. To rank by it is the best that
-# anybody can do; this recommender is {term}`the oracle <oracle>`. Where do the items that were really taken stand in its
-# ranking?
+# The frequencies agree with the probabilities up to chance. Two rules are added. Popular items come onto the shelf more often,
+# and nobody takes the same item twice. Before the shelf is known, the chance of a choice is {eq}`eq-oracle`. To rank by it is the
+# best that anybody can do; this recommender is {term}`the oracle <oracle>`. Where do the items that were really taken stand in
+# its ranking?
 
 # %%
 table = world.truth.item_factors
@@ -424,16 +434,27 @@ quote(
     k=k,
     soil=len(with_noise) - len(log),
     soil_left=len(kept - known),
+    soil_words=f"{len(kept - known):,} are" if kept - known else "none is",
+    lost_words=" and ".join(
+        f"{number:,} {what}{'' if number == 1 else 's'}"
+        for what, number in (
+            ("item", len(set(log["item"]) - set(core["item"]))),
+            ("shopper", len(set(log["user"]) - set(core["user"]))),
+        )
+    ),
+    matrix_users=interactions.matrix.shape[0],
+    matrix_items=interactions.matrix.shape[1],
     lost=len(known - kept),
     lost_share=100 * len(known - kept) / len(known),
 )
 
 # %% [markdown]
-# The table shows the size after each step. Of {glue:text}`data-soil:,d` added rows, {glue:text}`data-soil-left:d` pairs
-# remained that nobody had taken. The cost is {glue:text}`data-lost:,d` real interactions ({glue:text}`data-lost-share:.1f` %),
-# of items that few people took. A $k$-core cannot distinguish a visitor from a new customer. So it is right for the data that a
-# model *learns from*, and wrong for the data that it is *tested on*. The result is the matrix $R$,
-# {glue:text}`data-n-users:,d` × {glue:text}`data-n-items:,d`, nearly all zeros.
+# The table shows the size after each step. Of the {glue:text}`data-soil:,d` added rows, {glue:text}`data-soil-words` left. The
+# cost is {glue:text}`data-lost:,d` real interactions ({glue:text}`data-lost-share:.1f` %), those of {glue:text}`data-lost-words`
+# with too few of them. A $k$-core cannot distinguish a visitor from a new customer. So it is right for the data that a model
+# *learns from*, and wrong for the data that it is *tested on*. The result is the matrix $R$. It has
+# {glue:text}`data-matrix-users:,d` rows, one for each shopper who is left, and {glue:text}`data-matrix-items:,d` columns, one for
+# each item of the catalogue. The columns of lost items are zero, and nearly all other entries are zero too.
 #
 # ### Text
 #
@@ -695,7 +716,7 @@ quote(
 # %% [markdown]
 # With 5 % wrong pixels the filter raises the PSNR from {glue:text}`data-psnr-spoilt:.1f` to
 # {glue:text}`data-psnr-denoised:.1f` dB. A clean picture comes out at {glue:text}`data-psnr-cost:.1f` dB, since texture goes too.
-# The filter helps from {glue:text}`data-psnr-pays` % wrong pixels on, so `encode_images` leaves it off by default.
+# The filter helps only from {glue:text}`data-psnr-pays` % wrong pixels on, so `encode_images` leaves it off by default.
 #
 # ### Sounds
 #
@@ -770,7 +791,8 @@ plots.show(
 )
 
 # %% [markdown]
-# The hiss fills the spectrogram, and denoising removes most of it.
+# The hiss fills the spectrogram, and denoising removes most of it. The last player has the sound at 4 kHz, a rate that can
+# hold frequencies up to 2 kHz only, so it sounds duller.
 #
 # **The spectrogram.** Cut the wave $y$ into $T$ overlapping windows of $N = 512$ samples, one every 256, where window $t$ is
 # centred on sample $256 t$. Weight each by Hann's window $g_n$ and take its Fourier transform. The squared size is the power in
@@ -990,6 +1012,8 @@ plots.table(
 )
 
 # %% [markdown]
+# A frame of a sound has 60 numbers: 20 MFCCs, their slopes and their curvatures.
+#
 # ### Fewer numbers: one idea for all four
 #
 # A picture of $32 \times 32 \times 3$ is 3072 numbers, but many of them change together. {term}`PCA` finds the directions along
@@ -1003,10 +1027,11 @@ plots.table(
 # \end{aligned}
 # $$ (data-pca)
 #
-# $G$ and $Q$ have orthogonal columns, $\Sigma$ is diagonal with the largest first, and $Z$ ($n \times k$) holds the new, short
-# rows. In a sparse matrix the mean is not subtracted, because that would fill its zeros. This is latent semantic analysis
-# {cite}`deerwester1990` for words and PureSVD {cite}`cremonesi2010` for behaviour. There the share is the variance of $Z$
-# divided by that of $X$; the formula with $\Sigma$ holds for PCA only.
+# $G$ and $Q$ have orthonormal columns: each has the length 1, and any two are at right angles. $\Sigma$ is diagonal with the
+# largest first, and $Z$ ($n \times k$) holds the new, short rows. In a sparse matrix the mean is not subtracted, because that
+# would fill its zeros. This is latent semantic analysis {cite}`deerwester1990` for words and PureSVD {cite}`cremonesi2010` for
+# behaviour. There the share is the variance of $Z$ divided by that of $X$; the formula with $\Sigma$ holds for PCA only. A sound
+# enters as 120 numbers, the mean and the standard deviation over its frames of each of the 60.
 
 # %%
 raw = {
@@ -1260,6 +1285,7 @@ if repeats > 1:
 # %% tags=["hide-input"]
 content = scores.loc[[name for name in MODALITIES if name in scores.index]]
 floor = scores.loc["shuffled (best)"] if len(scores) else None
+named = {"image": "the picture", "audio": "the sound", "text": "the text"}
 lines, leaders = [], []
 for label in scores:
     ranking = content[label].sort_values(ascending=False)
@@ -1268,18 +1294,36 @@ for label in scores:
         for name, value in ranking.iloc[1:].items()
         if value > max(floor[label], 0) + 0.03
     ]
-    also = f"; then {', '.join(others)}" if others else "; the others nothing"
+    also = (
+        f"; then {', '.join(others)}"
+        if others
+        else "; the other two no more than chance"
+        if len(ranking) == 3
+        else ""
+    )
     lines.append(
-        f"- **{label}**: {ranking.index[0]} knows most, "
-        f"{ranking.iloc[0]:.2f}{also}"
+        f"- **{label}**: of the content, {ranking.index[0]} knows most, "
+        f"{ranking.iloc[0]:.2f}{also}. Behaviour: "
+        f"{scores.loc['behaviour', label]:.2f}"
     )
     leaders.append(
-        f"{ranking.index[0]} predicts the {label} best (skill "
+        f"{named[ranking.index[0]]} predicts the {label} best (skill "
         f"{ranking.iloc[0]:.2f})"
     )
+ahead = [
+    f"the {label} ({scores.loc['behaviour', label]:.2f})"
+    for label in scores
+    if scores.loc["behaviour", label] > content[label].max()
+]
 quote(
+    behaviour_result=f"Behaviour predicts {', '.join(ahead)} even better, but only for "
+    "items with a history."
+    if ahead
+    else ""
+    if scores.empty
+    else "Behaviour predicts none of them better.",
     first_result=", ".join(leaders)
-    or "no attributes are named, so nothing can be predicted"
+    or "no attributes are named, so nothing can be predicted",
 )
 Markdown(
     "\n".join(lines)
@@ -1290,9 +1334,9 @@ Markdown(
 # Read the table by columns. Where one modality is alone, a recommender without it cannot know that side of taste. Where two share
 # a column, they overlap. In `shop` the overlap is an option of the generator. In `garments` people write "this dress" about a
 # dress. That modalities complement one another was *built into* these data. What it is worth to a recommender is measured in
-# chapters 6 to 9.
+# {doc}`06b_fusion_measured` and {doc}`09_reproduction`.
 #
-# **Behaviour** knows all three attributes, because taste sorts shoppers and shoppers sort items. That is why
+# **Behaviour** can know all three attributes, because taste sorts shoppers and shoppers sort items. That is why
 # {term}`collaborative filtering` is hard to beat on items with a history. An item without one has a row of zeros.
 #
 # ## When a file is broken

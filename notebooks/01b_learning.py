@@ -146,6 +146,8 @@ quote(
 # \hat y_j = \frac{e^{a_j}}{\sum_{j'} e^{a_{j'}}} .
 # ```
 #
+# Here $\lvert V\rvert$ is the number of entries of $x$, one for each word, and $K$ is the number of classes.
+#
 # | symbol | what it is | shape |
 # |---|---|---|
 # | $x$ | one review | $\lvert V\rvert$ |
@@ -190,8 +192,8 @@ print(f"Keras: {float(keras_loss(classes[train], logits)):.6f}")
 assert abs(loss - float(keras_loss(classes[train], logits))) < 1e-5
 
 # %% [markdown]
-# The accuracy would be a loss too, and a useless one for training. It does not change when a weight
-# changes by very little, so it does not say which way is better. The cross-entropy does.
+# The share of wrong answers would be a loss too, and a useless one for training. It does not change when a
+# weight changes by very little, so it does not say which way is better. The cross-entropy does.
 #
 # ## The gradient of the loss
 #
@@ -213,12 +215,11 @@ assert abs(loss - float(keras_loss(classes[train], logits))) < 1e-5
 # rows $X$, $\hat Y$ and $Y$,
 #
 # $$
-# \frac{\partial \mathcal L}{\partial W} = \frac1n X^{\top} (\hat Y - Y)
-# \quad (\lvert V\rvert \times K), \qquad
-# \frac{\partial \mathcal L}{\partial b} = \frac1n \sum_{i} (\hat Y - Y)_i \quad (K) .
+# \frac{\partial \mathcal L}{\partial W} = \frac1n X^{\top} (\hat Y - Y), \qquad
+# \frac{\partial \mathcal L}{\partial b} = \frac1n \sum_{i} (\hat Y - Y)_i .
 # $$ (eq-weight-gradient)
 #
-# A word's weights change only through the reviews that hold the word.
+# They have the shapes of $W$ and $b$. A word's weights change only through the reviews that hold the word.
 
 
 # %%
@@ -230,7 +231,7 @@ def loss_and_gradients(x, classes, W, b):
     by_logits /= len(x)
     return (
         classifier_loss(logits, classes),
-        x.T @ by_logits,  # equation eq-weight-gradient
+        x.T @ by_logits,  # (words, classes), like W
         by_logits.sum(axis=0),
     )
 
@@ -289,7 +290,7 @@ for rate in RATES:
         loss, *gradients = loss_and_gradients(
             x[train], classes[train], *parameters
         )
-        parameters = descend(parameters, gradients, rate)  # eq-descent
+        parameters = descend(parameters, gradients, rate)  # one step
         curves[rate].append(loss)
 
 # %% tags=["hide-input"]
@@ -306,10 +307,14 @@ plots.show(
     "slowly, the middle one faster, the largest jumps up and down.",
 )
 
+# %% tags=["remove-cell"]
+quote(worst_loss=max(curves[RATES[-1]]))
+
 # %% [markdown]
 # With the smallest rate the loss falls slowly. With the largest one the steps overshoot, and the loss
-# jumps. Which rate is right depends on the data and the network, so it is chosen by trying, on validation
-# data. It is a {term}`hyperparameter`: chosen by us, not learnt.
+# jumps, up to {glue:text}`learning-worst-loss:.1f` nats; the figure shows the part below 3. Which rate is
+# right depends on the data and the network, so it is chosen by trying, on validation data. It is a
+# {term}`hyperparameter`: chosen by us, not learnt.
 #
 # ## Mini-batches and epochs
 #
@@ -386,6 +391,8 @@ plots.table(
 )
 
 # %% [markdown]
+# A review that holds one of these words gets a higher probability of the class that heads the column.
+#
 # ## Adam
 #
 # Frequent words have large gradients, rare words small ones, and one learning rate must do for both.
@@ -403,7 +410,8 @@ plots.table(
 #
 # All have the shape of $\theta$, and all operations are entry by entry. $m$ smooths the direction over
 # about $1/(1-\beta_1) = 10$ steps. $\sqrt s$ is the usual size of this parameter's gradient, so each step
-# has about the length $\eta$. The divisions by $1 - \beta^t$ correct the start from zero.
+# has about the length $\eta$. The divisions by $1 - \beta^t$ correct the start from zero. Keras takes
+# $\beta_1 = 0.9$, $\beta_2 = 0.999$ and $\epsilon = 10^{-7}$, which keeps the quotient finite.
 
 
 # %%
@@ -436,8 +444,9 @@ assert apart < 1e-3
 
 # %% [markdown]
 # Adam is no miracle: where gradients are of one size, plain SGD with a good rate is as fast. Its merit is
-# that its usual rates, 0.001 to 0.01, work for most networks. All networks of this book are trained by Adam
-# or a relative of it. So does the article's listing, for ten epochs in batches of 32 (row [N1](#claim-n1)).
+# that its usual rates, 0.001 to 0.01, work for most networks. Nearly all networks of this book are trained
+# by Adam or a relative of it. So is the network of the article's listing, for ten epochs in batches of 32
+# (row [N1](#claim-n1)).
 #
 # ## A hidden layer
 #
@@ -445,10 +454,11 @@ assert apart < 1e-3
 # else together. A *hidden layer* between input and output can express that: it computes $L$ new features,
 #
 # $$
-# h = \operatorname{ReLU}(x\,W^{(1)} + b^{(1)}) \quad (L), \qquad
-# a = h\,W^{(2)} + b^{(2)} \quad (K) .
+# h = \operatorname{ReLU}(x\,W^{(1)} + b^{(1)}), \qquad
+# a = h\,W^{(2)} + b^{(2)} .
 # $$ (eq-hidden)
 #
+# $h$ has $L$ entries, and $a$ has $K$ as before. {term}`ReLU` takes $\max(z, 0)$ of each entry $z$.
 # Without ReLU the two layers would be one, since $x W^{(1)} W^{(2)}$ is again $x$ times a matrix. The
 # gradient comes by the chain rule, from the loss backwards, layer by layer. This is
 # {term}`back-propagation`. With $\delta = (\hat Y - Y)/n$ at the output, the layer below receives
@@ -489,8 +499,8 @@ assert np.allclose(ours, by_W1, atol=1e-6)
 
 # %% [markdown]
 # The weights do not begin at zero here. If they did, all hidden units would be equal, receive the same
-# gradient, and stay equal for ever. How large the random start should be is a question of its own; the
-# chapter on pictures takes it up.
+# gradient, and stay equal for ever. How large the random start should be is a question of its own;
+# {doc}`03_cnn` takes it up.
 #
 # ## Overfitting, and what to do about it
 #
@@ -627,7 +637,10 @@ quote(
 
 # %% [markdown]
 # Added to early stopping, dropout {glue:text}`learning-dropout-verdict` on these data
-# ({glue:text}`learning-dropout`, {glue:text}`learning-n-seeds:d` seeds; the interval is Student's).
+# ({glue:text}`learning-dropout`, {glue:text}`learning-n-seeds:d` seeds; the interval is Student's). A 95 %
+# {term}`confidence interval` is made by a rule: if the experiment were repeated many times, 95 % of such
+# intervals would hold the true value. This book calls a difference *significant* where its interval does not
+# hold 0.
 #
 # ## The test, once
 #

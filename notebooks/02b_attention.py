@@ -461,7 +461,8 @@ print(
 # %% [markdown]
 # Both are trained by the chain rule: at every place the network predicts the next word, and the loss is
 # the {term}`cross-entropy`. Each has a learning rate that suits it, chosen on validation texts of the shop
-# and of films. The LSTM trains for more {term}`epochs <epoch>`; the figure below compares them epoch by epoch.
+# and of films. The LSTM trains for more {term}`epochs <epoch>`; the figure below compares them epoch by
+# epoch.
 
 # %% tags=["remove-output"]
 EPOCHS = {"LSTM": 12 if FULL else 5, "GPT": 10 if FULL else 4}

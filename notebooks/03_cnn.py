@@ -1539,9 +1539,10 @@ quote(
 )
 
 # %% [markdown]
-# A shift by eight pixels costs the convolutional network {glue:text}`cnn-shift-cnn:.0f` percentage points and
-# the dense one {glue:text}`cnn-shift-dense:.0f`. The convolutions shift with the picture, but the dense layer behind
-# `Flatten` does not: it has a weight for each place, as every layer of the dense network. Exercise 5 replaces `Flatten` by the mean over all places.
+# A shift by eight pixels costs the convolutional network {glue:text}`cnn-shift-cnn:.0f` percentage points and the
+# dense one {glue:text}`cnn-shift-dense:.0f`. The convolutions shift with the picture, but the dense layer behind
+# `Flatten` does not: it has a weight for each place, as every layer of the dense network. Exercise 5 replaces
+# `Flatten` by the mean over all places.
 #
 # ## Features: similar products
 #
