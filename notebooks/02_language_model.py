@@ -218,7 +218,7 @@ for key, count in zip(keys[most], counts[most], strict=True):
     print(f"{' '.join(vocabulary.decode(divmod(key, V))):24}{count:>7,}")
 
 known = np.flatnonzero(c.sum(axis=1))  # contexts that occur
-share = c[known] / c[known].sum(axis=1, keepdims=True)  # language-mle
+share = c[known] / c[known].sum(axis=1, keepdims=True)  # c(g w) / c(g)
 bigrams = MaximumLikelihood(order=2, vocab_size=V).fit(train)
 difference = np.abs(bigrams.distribution(known[:, None]) - share).max()
 print(f"largest difference from the library: {difference:.1e}")
@@ -234,7 +234,7 @@ for order in range(1, 6):
     counted = MaximumLikelihood(order, V).fit(train)
     log_p = counted.log_probabilities(test)
     lengths = np.array([len(text) + 1 for text in test])
-    of_text = chain_rule(log_p, lengths)  # equation language-log-chain
+    of_text = chain_rule(log_p, lengths)  # ln P of each text
     impossible[order] = {
         "tokens with p = 0 (%)": 100 * np.isneginf(log_p).mean(),
         "texts with p = 0 (%)": 100 * np.isneginf(of_text).mean(),
