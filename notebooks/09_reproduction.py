@@ -884,7 +884,7 @@ quote(
 # | [C2](#claim-c2) | coverage 5 % or more above | $G$ of item coverage@10, $g = 5\,\%$: {glue:text}`reproduction-items-covered`; and of user coverage@10, which is the hit rate above | **{glue:text}`reproduction-c2`** |
 # | [C3](#claim-c3) | fusion improves accuracy *and* diversity | $G$ of NDCG@10 and of three readings of diversity, both above 0. Within a list, all features joined (no longer a reading that decides): {glue:text}`reproduction-diversity` | **{glue:text}`reproduction-c3`** |
 # | [D1](#claim-d1) | much computing and time | rule: time, memory and operations 10 % or more above those of every single modality | **{glue:text}`reproduction-d1`**: {glue:text}`reproduction-d1-found` |
-# | [D2](#claim-d2) | sensitive to the data's quality | rule: $\Delta_m$ at half of the media withheld, drawn anew for every seed, significantly below 0 for at least one $m$ | **{glue:text}`reproduction-d2`**: {glue:text}`reproduction-d2-found` |
+# | [D2](#claim-d2) | sensitive to the data's quality | rule: $\Delta_m$ at half of the media withheld, of other items for every seed, significantly below 0 for at least one $m$ | **{glue:text}`reproduction-d2`**: {glue:text}`reproduction-d2-found` |
 #
 # The article says neither which accuracy, nor whether its per cent are relative, nor over which
 # single modality: we read them as relative and over the best one. Its own data are not named, so that no

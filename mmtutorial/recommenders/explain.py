@@ -266,15 +266,18 @@ def list_shares(
     (2, 2)
     """
     names = modalities_of(recommender)
-    found = np.full((len(names), *ranked.shape), np.nan)
-    for start in range(0, len(histories) if names else 0, _BLOCK):
+    if not names:
+        return {}
+    found = np.empty((len(names), *ranked.shape))
+    rows = np.maximum(ranked, 0)
+    for start in range(0, len(histories), _BLOCK):
         some = slice(start, start + _BLOCK)
         scores = coalition_scores(recommender, histories[some], features)
         shares = shapley_values(scores - scores.mean(axis=2, keepdims=True))
-        there = _there({name: as_dense(features[name]) for name in names}) > 0
-        shares = np.where(there.T[:, None, :], shares, np.nan)
-        found[:, some] = np.take_along_axis(shares, np.maximum(ranked[some], 0)[None], axis=2)
-    return dict(zip(names, np.where(ranked >= 0, found, np.nan), strict=True))
+        found[:, some] = np.take_along_axis(shares, rows[some][None], axis=2)
+    there = _there({name: as_dense(features[name]) for name in names}).T > 0  # (m, n_items)
+    found[~(there[:, rows] & (ranked >= 0))] = np.nan
+    return dict(zip(names, found, strict=True))
 
 
 def named_modalities(
