@@ -651,8 +651,8 @@ plots.show(
 #
 # From the best perplexity to the worst: {glue:text}`attention-ranked`. Of these three, counting is
 # {glue:text}`attention-counting` on this page. The advantage of Transformers appears with much text, since
-# they can use it: GPT-2 read eight million pages. The profile `full` trains longer on all texts, with 64
-# units and a GPT of two blocks. Its results on `shop`, `garments` and `films` stand here as far as they have
+# they can use it: GPT-2 read eight million pages. The profile `full` trains
+# larger networks, and longer, on all texts. Its results on `shop`, `garments` and `films` stand here as far as they have
 # been measured.
 
 # %% tags=["hide-input"]

@@ -36,7 +36,9 @@
 # one ([C1](#claim-c1)). The direct test is the listing itself, with a part of its inputs and with all of them.
 
 # %% tags=["parameters"]
-profile = "quick"  # once, on every twelfth user; "full": five seeds, all users
+profile = (
+    "quick"  # once, on a part of the users; "full": five seeds, all users
+)
 dataset = "shop"  # or "garments", "films", or a folder with a dataset.json
 seed = 0
 
@@ -213,7 +215,7 @@ plots.show(
 # ## The data
 #
 # {doc}`01_data` introduces the data and the preprocessing. A user's *first* interaction with an item counts.
-# (Where there are many, the profile `quick` takes every twelfth user.) Two moments cut the log into training,
+# (Where there are many, the profile `quick` takes a part of the users.) Two moments cut the log into training,
 # validation and test, the same moments for everyone. So no recommender learns from the future.
 
 # %% tags=["remove-output"]
@@ -241,9 +243,10 @@ if timeless:
     )
 
 # %%
+ONE_IN = 12  # users, where there are many and the profile is quick
 taken = deduplicate(data.interactions)
 if profile == "quick" and len(taken) > 10_000:
-    taken = taken[taken["user"].isin(data.users[::12])]
+    taken = taken[taken["user"].isin(data.users[::ONE_IN])]
 interactions = Interactions.of(taken, items=data.items["item"])
 split = global_time_split(interactions)
 cold = cold_items(split)  # bool (n_items,): without interaction in training
@@ -289,7 +292,7 @@ quote("network-stand-in", data.name if timeless else "")
 quote("network-people", "simulated" if data.truth else "real")
 quote(
     "network-part",
-    "This is a part of the data: every twelfth user, in training and in the test."
+    f"This is a part of the data: one user in {ONE_IN}, in training and in the test."
     if profile == "quick" and interactions.n_users < data.n_users / 2
     else "",
 )

@@ -318,13 +318,13 @@ if means:
     display(gains.shown(shown))
 
 # %% tags=["hide-input"]
-row = next(each for each in read_ledger() if each.id == "C3")
-c3 = "; ".join(
+claim = next(each for each in read_ledger() if each.id == "C3")
+readings = [
     f"{each.part.name.partition(': ')[2]} *{each.says(dataset)}*"
-    for each in judge(row, results).parts
+    for each in (judge(claim, results).parts if results else ())
     if each.part.level == SIMPLE
-)
-c3 = c3 or "not measured"
+]
+c3 = "; ".join(readings) or "not measured"
 sentences = []
 if gains:
     rows = gains.table[gains.table["metric"].eq("ndcg")]

@@ -112,3 +112,16 @@ def test_chapters_find_their_evidence_in_the_committed_results(
     for dataset in ("shop", "garments", "lastfm"):
         for experiment in ("fusions", "baselines"):
             assert evidence(dataset, experiment), (dataset, experiment)
+
+
+@pytest.mark.parametrize("value", [3, 0.25, "0.3 ± 0.1", np.float64(0.1), np.int64(7), True])
+def test_numbers_are_handed_to_the_text_as_the_book_s_library_hands_them(
+    value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glue = pytest.importorskip("myst_nb.ext.glue")
+    shown: list[tuple[object, ...]] = []
+    for place, name in ((glue, "ipy_display"), (module, "display")):
+        monkeypatch.setattr(place, name, lambda data, **more: shown.append((data, more)))
+    glue.glue("a-name", value.item() if isinstance(value, np.generic) else value, display=False)
+    module.quote("a-name", value)
+    assert shown[0] == shown[1] and shown[0][0]
