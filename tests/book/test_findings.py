@@ -55,7 +55,8 @@ def test_numbers_and_words_follow_the_table() -> None:
     results = Results.open(ROOT / "results" / "full")
     table = results.comparisons.copy()
     rows = (
-        table["dataset"].eq("films") & table["recommender"].eq("concatenation") & table["metric"].eq("ndcg")
+        table["dataset"].eq("films") & table["experiment"].eq("fusions")
+        & table["recommender"].eq("concatenation") & table["metric"].eq("ndcg")
         & table["reference"].eq(best(results, "films", "single"))
     )  # fmt: skip
     assert rows.sum() == 1
