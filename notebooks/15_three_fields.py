@@ -61,7 +61,6 @@ from mmtutorial.evaluation import (
 from mmtutorial.evaluation.readiness import on_this_machine, overview
 from mmtutorial.preprocessing.features import ready_features
 from mmtutorial.recommenders import Blend, ContentKNN, ItemKNN, Popularity
-from mmtutorial.recommenders.base import Recommender
 from mmtutorial.reproduce.evidence import evidence, in_words, quote
 from mmtutorial.reproduce.levels import ALL, LISTING
 
@@ -90,19 +89,6 @@ def opened(name):
     """The split of a data set, and the features of its items."""
     split = default_split(there[name])
     return split, ready_features(there[name], ~cold_items(split))[0]
-
-
-class Known(Recommender):
-    """Fitted already: a blend that has it need not fit it again."""
-
-    def __init__(self, fitted):
-        self.fitted = fitted
-
-    def _learn(self, train, features, validation):
-        pass
-
-    def _score(self, users):
-        return self.fitted.score(users)
 
 
 # %% tags=["hide-input"]
@@ -273,16 +259,16 @@ def measured_on(name):
     }
     for each in alone.values():
         each.fit(split.train, content, split.validation)
-    behaviour = [Known(alone["popularity"]), Known(alone["item-kNN"])]
+    behaviour = [alone["popularity"], alone["item-kNN"]]
     more = {"behaviour": []} | {
-        each: [Known(alone[each])] for each in alone if each.startswith("+ ")
+        each: [alone[each]] for each in alone if each.startswith("+ ")
     }
     part, step = tested(split), 0.25 if profile == "quick" else 0.1
     blends = {
-        each: Blend([*behaviour, *known], step=step).fit(
+        each: Blend([*behaviour, *extra], step=step, prefit=True).fit(
             part.train, {}, part.validation
         )
-        for each, known in more.items()
+        for each, extra in more.items()
     }
     several = {each: alone[each] for each in ("popularity", "item-kNN")}
     found = [
@@ -446,7 +432,7 @@ for name in FIELDS:
 
 # %% tags=["hide-cell"]
 for w in (0.0, 1.0):
-    blend = Blend([Known(knn), Known(like)], weights=[1 - w, w])
+    blend = Blend([knn, like], weights=[1 - w, w], prefit=True)
     blend.fit(split.train, {}, split.validation)
     alone = like if w else knn
     same = np.mean(
@@ -474,7 +460,7 @@ for w in (0.0, 1.0):
 
 # %% tags=["hide-cell"]
 warm = ~cold_items(split)
-blend = Blend([Known(knn), Known(like)])
+blend = Blend([knn, like], prefit=True)
 both = [knn, blend.fit(split.train, {}, split.validation)]
 for what, wanted in (("all items", None), ("warm items", warm)):
     values = [

@@ -37,6 +37,9 @@ class Blend(Recommender):
         One a recommender.
     step : float
         Distance of the weights that are tried, 1 over a whole number.
+    prefit : bool
+        Whether the recommenders are fitted already, on the same training interactions: ``fit`` then
+        leaves them as they are.
 
     Attributes
     ----------
@@ -47,7 +50,10 @@ class Blend(Recommender):
     ------
     ValueError
         If there are fewer than two recommenders, the weights are not one each, or ``step`` does not
-        divide 1; from ``fit``, if there are no weights and nothing to choose them by.
+        divide 1; from ``fit``, if there are no weights and nothing to choose them by, or with
+        ``prefit`` if a recommender was fitted on other interactions.
+    RuntimeError
+        From ``fit`` with ``prefit``, if a recommender is not fitted.
 
     References
     ----------
@@ -68,6 +74,7 @@ class Blend(Recommender):
         recommenders: Sequence[Recommender],
         weights: Sequence[float] | None = None,
         step: float = 0.1,
+        prefit: bool = False,
     ) -> None:
         if len(recommenders) < 2:
             raise ValueError(f"a blend needs at least two recommenders, not {len(recommenders)}")
@@ -82,6 +89,7 @@ class Blend(Recommender):
         self.recommenders = recommenders
         self.weights = weights
         self.step = step
+        self.prefit = prefit
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -102,7 +110,13 @@ class Blend(Recommender):
                 "are none: fit(train, features, validation), or give Blend its weights"
             )
         for each in self.recommenders:
-            each.fit_within(checkpoint, train, features, validation)
+            if not self.prefit:
+                each.fit_within(checkpoint, train, features, validation)
+            elif not _same(each.train, train):
+                raise ValueError(
+                    f"{each.name} was fitted on other interactions: fit it on these, or give Blend "
+                    "prefit=False"
+                )
         if self.weights is not None or validation is None:
             self.chosen = np.array(self.weights, dtype=np.float64)
             return
@@ -139,13 +153,23 @@ class Blend(Recommender):
         )
 
     def _saved_options(self) -> dict[str, Any]:
-        return {"weights": self.weights, "step": self.step}
+        return {"weights": self.weights, "step": self.step, "prefit": self.prefit}
 
     @classmethod
     def _made(cls, options: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> Self:
         blend = cls.__new__(cls)  # its recommenders are not read yet
         blend.weights, blend.step = options["weights"], options["step"]
+        blend.prefit = options.get("prefit", False)  # files of the first edition have none
         return blend
+
+
+def _same(one: Interactions, other: Interactions) -> bool:
+    """Say whether two are the same interactions of the same users and items."""
+    return one is other or (
+        np.array_equal(one.users, other.users)
+        and np.array_equal(one.items, other.items)
+        and one.log.equals(other.log)
+    )
 
 
 def _simplex(n_parts: int, total: int) -> list[tuple[int, ...]]:

@@ -182,3 +182,24 @@ def test_files_of_others_are_not_lost_within_a_part_either(tmp_path: Path) -> No
     with pytest.raises(ValueError, match=r"holds 'part_0/notes\.txt', which is no part"):
         learnt.save(folder)
     assert (folder / "part_0" / "notes.txt").read_text() == "mine"
+
+
+def test_fitted_recommenders_are_left_as_they_are(tmp_path: Path) -> None:
+    told = [Told(noise(seed)).fit(TRAIN) for seed in (1, 2)]
+    fitted = Blend([Told(noise(seed)) for seed in (1, 2)]).fit(TRAIN, {}, VALIDATION)
+    blend = Blend(told, prefit=True).fit(TRAIN, {}, VALIDATION)
+    assert all(each.given == (TRAIN, {}, None) for each in told), "the validation part came later"
+    assert blend.chosen.tolist() == fitted.chosen.tolist()
+    np.testing.assert_array_equal(blend.score(EVERYONE), fitted.score(EVERYONE))
+
+    with pytest.raises(RuntimeError, match="has not been fitted"):
+        Blend([told[0], Told(noise(3))], prefit=True).fit(TRAIN, {}, VALIDATION)
+    fewer = TRAIN.where(np.arange(len(TRAIN)) > 0)
+    with pytest.raises(ValueError, match="popularity was fitted on other interactions: fit it on"):
+        Blend([told[0], Popularity().fit(fewer)], prefit=True).fit(TRAIN, {}, VALIDATION)
+
+    saved = Blend([Popularity().fit(TRAIN), ItemKNN().fit(TRAIN)], [0.5, 0.5], prefit=True)
+    opened = Recommender.load(saved.fit(TRAIN).save(tmp_path / "blend"))
+    assert isinstance(opened, Blend)
+    assert opened.prefit
+    np.testing.assert_array_equal(opened.score(EVERYONE), saved.score(EVERYONE))
